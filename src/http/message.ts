@@ -1,0 +1,76 @@
+import { HeaderMap } from './headers.ts';
+
+/** Version of the protocol that a message came in or goes out with, as %PROTOCOL% prints it. */
+export type HttpProtocol = 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2';
+
+/**
+ * The head of a request: pseudo-headers as fields (RFC 9113 §8.3.1; for HTTP/1 taken from the request line and Host)
+ * and the header fields. `get` also takes `:method`, `:path`, `:authority`, `:scheme` and `host`, as Envoy's matchers
+ * and log operators do.
+ */
+export class RequestHead extends HeaderMap {
+  method = '';
+  /** Path and query as the policies evaluate it and as it is forwarded: normalised when the manager says so. */
+  path = '';
+  /** Host (HTTP/1) or :authority; '' when the request has none (HTTP/1.0). */
+  authority = '';
+  scheme: 'http' | 'https' = 'http';
+  protocol: HttpProtocol = 'HTTP/1.1';
+
+  override get(name: string): string | undefined {
+    return name.charCodeAt(0) === 58 || name === 'host' ? this.pseudo(name) : super.get(name);
+  }
+
+  override has(name: string): boolean {
+    return name.charCodeAt(0) === 58 || name === 'host' ? this.pseudo(name) !== undefined : super.has(name);
+  }
+
+  override set(name: string, value: string, spelling?: string): void {
+    switch (name) {
+      case ':method':
+        this.method = value;
+        break;
+      case ':path':
+        this.path = value;
+        break;
+      case ':authority':
+      case 'host':
+        this.authority = value;
+        break;
+      case ':scheme':
+        this.scheme = value === 'https' ? 'https' : 'http';
+        break;
+      default:
+        super.set(name, value, spelling);
+    }
+  }
+
+  private pseudo(name: string): string | undefined {
+    switch (name) {
+      case ':method':
+        return this.method;
+      case ':path':
+        return this.path;
+      case ':authority':
+      case 'host':
+        return this.authority === '' ? undefined : this.authority;
+      case ':scheme':
+        return this.scheme;
+      default:
+        return undefined;
+    }
+  }
+}
+
+/** The head of a response; `get(':status')` answers the status as text. */
+export class ResponseHead extends HeaderMap {
+  status = 200;
+
+  override get(name: string): string | undefined {
+    return name === ':status' ? String(this.status) : super.get(name);
+  }
+
+  override has(name: string): boolean {
+    return name === ':status' || super.has(name);
+  }
+}

@@ -1,0 +1,84 @@
+import type { HeaderMap } from '../http/headers.ts';
+import type { RequestHead, ResponseHead } from '../http/message.ts';
+
+/** Facts of one downstream connection, computed once when it is accepted. Addresses are without port and brackets. */
+export interface ConnectionInfo {
+  /** Counts up from 1 within a worker. */
+  readonly id: number;
+  /** The peer's address as the socket has it; for a Unix socket ''. */
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  /** The address that the client connected to (before interception where the original destination is known). */
+  readonly localAddress: string;
+  readonly localPort: number;
+  /** Server name of the TLS handshake, '' without. */
+  readonly serverName: string;
+  readonly tls: TlsInfo | undefined;
+}
+
+/** What the TLS handshake of a connection established. */
+export interface TlsInfo {
+  readonly version: string;
+  readonly cipher: string;
+  readonly alpn: string;
+  /** True when a client certificate was presented and verified. */
+  readonly peerVerified: boolean;
+  readonly peerUriSans: readonly string[];
+  readonly peerDnsSans: readonly string[];
+  readonly peerSubject: string;
+}
+
+/**
+ * Everything that access logs, `%…%` operators and policies may ask of one HTTP stream or one TCP session. Times are
+ * milliseconds on the monotonic clock (`performance.now`), 0 where the event has not happened; sizes are bytes.
+ */
+export interface StreamInfo {
+  readonly connection: ConnectionInfo;
+  /** The client's address after x-forwarded-for and trusted hops; the connection's own for TCP. */
+  readonly remoteAddress: string;
+  /** Wall clock at the start, milliseconds since the epoch. */
+  readonly startTimeEpochMs: number;
+  readonly startMs: number;
+  /** Last byte of the request received. */
+  readonly requestEndMs: number;
+  /** First byte sent upstream, last byte sent upstream, first byte and last byte of the upstream's response. */
+  readonly upstreamTxBeginMs: number;
+  readonly upstreamTxEndMs: number;
+  readonly upstreamRxBeginMs: number;
+  readonly upstreamRxEndMs: number;
+  /** First and last byte of the response sent downstream. */
+  readonly downstreamTxBeginMs: number;
+  readonly downstreamTxEndMs: number;
+  /** When the stream ended; durations are counted to here. */
+  readonly endMs: number;
+  /** Body bytes (for TCP: all bytes). */
+  readonly bytesReceived: number;
+  readonly bytesSent: number;
+  /** undefined for TCP. */
+  readonly request: RequestHead | undefined;
+  readonly requestTrailers: HeaderMap | undefined;
+  /** The response as it was sent downstream; undefined when none was sent, and for TCP. */
+  readonly response: ResponseHead | undefined;
+  readonly responseTrailers: HeaderMap | undefined;
+  /** 0 when no response was sent. */
+  readonly responseCode: number;
+  /** Bits of `FLAG` in `src/http/response-flags.ts`. */
+  readonly responseFlags: number;
+  /** Envoy's words for how the response came about, such as `via_upstream`; '' when unset. */
+  readonly responseCodeDetails: string;
+  readonly connectionTerminationDetails: string;
+  /** Name of the upstream cluster, '' when none was chosen. */
+  readonly upstreamCluster: string;
+  /** `ip:port` or pipe path of the endpoint, '' when none was chosen. */
+  readonly upstreamHost: string;
+  /** `ip:port` of our side of the upstream connection, '' when there is none. */
+  readonly upstreamLocalAddress: string;
+  readonly upstreamTransportFailureReason: string;
+  /** Attempts made, 1 without retries, 0 when none was made. */
+  readonly upstreamAttemptCount: number;
+  readonly routeName: string;
+  readonly virtualHostName: string;
+  /** A value that a filter left for others: `get('envoy.lb', 'canary')`. */
+  getMetadata(namespace: string, key?: string): unknown;
+  getFilterState(key: string): unknown;
+}
