@@ -1,0 +1,193 @@
+import type { Gauge, StatsScope } from '../observe/stats.ts';
+
+/** Envoy's defaults of `circuit_breakers.thresholds` (config/cluster/v3/circuit_breaker.proto). */
+const DEFAULT_MAX_CONNECTIONS = 1024;
+const DEFAULT_MAX_PENDING_REQUESTS = 1024;
+const DEFAULT_MAX_REQUESTS = 1024;
+const DEFAULT_MAX_RETRIES = 3;
+const DEFAULT_BUDGET_PERCENT = 20;
+const DEFAULT_MIN_RETRY_CONCURRENCY = 3;
+
+const CELLS_PER_PRIORITY = 4;
+const PRIORITIES = ['DEFAULT', 'HIGH'] as const;
+
+export type RoutingPriority = (typeof PRIORITIES)[number];
+
+/** Bytes of counters that one cluster's limits need: an Int32 for each of four resources of each priority. */
+export const LIMIT_BYTES = PRIORITIES.length * CELLS_PER_PRIORITY * Int32Array.BYTES_PER_ELEMENT;
+
+/** One element of `circuit_breakers.thresholds`; what is left out has Envoy's default. */
+export interface Thresholds {
+  readonly priority?: RoutingPriority | undefined;
+  readonly max_connections?: number | undefined;
+  readonly max_pending_requests?: number | undefined;
+  readonly max_requests?: number | undefined;
+  readonly max_retries?: number | undefined;
+  /** Replaces `max_retries` by a share of the requests that are active or pending. */
+  readonly retry_budget?: RetryBudget | undefined;
+}
+
+export interface RetryBudget {
+  readonly budget_percent?: { readonly value?: number | undefined } | undefined;
+  readonly min_retry_concurrency?: number | undefined;
+}
+
+/**
+ * How much of one resource is in use, and how much may be. The count lies in a cell of an Int32Array; where that is
+ * over shared memory, all threads of the process count together.
+ */
+export class ResourceLimit {
+  private readonly cells: Int32Array;
+  private readonly index: number;
+  private readonly openGauge: Gauge;
+  private readonly shared: boolean;
+  protected readonly fixedMax: number;
+
+  constructor(cells: Int32Array, index: number, max: number, openGauge: Gauge) {
+    this.cells = cells;
+    this.index = index;
+    this.fixedMax = max;
+    this.openGauge = openGauge;
+    this.shared = cells.buffer instanceof SharedArrayBuffer;
+  }
+
+  get max(): number {
+    return this.fixedMax;
+  }
+
+  /** How many are in use now, by all threads. */
+  get count(): number {
+    return this.shared ? Atomics.load(this.cells, this.index) : (this.cells[this.index] as number);
+  }
+
+  /** True while one more may be acquired. */
+  canAcquire(): boolean {
+    return this.count < this.max;
+  }
+
+  /** Counts one more without asking, for what Envoy lets through above the limit (a connection to an endpoint that has none). */
+  acquire(): void {
+    if (this.shared) Atomics.add(this.cells, this.index, 1);
+    else {
+      (this.cells[this.index] as number)++;
+      this.publish();
+    }
+  }
+
+  /** Counts one more and answers true, or answers false at the limit. Exact also when several threads ask at once. */
+  tryAcquire(): boolean {
+    if (!this.shared) {
+      if ((this.cells[this.index] as number) >= this.max) return false;
+      this.acquire();
+      return true;
+    }
+    if (Atomics.add(this.cells, this.index, 1) < this.max) return true;
+    Atomics.sub(this.cells, this.index, 1);
+    return false;
+  }
+
+  /** Gives back what `acquire` or a successful `tryAcquire` took. */
+  release(): void {
+    if (this.shared) Atomics.sub(this.cells, this.index, 1);
+    else {
+      (this.cells[this.index] as number)--;
+      this.publish();
+    }
+  }
+
+  /**
+   * Brings the `…_open` gauge up to date. Happens by itself while the count is the thread's own; with shared memory the
+   * thread that serves statistics calls it before it reads them, since gauges of threads are summed.
+   */
+  publish(): void {
+    this.openGauge.value = this.canAcquire() ? 0 : 1;
+  }
+}
+
+/** `retry_budget`: the limit moves with the load. */
+class RetryBudgetLimit extends ResourceLimit {
+  private readonly share: number;
+  private readonly requests: ResourceLimit;
+  private readonly pendingRequests: ResourceLimit;
+
+  constructor(
+    cells: Int32Array,
+    index: number,
+    budget: RetryBudget,
+    requests: ResourceLimit,
+    pendingRequests: ResourceLimit,
+    openGauge: Gauge,
+  ) {
+    super(cells, index, budget.min_retry_concurrency ?? DEFAULT_MIN_RETRY_CONCURRENCY, openGauge);
+    this.share = (budget.budget_percent?.value ?? DEFAULT_BUDGET_PERCENT) / 100;
+    this.requests = requests;
+    this.pendingRequests = pendingRequests;
+  }
+
+  override get max(): number {
+    return Math.max(this.fixedMax, Math.floor(this.share * (this.requests.count + this.pendingRequests.count)));
+  }
+}
+
+/** The circuit breakers of one cluster for one routing priority. */
+export class ResourceLimits {
+  readonly connections: ResourceLimit;
+  readonly pendingRequests: ResourceLimit;
+  readonly requests: ResourceLimit;
+  readonly retries: ResourceLimit;
+
+  /**
+   * @param cells counters of the cluster, `LIMIT_BYTES` long; over a SharedArrayBuffer where several threads count together.
+   * @param stats the cluster's scope, `cluster.<name>.`.
+   */
+  constructor(cells: Int32Array, priority: RoutingPriority, thresholds: Thresholds | undefined, stats: StatsScope) {
+    const first = PRIORITIES.indexOf(priority) * CELLS_PER_PRIORITY;
+    const scope = stats.scope(`circuit_breakers.${priority.toLowerCase()}`);
+    const limit = (offset: number, max: number, gauge: string) =>
+      new ResourceLimit(cells, first + offset, max, scope.gauge(gauge));
+    this.connections = limit(0, thresholds?.max_connections ?? DEFAULT_MAX_CONNECTIONS, 'cx_open');
+    this.pendingRequests = limit(
+      1,
+      thresholds?.max_pending_requests ?? DEFAULT_MAX_PENDING_REQUESTS,
+      'rq_pending_open',
+    );
+    this.requests = limit(2, thresholds?.max_requests ?? DEFAULT_MAX_REQUESTS, 'rq_open');
+    const budget = thresholds?.retry_budget;
+    this.retries =
+      budget === undefined
+        ? limit(3, thresholds?.max_retries ?? DEFAULT_MAX_RETRIES, 'rq_retry_open')
+        : new RetryBudgetLimit(
+            cells,
+            first + 3,
+            budget,
+            this.requests,
+            this.pendingRequests,
+            scope.gauge('rq_retry_open'),
+          );
+    this.publish();
+  }
+
+  /** Brings all `…_open` gauges up to date, see `ResourceLimit.publish`. */
+  publish(): void {
+    this.connections.publish();
+    this.pendingRequests.publish();
+    this.requests.publish();
+    this.retries.publish();
+  }
+}
+
+/** Circuit breakers of a cluster by routing priority: those of the first threshold that names it, as in Envoy. */
+export function createLimits(
+  cells: Int32Array,
+  thresholds: readonly Thresholds[],
+  stats: StatsScope,
+): Readonly<Record<RoutingPriority, ResourceLimits>> {
+  const of = (priority: RoutingPriority) =>
+    new ResourceLimits(
+      cells,
+      priority,
+      thresholds.find((candidate) => (candidate.priority ?? 'DEFAULT') === priority),
+      stats,
+    );
+  return { DEFAULT: of('DEFAULT'), HIGH: of('HIGH') };
+}
