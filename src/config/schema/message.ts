@@ -1,0 +1,168 @@
+import * as v from 'valibot';
+import { nearest } from '../suggest.ts';
+import {
+  addProblem,
+  type Dataset,
+  defineSchema,
+  describe,
+  Problem,
+  type RunConfig,
+  runPart,
+  type Schema,
+} from './schema.ts';
+
+/** A rule about a whole message. */
+export type Rule<T> =
+  | { readonly kind: 'oneof'; readonly fields: readonly string[]; readonly required: boolean }
+  | { readonly kind: 'unsupported'; readonly fields: readonly string[]; readonly reason: string }
+  | { readonly kind: 'check'; readonly check: (value: T) => Problem | undefined };
+
+/** The schema of a message keeps its fields, so that documentation can be generated from it. */
+export interface MessageFacts {
+  readonly entries: v.ObjectEntries;
+  readonly unsupported: ReadonlyMap<string, string>;
+}
+
+/** The type of a message's fields after validation. */
+export type MessageOf<E extends v.ObjectEntries> = v.InferOutput<v.ObjectSchema<E, undefined>>;
+
+/**
+ * A protobuf message in its JSON form: an object with exactly these fields, each in snake_case or camelCase, `null`
+ * meaning unset. The output has the fields in snake_case, defaults filled in.
+ */
+export function message<const E extends v.ObjectEntries>(
+  entries: E,
+  ...rules: Rule<NoInfer<MessageOf<E>>>[]
+): Schema<MessageOf<E>> & MessageFacts {
+  const fields = Object.keys(entries);
+  const fieldByKey = new Map<string, string>();
+  for (const field of fields) {
+    fieldByKey.set(field, field);
+    fieldByKey.set(camelCase(field), field);
+  }
+  const unsupported = new Map<string, string>();
+  for (const rule of rules) {
+    if (rule.kind !== 'unsupported') continue;
+    for (const field of rule.fields) {
+      unsupported.set(field, rule.reason);
+      unsupported.set(camelCase(field), rule.reason);
+    }
+  }
+
+  const schema = defineSchema<MessageOf<E>>('message', 'a map', (input, dataset, config) => {
+    if (typeof input !== 'object' || input === null || Array.isArray(input)) {
+      addProblem(dataset, new Problem(`expected a map, got ${describe(input)}`, { allowed: listed(fields) }), input);
+      return;
+    }
+    const raw = input as Record<string, unknown>;
+    const output: Record<string, unknown> = {};
+    const given = readGiven(raw, dataset);
+    for (const field of fields) readField(field, given.get(field), output, dataset, config);
+    dataset.value = output;
+    for (const rule of rules) applyRule(rule, output as MessageOf<E>, given, dataset);
+  });
+
+  /** The key under which each field was written; reports keys that name no field. */
+  function readGiven(raw: Record<string, unknown>, dataset: Dataset): Map<string, Given> {
+    const given = new Map<string, Given>();
+    for (const key of Object.keys(raw)) {
+      const field = fieldByKey.get(key);
+      if (field === undefined) {
+        if (raw[key] !== null || !unsupported.has(key)) addProblem(dataset, unknownField(key), raw[key]);
+      } else if (given.has(field)) {
+        addProblem(
+          dataset,
+          new Problem(`the field is given twice, also as "${given.get(field)!.key}"`, { path: [key] }),
+          raw,
+        );
+      } else if (raw[key] !== null && raw[key] !== undefined) given.set(field, { key, value: raw[key] });
+    }
+    return given;
+  }
+
+  function unknownField(key: string): Problem {
+    const reason = unsupported.get(key);
+    if (reason !== undefined) return new Problem(`is not supported: ${reason}`, { path: [key] });
+    const isCamel = /[a-z][A-Z]/.test(key);
+    const names = isCamel ? fields.map(camelCase) : fields;
+    const suggestion = nearest(key, names);
+    return new Problem('unknown field', { path: [key], suggestion, allowed: listed(names) });
+  }
+
+  function readField(
+    field: string,
+    given: Given | undefined,
+    output: Record<string, unknown>,
+    dataset: Dataset,
+    config: RunConfig,
+  ): void {
+    const entry = entries[field] as v.GenericSchema & { default?: unknown };
+    if (given !== undefined) output[field] = runPart(entry, given.key, given.value, dataset, config);
+    else if (!isOptional(entry)) addProblem(dataset, new Problem('is required', { path: [field] }), undefined);
+    else if (entry.default !== undefined) output[field] = runPart(entry, field, undefined, dataset, config);
+  }
+
+  return Object.assign(schema, { entries, unsupported });
+}
+
+interface Given {
+  readonly key: string;
+  readonly value: unknown;
+}
+
+function applyRule<T>(rule: Rule<T>, output: T, given: Map<string, Given>, dataset: Dataset): void {
+  if (rule.kind === 'check') {
+    const problem = dataset.typed ? rule.check(output) : undefined;
+    if (problem !== undefined) addProblem(dataset, problem, output);
+  } else if (rule.kind === 'oneof') {
+    const present = rule.fields.filter((field) => given.has(field));
+    const allowed = `exactly one of ${rule.fields.join(', ')}`;
+    if (present.length > 1) {
+      const key = given.get(present[1]!)!.key;
+      const other = given.get(present[0]!)!.key;
+      const text = `cannot be given together with "${other}"`;
+      addProblem(
+        dataset,
+        new Problem(text, {
+          path: [key],
+          allowed: rule.required ? allowed : `at most one of ${rule.fields.join(', ')}`,
+        }),
+        output,
+      );
+    } else if (present.length === 0 && rule.required) {
+      addProblem(dataset, new Problem(`one of ${rule.fields.join(', ')} is required`), output);
+    }
+  }
+}
+
+/** At most one of these fields may be given; exactly one when `required`. */
+export function oneof(fields: readonly string[], options: { required?: boolean } = {}): Rule<unknown> {
+  return { kind: 'oneof', fields, required: options.required ?? false };
+}
+
+/** Fields that Envoy has and this proxy refuses, with the reason or the way out. */
+export function unsupported(reason: string, ...fields: string[]): Rule<unknown> {
+  return { kind: 'unsupported', fields, reason };
+}
+
+/** A condition on the whole message, tested once its fields are valid. */
+export function check<T>(test: (value: T) => Problem | undefined): Rule<T> {
+  return { kind: 'check', check: test };
+}
+
+/** A field that may be absent; the default is written in input form (`'15s'`, `{}`) and read by the schema itself. */
+export const optional = v.optional;
+
+function isOptional(schema: { type: string }): boolean {
+  return schema.type === 'optional' || schema.type === 'exact_optional' || schema.type === 'nullish';
+}
+
+/** The JSON name that protobuf gives a field: `http2_protocol_options` → `http2ProtocolOptions`. */
+export function camelCase(field: string): string {
+  return field.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+function listed(names: readonly string[]): string {
+  if (names.length === 0) return 'no fields';
+  return names.length <= 14 ? names.join(', ') : `${names.slice(0, 12).join(', ')}, … (${names.length} fields)`;
+}
