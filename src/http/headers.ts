@@ -1,6 +1,15 @@
 /** What `getAll` answers for a header that is not there. */
 const EMPTY_VALUES: readonly string[] = Object.freeze([]);
 
+/** What may not stand in a field value (RFC 9110 §5.5), and what latin1 cannot carry. */
+const FORBIDDEN_IN_VALUE = /[^\t\x20-\x7e\x80-\xff]/;
+
+function checkValue(name: string, value: string): void {
+  if (FORBIDDEN_IN_VALUE.test(value)) {
+    throw new TypeError(`header ${name}: a value may hold no control bytes and no characters above U+00FF`);
+  }
+}
+
 /**
  * The header fields of one message, in wire order.
  *
@@ -97,6 +106,7 @@ export class HeaderMap {
       this.add(name, value, spelling);
       return;
     }
+    checkValue(name, value);
     this.changed = true;
     const start = this.lineStart[first] as number;
     if (start >= 0 && spelling === undefined) {
@@ -109,8 +119,17 @@ export class HeaderMap {
     for (let i = this.indexOf(name, first + 1); i >= 0; i = this.indexOf(name, i + 1)) this.names[i] = '';
   }
 
-  /** Adds a line, even where the name exists already. `name` is lower-case; `spelling` is what goes on the wire. */
+  /**
+   * Adds a line, even where the name exists already. `name` is lower-case; `spelling` is what goes on the wire. Throws a
+   * TypeError for a value that no header may carry: nothing that a filter writes can forge a second header.
+   */
   add(name: string, value: string, spelling?: string): void {
+    checkValue(name, value);
+    this.append(name, value, spelling);
+  }
+
+  /** As `add`, for values that cannot hold a forbidden byte. */
+  append(name: string, value: string, spelling?: string): void {
     const i = this.length++;
     this.changed = true;
     this.names[i] = name;

@@ -1,0 +1,219 @@
+import type { Socket } from 'node:net';
+import { getSystemErrorName } from 'node:util';
+import type { Connection, ConnectionHandler } from './connection.ts';
+import { flushQueue } from './flush-queue.ts';
+import { sharedReadBuffer } from './read-buffer.ts';
+import { handleOf, type StreamHandle, streamBinding, type WriteRequest } from './stream-handle.ts';
+
+const UV_EOF = -4095;
+/** Up to here text is cheaper to write than bytes: libuv tries it from the stack, without an allocation. */
+const TEXT_WRITE_BYTES = 8 * 1024;
+const OUTPUT_BYTES = 96 * 1024;
+
+const binding = streamBinding as NonNullable<typeof streamBinding>;
+const state = binding?.streamBaseState;
+const READ_RESULT = binding?.kReadBytesOrError ?? 0;
+const LAST_WRITE_WAS_ASYNC = binding?.kLastWriteWasAsync ?? 0;
+
+/** Reused while writes complete at once; replaced as soon as libuv keeps one. */
+let spareRequest: WriteRequest | undefined;
+/** Where writes of several parts are put together; replaced as soon as libuv keeps it. */
+let output: Buffer | undefined;
+
+function onRead(this: StreamHandle): void {
+  const connection = this.outrigger as HandleConnection;
+  const result = state[READ_RESULT] as number;
+  if (result > 0) {
+    connection.bytesRead += result;
+    flushQueue.enter();
+    connection.handler.onData(connection.readBuffer, result);
+    flushQueue.leave();
+    return;
+  }
+  if (result === 0) return;
+  flushQueue.enter();
+  connection.onReadFailure(result);
+  flushQueue.leave();
+}
+
+function onWriteComplete(this: WriteRequest, status: number): void {
+  const connection = this.owner as HandleConnection;
+  this.buffer = undefined;
+  flushQueue.enter();
+  connection.onWriteComplete(status);
+  flushQueue.leave();
+}
+
+function errorOf(status: number, call: string): Error {
+  const code = getSystemErrorName(status);
+  return Object.assign(new Error(`${call} ${code}`), { code, errno: status, syscall: call });
+}
+
+/** A connection that reads and writes on the socket's handle: no stream machinery, no allocation per read or write. */
+export class HandleConnection implements Connection {
+  handler: ConnectionHandler;
+  readonly socket: Socket;
+  readonly handle: StreamHandle;
+  readBuffer: Buffer = sharedReadBuffer;
+  bytesRead = 0;
+  bytesWritten = 0;
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly localAddress: string;
+  readonly localPort: number;
+  closed = false;
+  congested = false;
+  private pendingWrites = 0;
+  private reading = false;
+  private ended = false;
+  private failure: Error | undefined;
+
+  /** `socket` is open and nobody reads from it. Reading starts with `resume`. */
+  constructor(socket: Socket, handle: StreamHandle, handler: ConnectionHandler) {
+    this.socket = socket;
+    this.handle = handle;
+    this.handler = handler;
+    this.remoteAddress = socket.remoteAddress ?? '';
+    this.remotePort = socket.remotePort ?? 0;
+    this.localAddress = socket.localAddress ?? '';
+    this.localPort = socket.localPort ?? 0;
+    handle.outrigger = this;
+    handle.onread = onRead;
+    handle.useUserBuffer(this.readBuffer);
+    socket.on('error', (error) => {
+      this.failure ??= error;
+    });
+    socket.on('close', () => {
+      this.closed = true;
+      flushQueue.enter();
+      this.handler.onClose(this.failure);
+      flushQueue.leave();
+    });
+  }
+
+  /** The fast connection where Node has what it needs, else undefined. */
+  static from(socket: Socket, handler: ConnectionHandler): HandleConnection | undefined {
+    if (binding === undefined) return undefined;
+    const handle = handleOf(socket);
+    return handle === undefined ? undefined : new HandleConnection(socket, handle, handler);
+  }
+
+  writeText(text: string): boolean {
+    if (this.closed || this.ended) return true;
+    spareRequest ??= new binding.WriteWrap();
+    this.bytesWritten += text.length;
+    return this.afterWrite(this.handle.writeLatin1String(spareRequest, text), undefined);
+  }
+
+  writeCopy(buffer: Buffer, start: number, end: number): boolean {
+    return this.writeAround('', buffer, start, end, '');
+  }
+
+  writeAround(prefix: string, buffer: Buffer, start: number, end: number, suffix: string): boolean {
+    if (this.closed || this.ended) return true;
+    const total = prefix.length + (end - start) + suffix.length;
+    if (total <= TEXT_WRITE_BYTES) return this.writeText(prefix + buffer.latin1Slice(start, end) + suffix);
+    if (total > OUTPUT_BYTES) {
+      const copy = Buffer.allocUnsafeSlow(total);
+      fill(copy, prefix, buffer, start, end, suffix);
+      return this.writeStable(copy, 0, total);
+    }
+    output ??= Buffer.allocUnsafeSlow(OUTPUT_BYTES);
+    fill(output, prefix, buffer, start, end, suffix);
+    const taken = this.writeStable(output, 0, total);
+    if (!taken) output = undefined;
+    return taken;
+  }
+
+  writeStable(buffer: Buffer, start: number, end: number): boolean {
+    if (this.closed || this.ended) return true;
+    spareRequest ??= new binding.WriteWrap();
+    const view = start === 0 && end === buffer.length ? buffer : buffer.subarray(start, end);
+    this.bytesWritten += end - start;
+    return this.afterWrite(this.handle.writeBuffer(spareRequest, view), view);
+  }
+
+  private afterWrite(status: number, buffer: Uint8Array | undefined): boolean {
+    if (status !== 0) {
+      this.destroy(errorOf(status, 'write'));
+      return true;
+    }
+    if (state[LAST_WRITE_WAS_ASYNC] === 0) return true;
+    const request = spareRequest as WriteRequest;
+    spareRequest = undefined;
+    request.owner = this;
+    request.buffer = buffer;
+    request.oncomplete = onWriteComplete;
+    this.pendingWrites++;
+    this.congested = true;
+    return false;
+  }
+
+  /** A write that libuv had kept is done. */
+  onWriteComplete(status: number): void {
+    this.pendingWrites--;
+    if (this.closed) return;
+    if (status !== 0) {
+      this.destroy(errorOf(status, 'write'));
+    } else if (this.pendingWrites === 0) {
+      this.congested = false;
+      this.handler.onDrain();
+    }
+  }
+
+  /** FIN or an error from the peer. */
+  onReadFailure(status: number): void {
+    this.pause();
+    if (status === UV_EOF) this.handler.onEnd();
+    else this.destroy(errorOf(status, 'read'));
+  }
+
+  end(): void {
+    if (this.closed || this.ended) return;
+    this.ended = true;
+    const request = new binding.ShutdownWrap();
+    request.oncomplete = (status) => {
+      if (status !== 0 && !this.closed) this.destroy(errorOf(status, 'shutdown'));
+    };
+    const status = this.handle.shutdown(request);
+    if (status !== 0) this.destroy(errorOf(status, 'shutdown'));
+  }
+
+  pause(): void {
+    if (!this.reading || this.closed) return;
+    this.reading = false;
+    this.handle.readStop();
+  }
+
+  resume(): void {
+    if (this.reading || this.closed) return;
+    this.reading = true;
+    this.handle.readStart();
+  }
+
+  setReadBuffer(buffer: Buffer | undefined): void {
+    const next = buffer ?? sharedReadBuffer;
+    if (next === this.readBuffer || this.closed) return;
+    this.readBuffer = next;
+    this.handle.useUserBuffer(next);
+  }
+
+  destroy(error?: Error): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.failure ??= error;
+    this.socket.destroy();
+  }
+
+  reset(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.socket.resetAndDestroy();
+  }
+}
+
+function fill(target: Buffer, prefix: string, body: Buffer, start: number, end: number, suffix: string): void {
+  let offset = prefix === '' ? 0 : target.latin1Write(prefix, 0, prefix.length);
+  offset += body.copy(target, offset, start, end);
+  if (suffix !== '') target.latin1Write(suffix, offset, suffix.length);
+}

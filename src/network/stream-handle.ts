@@ -1,0 +1,70 @@
+import type { Socket } from 'node:net';
+
+/**
+ * The only file that touches Node's internals. What it uses, and what stands on documented API when a Node release
+ * changes it: `socket._handle` (read into our memory, write without the stream machinery), and the write-request and
+ * state objects of `process.binding('stream_wrap')`. `streamHandles` is undefined when the self-test of
+ * `handle-self-test.ts` does not find them as expected; connections are then made with `StreamConnection`.
+ */
+export interface StreamHandle {
+  onread: (this: StreamHandle) => void;
+  readStart(): number;
+  readStop(): number;
+  useUserBuffer(buffer: Uint8Array): void;
+  writeLatin1String(request: WriteRequest, text: string): number;
+  writeBuffer(request: WriteRequest, buffer: Uint8Array): number;
+  shutdown(request: ShutdownRequest): number;
+  /** Set by us: whom the handle belongs to. */
+  outrigger: unknown;
+}
+
+export interface WriteRequest {
+  oncomplete: ((this: WriteRequest, status: number) => void) | undefined;
+  owner: unknown;
+  buffer: Uint8Array | undefined;
+}
+
+export interface ShutdownRequest {
+  oncomplete: (status: number) => void;
+}
+
+interface StreamBinding {
+  WriteWrap: new () => WriteRequest;
+  ShutdownWrap: new () => ShutdownRequest;
+  streamBaseState: Int32Array;
+  kReadBytesOrError: number;
+  kLastWriteWasAsync: number;
+}
+
+function load(): StreamBinding | undefined {
+  try {
+    const binding = (process as unknown as { binding(name: string): Partial<StreamBinding> }).binding('stream_wrap');
+    const complete =
+      typeof binding.WriteWrap === 'function' &&
+      typeof binding.ShutdownWrap === 'function' &&
+      binding.streamBaseState !== undefined &&
+      typeof binding.kReadBytesOrError === 'number' &&
+      typeof binding.kLastWriteWasAsync === 'number';
+    return complete ? (binding as StreamBinding) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Node's stream internals, or undefined where they are not as expected. */
+export const streamBinding: StreamBinding | undefined =
+  process.env['OUTRIGGER_PORTABLE_IO'] === '1' ? undefined : load();
+
+/** The handle of an open socket when it has everything that `HandleConnection` needs. */
+export function handleOf(socket: Socket): StreamHandle | undefined {
+  const handle = (socket as unknown as { _handle?: Partial<StreamHandle> })._handle;
+  if (handle === undefined || handle === null) return undefined;
+  const complete =
+    typeof handle.readStart === 'function' &&
+    typeof handle.readStop === 'function' &&
+    typeof handle.useUserBuffer === 'function' &&
+    typeof handle.writeLatin1String === 'function' &&
+    typeof handle.writeBuffer === 'function' &&
+    typeof handle.shutdown === 'function';
+  return complete ? (handle as StreamHandle) : undefined;
+}
