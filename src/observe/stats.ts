@@ -71,6 +71,8 @@ export interface StatsScope {
   histogram(name: string): Histogram;
   /** A scope below this one; `name` is put behind the prefix with a dot. */
   scope(name: string): StatsScope;
+  /** The scope without a prefix, for filters whose statistics Envoy keeps outside the filter chain's. */
+  readonly root: StatsScope;
 }
 
 /** All statistics of one thread, by full name. The main thread merges the workers' on read. */
@@ -94,6 +96,10 @@ export class StatsStore implements StatsScope {
 
   scope(name: string): StatsScope {
     return new PrefixScope(this, `${name}.`);
+  }
+
+  get root(): StatsScope {
+    return this;
   }
 }
 
@@ -120,6 +126,10 @@ class PrefixScope implements StatsScope {
 
   scope(name: string): StatsScope {
     return new PrefixScope(this.store, `${this.prefix}${name}.`);
+  }
+
+  get root(): StatsScope {
+    return this.store;
   }
 }
 
