@@ -28,6 +28,18 @@ export interface TlsInfo {
   readonly peerSubject: string;
 }
 
+/** Bytes of one stream on the wire, heads and framing included; the header counts are the heads alone. */
+export interface WireBytes {
+  readonly downstreamReceived: number;
+  readonly downstreamSent: number;
+  readonly downstreamHeadersReceived: number;
+  readonly downstreamHeadersSent: number;
+  readonly upstreamReceived: number;
+  readonly upstreamSent: number;
+  readonly upstreamHeadersReceived: number;
+  readonly upstreamHeadersSent: number;
+}
+
 /**
  * Everything that access logs, `%…%` operators and policies may ask of one HTTP stream or one TCP session. Times are
  * milliseconds on the monotonic clock (`performance.now`), 0 where the event has not happened; sizes are bytes.
@@ -54,6 +66,8 @@ export interface StreamInfo {
   /** Body bytes (for TCP: all bytes). */
   readonly bytesReceived: number;
   readonly bytesSent: number;
+  /** Absent where the codec does not count them; the operators then print 0. */
+  readonly wireBytes?: WireBytes | undefined;
   /** undefined for TCP. */
   readonly request: RequestHead | undefined;
   readonly requestTrailers: HeaderMap | undefined;

@@ -1,0 +1,139 @@
+import { hostname } from 'node:os';
+import type { HttpStream } from '../../filter/http.ts';
+import { formatFlags } from '../../http/response-flags.ts';
+import type { StreamInfo, TlsInfo, WireBytes } from '../stream-info.ts';
+import type { Field, FieldFactory } from './field.ts';
+import { addressOf, joinAddress, portOf, textOrUnset } from './field.ts';
+import { formatFlagsLong } from './long-flags.ts';
+
+function plain(field: Field): FieldFactory {
+  return (argument) => {
+    if (argument !== undefined) throw new Error('takes no argument');
+    return field;
+  };
+}
+
+/** A text of the stream, '' of which is unset. */
+function text(read: (info: StreamInfo) => string): FieldFactory {
+  return plain((info) => textOrUnset(read(info)));
+}
+
+function tls(read: (tls: TlsInfo) => string): FieldFactory {
+  return plain((info) => (info.connection.tls === undefined ? undefined : textOrUnset(read(info.connection.tls))));
+}
+
+/** Byte counts on the wire: 0 where the codec does not count them, as Envoy prints it. */
+function wire(key: keyof WireBytes): FieldFactory {
+  return plain((info) => info.wireBytes?.[key] ?? 0);
+}
+
+/** The port of the client is unknown (0) when its address comes from x-forwarded-for. */
+function remotePort(info: StreamInfo): number {
+  return info.remoteAddress === info.connection.remoteAddress ? info.connection.remotePort : 0;
+}
+
+/** `NS`, `NS:K` or `NS:K:…` of dynamic metadata. */
+const dynamicMetadata: FieldFactory = (argument) => {
+  const [namespace, key, ...path] = (argument ?? '').split(':');
+  if (namespace === undefined || namespace === '') throw new Error('needs (NAMESPACE) or (NAMESPACE:KEY[:KEY…])');
+  return (info) => walk(info.getMetadata(namespace, key), path);
+};
+
+/** `METADATA(ROUTE:NS:K…)`; the other kinds of Envoy are not kept at run time. */
+const metadata: FieldFactory = (argument) => {
+  const [kind, namespace, ...path] = (argument ?? '').split(':');
+  if (kind === 'DYNAMIC') return dynamicMetadata([namespace, ...path].join(':'));
+  if (kind !== 'ROUTE' || namespace === undefined)
+    throw new Error('needs (ROUTE:NAMESPACE[:KEY…]) or (DYNAMIC:NAMESPACE[:KEY…])');
+  return (info) => walk((info as Partial<HttpStream>).route?.metadata[namespace], path);
+};
+
+function walk(value: unknown, path: readonly string[]): string | number | boolean | object | undefined {
+  let at = value;
+  for (const key of path) {
+    if (typeof at !== 'object' || at === null || !Object.hasOwn(at, key)) return undefined;
+    at = (at as Record<string, unknown>)[key];
+  }
+  return printable(at);
+}
+
+function printable(value: unknown): string | number | boolean | object | undefined {
+  if (value === undefined || value === null || typeof value === 'function' || typeof value === 'symbol')
+    return undefined;
+  return typeof value === 'bigint' ? String(value) : (value as string | number | boolean | object);
+}
+
+const filterState: FieldFactory = (argument) => {
+  const [key, format = 'TYPED'] = (argument ?? '').split(':');
+  if (key === undefined || key === '' || (format !== 'TYPED' && format !== 'PLAIN')) {
+    throw new Error('needs (KEY) or (KEY:TYPED|PLAIN)');
+  }
+  return (info) => printable(info.getFilterState(key));
+};
+
+/** Read once, at load; unset is the text `-`, as in Envoy. */
+const environment: FieldFactory = (argument) => {
+  if (argument === undefined || argument === '') throw new Error('needs (VARIABLE)');
+  const value = process.env[argument] ?? '-';
+  return () => value;
+};
+
+const constant = (value: string): FieldFactory => plain(() => value);
+
+/** Operators that read what is known of a stream besides its messages and times. */
+export const STREAM_OPERATORS: Readonly<Record<string, FieldFactory>> = {
+  PROTOCOL: plain((info) => info.request?.protocol),
+  RESPONSE_CODE: plain((info) => info.responseCode),
+  RESPONSE_CODE_DETAILS: text((info) => info.responseCodeDetails.replaceAll(' ', '_')),
+  CONNECTION_TERMINATION_DETAILS: text((info) => info.connectionTerminationDetails),
+  RESPONSE_FLAGS: plain((info) => formatFlags(info.responseFlags)),
+  RESPONSE_FLAGS_LONG: plain((info) => formatFlagsLong(info.responseFlags)),
+  BYTES_RECEIVED: plain((info) => info.bytesReceived),
+  BYTES_SENT: plain((info) => info.bytesSent),
+  DOWNSTREAM_WIRE_BYTES_RECEIVED: wire('downstreamReceived'),
+  DOWNSTREAM_WIRE_BYTES_SENT: wire('downstreamSent'),
+  DOWNSTREAM_HEADER_BYTES_RECEIVED: wire('downstreamHeadersReceived'),
+  DOWNSTREAM_HEADER_BYTES_SENT: wire('downstreamHeadersSent'),
+  UPSTREAM_WIRE_BYTES_RECEIVED: wire('upstreamReceived'),
+  UPSTREAM_WIRE_BYTES_SENT: wire('upstreamSent'),
+  UPSTREAM_HEADER_BYTES_RECEIVED: wire('upstreamHeadersReceived'),
+  UPSTREAM_HEADER_BYTES_SENT: wire('upstreamHeadersSent'),
+  CONNECTION_ID: plain((info) => info.connection.id),
+  REQUESTED_SERVER_NAME: text((info) => info.connection.serverName),
+  DOWNSTREAM_REMOTE_ADDRESS: plain((info) => joinAddress(info.remoteAddress, remotePort(info))),
+  DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: text((info) => info.remoteAddress),
+  DOWNSTREAM_REMOTE_PORT: plain((info) => remotePort(info)),
+  DOWNSTREAM_DIRECT_REMOTE_ADDRESS: plain(({ connection }) =>
+    joinAddress(connection.remoteAddress, connection.remotePort),
+  ),
+  DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT: text((info) => info.connection.remoteAddress),
+  DOWNSTREAM_DIRECT_REMOTE_PORT: plain((info) => info.connection.remotePort),
+  DOWNSTREAM_LOCAL_ADDRESS: plain(({ connection }) => joinAddress(connection.localAddress, connection.localPort)),
+  DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: text((info) => info.connection.localAddress),
+  DOWNSTREAM_LOCAL_PORT: plain((info) => info.connection.localPort),
+  DOWNSTREAM_TLS_VERSION: tls((tls) => tls.version),
+  DOWNSTREAM_TLS_CIPHER: tls((tls) => tls.cipher),
+  DOWNSTREAM_PEER_SUBJECT: tls((tls) => tls.peerSubject),
+  DOWNSTREAM_PEER_URI_SAN: tls((tls) => tls.peerUriSans.join(',')),
+  DOWNSTREAM_PEER_DNS_SAN: tls((tls) => tls.peerDnsSans.join(',')),
+  UPSTREAM_CLUSTER: text((info) => info.upstreamCluster),
+  UPSTREAM_CLUSTER_RAW: text((info) => info.upstreamCluster),
+  UPSTREAM_HOST: text((info) => info.upstreamHost),
+  UPSTREAM_REMOTE_ADDRESS: text((info) => info.upstreamHost),
+  UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: plain((info) => addressOf(info.upstreamHost)),
+  UPSTREAM_REMOTE_PORT: plain((info) => portOf(info.upstreamHost)),
+  UPSTREAM_LOCAL_ADDRESS: text((info) => info.upstreamLocalAddress),
+  UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: plain((info) => addressOf(info.upstreamLocalAddress)),
+  UPSTREAM_LOCAL_PORT: plain((info) => portOf(info.upstreamLocalAddress)),
+  UPSTREAM_TRANSPORT_FAILURE_REASON: text((info) => info.upstreamTransportFailureReason.replaceAll(' ', '_')),
+  UPSTREAM_REQUEST_ATTEMPT_COUNT: plain((info) => info.upstreamAttemptCount),
+  ROUTE_NAME: text((info) => info.routeName),
+  VIRTUAL_HOST_NAME: text((info) => info.virtualHostName),
+  DYNAMIC_METADATA: dynamicMetadata,
+  METADATA: metadata,
+  FILTER_STATE: filterState,
+  HOSTNAME: constant(hostname()),
+  ENVIRONMENT: environment,
+  LOCAL_REPLY_BODY: plain((_, context) => context.localReplyBody ?? ''),
+  ACCESS_LOG_TYPE: plain((info) => (info.request === undefined ? 'TcpConnectionEnd' : 'DownstreamEnd')),
+};
