@@ -1,0 +1,89 @@
+import type * as v from 'valibot';
+import type { FilterRegistry } from '../filter/registry.ts';
+import type { StandardSchemaV1 } from '../filter/standard-schema.ts';
+import { FileAccessLog, StreamAccessLog } from './schema/access-log.ts';
+import { message, nonEmptyString, optional, struct } from './schema/building-blocks.ts';
+import { UPSTREAM_HTTP_OPTIONS } from './schema/cluster.ts';
+import type { ExtensionCategory, ExtensionResolver } from './schema/containers.ts';
+import { HttpConnectionManager, UuidRequestIdConfig } from './schema/http-connection-manager.ts';
+import { PreserveCaseFormatterConfig, UpstreamHttpProtocolOptions } from './schema/http-protocol-options.ts';
+import { FilterConfig } from './schema/route-components.ts';
+import { Router } from './schema/router.ts';
+import { TcpProxy } from './schema/tcp-proxy.ts';
+import { RawBuffer } from './schema/transport-socket.ts';
+
+/** Full protobuf names of what the proxy itself implements. */
+export const HTTP_CONNECTION_MANAGER =
+  'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';
+export const TCP_PROXY = 'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy';
+export const ROUTER = 'envoy.extensions.filters.http.router.v3.Router';
+export const FILTER_CONFIG = 'envoy.config.route.v3.FilterConfig';
+export const FILE_ACCESS_LOG = 'envoy.extensions.access_loggers.file.v3.FileAccessLog';
+export const STDOUT_ACCESS_LOG = 'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog';
+export const STDERR_ACCESS_LOG = 'envoy.extensions.access_loggers.stream.v3.StderrAccessLog';
+export const PRESERVE_CASE = 'envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig';
+export const RAW_BUFFER = 'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer';
+/** Custom filters, written in TypeScript; their own schema is applied when the module is loaded. */
+export const HTTP_FILTER_MODULE = 'outrigger.v1.HttpFilterModule';
+export const NETWORK_FILTER_MODULE = 'outrigger.v1.NetworkFilterModule';
+
+/** A custom filter: where its module lies and the configuration that it gets. */
+export const FilterModule = message({ module: nonEmptyString(), config: optional(struct(), {}) });
+export type FilterModule = v.InferOutput<typeof FilterModule>;
+
+const EMPTY = message({});
+
+const BUILT_IN: Readonly<Record<ExtensionCategory, Readonly<Record<string, StandardSchemaV1>>>> = {
+  network_filter: {
+    [HTTP_CONNECTION_MANAGER]: HttpConnectionManager,
+    [TCP_PROXY]: TcpProxy,
+    [NETWORK_FILTER_MODULE]: FilterModule,
+  },
+  http_filter: { [ROUTER]: Router, [HTTP_FILTER_MODULE]: FilterModule },
+  route_filter_config: { [FILTER_CONFIG]: FilterConfig, [HTTP_FILTER_MODULE]: FilterModule },
+  access_logger: {
+    [FILE_ACCESS_LOG]: FileAccessLog,
+    [STDOUT_ACCESS_LOG]: StreamAccessLog,
+    [STDERR_ACCESS_LOG]: StreamAccessLog,
+  },
+  transport_socket: { [RAW_BUFFER]: RawBuffer },
+  upstream_options: { [UPSTREAM_HTTP_OPTIONS]: UpstreamHttpProtocolOptions },
+  header_formatter: { [PRESERVE_CASE]: PreserveCaseFormatterConfig },
+  request_id: { 'envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig': UuidRequestIdConfig },
+  retry_host_predicate: {
+    'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate': EMPTY,
+  },
+};
+
+/** What each extension point takes: the proxy's own messages and the registry's filters. */
+export function extensionsOf(registry: FilterRegistry): ExtensionResolver {
+  const networkFilters = withRegistry('network_filter', registry.network.values(), (filter) => filter.configType);
+  const httpFilters = withRegistry('http_filter', registry.http.values(), (filter) => filter.configType);
+  const routeConfigs = new Map(Object.entries(BUILT_IN.route_filter_config));
+  for (const filter of registry.http.values()) {
+    const type = filter.routeConfigType ?? filter.configType;
+    if (type !== undefined) routeConfigs.set(type, filter.routeConfig ?? filter.config ?? EMPTY);
+  }
+  const tables: Partial<Record<ExtensionCategory, ReadonlyMap<string, StandardSchemaV1>>> = {
+    network_filter: networkFilters,
+    http_filter: httpFilters,
+    route_filter_config: routeConfigs,
+  };
+  return {
+    find: (category, type) => tables[category]?.get(type) ?? BUILT_IN[category][type],
+    names: (category) => [...(tables[category]?.keys() ?? Object.keys(BUILT_IN[category]))],
+  };
+}
+
+function withRegistry<F extends { config?: StandardSchemaV1 }>(
+  category: ExtensionCategory,
+  filters: Iterable<F>,
+  typeOf: (filter: F) => string | undefined,
+): Map<string, StandardSchemaV1> {
+  const table = new Map(Object.entries(BUILT_IN[category]));
+  for (const filter of filters) {
+    const type = typeOf(filter);
+    if (type !== undefined && !table.has(type)) table.set(type, filter.config ?? EMPTY);
+  }
+  return table;
+}

@@ -1,0 +1,98 @@
+import type * as v from 'valibot';
+import { AccessLog } from './access-log.ts';
+import { bool, duration, list, message, optional, Problem, unsupported } from './building-blocks.ts';
+import { Cluster } from './cluster.ts';
+import { Node } from './core.ts';
+import { Address } from './core-address.ts';
+import { Listener } from './listener.ts';
+import { check } from './message.ts';
+
+/** envoy.config.bootstrap.v3. */
+
+/** envoy.config.bootstrap.v3.Admin. */
+export const Admin = message(
+  {
+    address: optional(Address),
+    access_log: optional(list(AccessLog), []),
+    ignore_global_conn_limit: optional(bool(), false),
+  },
+  unsupported('use access_log', 'access_log_path'),
+  unsupported('it is not available', 'profile_path', 'socket_options', 'allow_paths'),
+);
+export type Admin = v.InferOutput<typeof Admin>;
+
+/** envoy.config.bootstrap.v3.Bootstrap.StaticResources; names are unique. */
+export const StaticResources = message(
+  { listeners: optional(list(Listener), []), clusters: optional(list(Cluster), []) },
+  unsupported('TLS is not available yet', 'secrets'),
+  check((resources) => duplicate(resources.clusters, 'clusters') ?? duplicate(resources.listeners, 'listeners')),
+);
+export type StaticResources = v.InferOutput<typeof StaticResources>;
+
+function duplicate(items: readonly { name: string }[], field: string): Problem | undefined {
+  const seen = new Set<string>();
+  for (const [index, { name }] of items.entries()) {
+    if (name !== '' && seen.has(name)) {
+      return new Problem(`"${name}" exists already among the ${field}`, { path: [field, index, 'name'] });
+    }
+    seen.add(name);
+  }
+  return undefined;
+}
+
+/** envoy.config.bootstrap.v3.Bootstrap. */
+export const Bootstrap = message(
+  {
+    node: optional(Node, {}),
+    static_resources: optional(StaticResources, {}),
+    admin: optional(Admin),
+    stats_flush_interval: optional(duration({ minMs: 1, maxMs: 299_999.999 })),
+    enable_dispatcher_stats: optional(bool(), false),
+  },
+  unsupported(
+    'configuration is not discovered yet, write static_resources',
+    'dynamic_resources',
+    'node_context_params',
+    'config_sources',
+    'default_config_source',
+    'hds_config',
+    'xds_delegate_extension',
+    'xds_config_tracker_extension',
+  ),
+  unsupported('there is no runtime, give default values in place', 'layered_runtime', 'flags_path'),
+  unsupported(
+    'statistics are read from the admin server',
+    'stats_sinks',
+    'stats_config',
+    'deferred_stat_options',
+    'stats_flush_on_admin',
+    'stats_eviction_interval',
+    'stats_server_version_override',
+  ),
+  unsupported('tracing is not available yet', 'tracing', 'perf_tracing_file_path'),
+  unsupported('TLS is not available yet', 'certificate_provider_instances'),
+  unsupported(
+    "the system's resolver is used",
+    'use_tcp_for_dns_lookups',
+    'dns_resolution_config',
+    'typed_dns_resolver_config',
+  ),
+  unsupported('limits are set at listeners and clusters', 'overload_manager'),
+  unsupported(
+    'it is not available',
+    'cluster_manager',
+    'watchdog',
+    'watchdogs',
+    'header_prefix',
+    'bootstrap_extensions',
+    'fatal_actions',
+    'default_socket_interface',
+    'inline_headers',
+    'default_regex_engine',
+    'listener_manager',
+    'application_log_config',
+    'grpc_async_client_manager_config',
+    'memory_allocator_manager',
+  ),
+);
+export type Bootstrap = v.InferOutput<typeof Bootstrap>;

@@ -1,0 +1,273 @@
+import { isIP } from 'node:net';
+import type * as v from 'valibot';
+import type { TypedConfig } from '../typed-config.ts';
+import {
+  anyConfig,
+  bool,
+  boolValue,
+  check,
+  duration,
+  enumOf,
+  list,
+  mapOf,
+  message,
+  nonEmptyString,
+  oneof,
+  optional,
+  Problem,
+  string,
+  uint32Value,
+  uint64Value,
+  unsupported,
+} from './building-blocks.ts';
+import { Metadata } from './core.ts';
+import { BindConfig, TcpKeepalive } from './core-address.ts';
+import { ClusterLoadAssignment } from './endpoint.ts';
+import {
+  Http1ProtocolOptions,
+  HttpProtocolOptions,
+  type UpstreamHttpProtocolOptions,
+} from './http-protocol-options.ts';
+import { Percent, RuntimeDouble } from './percent.ts';
+import { TransportSocket } from './transport-socket.ts';
+
+/** envoy.config.cluster.v3; times in milliseconds. */
+
+/** envoy.config.cluster.v3.CircuitBreakers.Thresholds of one routing priority. */
+export const Thresholds = message(
+  {
+    priority: optional(enumOf(['DEFAULT', 'HIGH']), 'DEFAULT'),
+    max_connections: optional(uint32Value(), 1024),
+    max_pending_requests: optional(uint32Value(), 1024),
+    max_requests: optional(uint32Value(), 1024),
+    max_retries: optional(uint32Value(), 3),
+    retry_budget: optional(
+      message({ budget_percent: optional(Percent), min_retry_concurrency: optional(uint32Value(), 3) }),
+    ),
+    track_remaining: optional(bool(), false),
+  },
+  unsupported('each cluster has one pool per endpoint', 'max_connection_pools'),
+);
+export type Thresholds = v.InferOutput<typeof Thresholds>;
+
+/** envoy.config.cluster.v3.CircuitBreakers. */
+export const CircuitBreakers = message(
+  { thresholds: optional(list(Thresholds), []) },
+  unsupported('use thresholds', 'per_host_thresholds'),
+);
+export type CircuitBreakers = v.InferOutput<typeof CircuitBreakers>;
+
+const LeastRequestLbConfig = message(
+  { choice_count: optional(uint32Value({ min: 2 }), 2), active_request_bias: optional(RuntimeDouble) },
+  unsupported('slow start is not available', 'slow_start_config'),
+);
+
+const RingHashLbConfig = message(
+  {
+    minimum_ring_size: optional(uint64Value({ max: 8388608 }), 1024),
+    maximum_ring_size: optional(uint64Value({ max: 8388608 }), 8388608),
+    hash_function: optional(enumOf(['XX_HASH', 'MURMUR_HASH_2']), 'XX_HASH'),
+  },
+  check((ring) =>
+    ring.minimum_ring_size > ring.maximum_ring_size
+      ? new Problem('lies above maximum_ring_size', { path: ['minimum_ring_size'] })
+      : undefined,
+  ),
+);
+
+const MaglevLbConfig = message(
+  { table_size: optional(uint64Value({ max: 5000011 }), 65537) },
+  check((maglev) =>
+    isPrime(maglev.table_size)
+      ? undefined
+      : new Problem(`${maglev.table_size} is not a prime number`, { path: ['table_size'] }),
+  ),
+);
+
+const RoundRobinLbConfig = message({}, unsupported('slow start is not available', 'slow_start_config'));
+
+/** envoy.config.cluster.v3.Cluster.CommonLbConfig. */
+export const CommonLbConfig = message(
+  {
+    /** Share of healthy endpoints below which all are used; 0 never does that. */
+    healthy_panic_threshold: optional(Percent, { value: 50 }),
+    consistent_hashing_lb_config: optional(
+      message({
+        use_hostname_for_hashing: optional(bool(), false),
+        hash_balance_factor: optional(uint32Value({ min: 100 })),
+      }),
+    ),
+    close_connections_on_host_set_change: optional(bool(), false),
+    locality_weighted_lb_config: optional(message({})),
+  },
+  oneof(['zone_aware_lb_config', 'locality_weighted_lb_config']),
+  unsupported('zone-aware balancing is not available', 'zone_aware_lb_config'),
+  unsupported('it is not available', 'update_merge_window', 'ignore_new_hosts_until_first_hc', 'override_host_status'),
+);
+export type CommonLbConfig = v.InferOutput<typeof CommonLbConfig>;
+
+/** envoy.config.cluster.v3.Cluster. */
+export const Cluster = message(
+  {
+    name: nonEmptyString(),
+    alt_stat_name: optional(string(), ''),
+    type: optional(
+      enumOf(['STATIC', 'STRICT_DNS', 'LOGICAL_DNS', 'EDS', 'ORIGINAL_DST'], {
+        EDS: 'endpoints are not discovered yet',
+        ORIGINAL_DST: 'original destinations are not available yet',
+      }),
+      'STATIC',
+    ),
+    connect_timeout: optional(duration({ aboveMs: 0 }), '5s'),
+    per_connection_buffer_limit_bytes: optional(uint32Value(), 1048576),
+    lb_policy: optional(
+      enumOf(
+        {
+          ROUND_ROBIN: 0,
+          LEAST_REQUEST: 1,
+          RING_HASH: 2,
+          RANDOM: 3,
+          MAGLEV: 5,
+          CLUSTER_PROVIDED: 6,
+          LOAD_BALANCING_POLICY_CONFIG: 7,
+        },
+        {
+          CLUSTER_PROVIDED: 'no cluster brings its own balancer',
+          LOAD_BALANCING_POLICY_CONFIG: 'name the balancer with lb_policy',
+        },
+      ),
+      'ROUND_ROBIN',
+    ),
+    load_assignment: optional(ClusterLoadAssignment),
+    circuit_breakers: optional(CircuitBreakers, {}),
+    max_requests_per_connection: optional(uint32Value()),
+    common_http_protocol_options: optional(HttpProtocolOptions),
+    http_protocol_options: optional(Http1ProtocolOptions),
+    typed_extension_protocol_options: optional(mapOf(anyConfig('upstream_options')), {}),
+    dns_refresh_rate: optional(duration({ aboveMs: 1 }), '5s'),
+    dns_failure_refresh_rate: optional(
+      message({ base_interval: duration({ aboveMs: 1 }), max_interval: optional(duration({ aboveMs: 1 })) }),
+    ),
+    dns_jitter: optional(duration(), '0s'),
+    respect_dns_ttl: optional(bool(), false),
+    dns_lookup_family: optional(enumOf(['AUTO', 'V4_ONLY', 'V6_ONLY', 'V4_PREFERRED', 'ALL']), 'AUTO'),
+    wait_for_warm_on_init: optional(boolValue(), true),
+    upstream_bind_config: optional(BindConfig),
+    ring_hash_lb_config: optional(RingHashLbConfig),
+    maglev_lb_config: optional(MaglevLbConfig),
+    least_request_lb_config: optional(LeastRequestLbConfig),
+    round_robin_lb_config: optional(RoundRobinLbConfig),
+    common_lb_config: optional(CommonLbConfig, {}),
+    transport_socket: optional(TransportSocket),
+    metadata: optional(Metadata),
+    upstream_connection_options: optional(
+      message(
+        { tcp_keepalive: optional(TcpKeepalive) },
+        unsupported('it is not available', 'set_local_interface_name_on_upstream_connections', 'happy_eyeballs_config'),
+      ),
+    ),
+    connection_pool_per_downstream_connection: optional(bool(), false),
+  },
+  oneof(['type', 'cluster_type']),
+  oneof([
+    'ring_hash_lb_config',
+    'maglev_lb_config',
+    'original_dst_lb_config',
+    'least_request_lb_config',
+    'round_robin_lb_config',
+  ]),
+  unsupported('use type', 'cluster_type'),
+  unsupported('endpoints are not discovered yet', 'eds_cluster_config', 'lrs_server', 'lrs_report_endpoint_metrics'),
+  unsupported('active health checks are not available yet', 'health_checks'),
+  unsupported('outlier detection is not available yet', 'outlier_detection'),
+  unsupported('HTTP/2 is not available yet', 'http2_protocol_options'),
+  unsupported('original destinations are not available yet', 'original_dst_lb_config', 'cleanup_interval'),
+  unsupported('subset load balancing is not available', 'lb_subset_config'),
+  unsupported(
+    "the system's resolver is used",
+    'dns_resolvers',
+    'use_tcp_for_dns_lookups',
+    'dns_resolution_config',
+    'typed_dns_resolver_config',
+  ),
+  unsupported('use transport_socket', 'transport_socket_matches', 'transport_socket_matcher'),
+  unsupported('name the balancer with lb_policy', 'load_balancing_policy'),
+  unsupported('use typed_extension_protocol_options', 'upstream_http_protocol_options', 'protocol_selection'),
+  unsupported('upstream filters are not available', 'filters'),
+  unsupported(
+    'it is not available',
+    'close_connections_on_host_health_failure',
+    'ignore_health_on_host_removal',
+    'track_timeout_budgets',
+    'upstream_config',
+    'track_cluster_stats',
+    'preconnect_policy',
+  ),
+  check(endpointsFitType),
+);
+export type Cluster = v.InferOutput<typeof Cluster>;
+
+interface TypedCluster {
+  type: string;
+  load_assignment?: ClusterLoadAssignment | undefined;
+}
+
+/** STATIC endpoints are IP addresses or pipes; LOGICAL_DNS has exactly one endpoint, a name. */
+function endpointsFitType(cluster: TypedCluster): Problem | undefined {
+  const localities = cluster.load_assignment?.endpoints ?? [];
+  if (cluster.type === 'LOGICAL_DNS' && (localities.length !== 1 || localities[0]!.lb_endpoints.length !== 1)) {
+    return new Problem('a LOGICAL_DNS cluster needs exactly one endpoint', { path: ['load_assignment', 'endpoints'] });
+  }
+  for (const [i, locality] of localities.entries()) {
+    for (const [j, { endpoint }] of locality.lb_endpoints.entries()) {
+      const path = ['load_assignment', 'endpoints', i, 'lb_endpoints', j, 'endpoint', 'address'];
+      const problem = endpoint === undefined ? undefined : addressProblem(cluster.type, endpoint.address);
+      if (problem !== undefined) return new Problem(problem.message, { ...problem, path: [...path, ...problem.path] });
+    }
+  }
+  return undefined;
+}
+
+function addressProblem(
+  type: string,
+  address: { socket_address?: { address: string } | undefined },
+): Problem | undefined {
+  const host = address.socket_address?.address;
+  if (type === 'STATIC' && host !== undefined && isIP(host) === 0) {
+    return new Problem(`"${host}" is not an IP address`, {
+      path: ['socket_address', 'address'],
+      allowed: 'an IP address, or type: STRICT_DNS or LOGICAL_DNS for names',
+    });
+  }
+  if (type !== 'STATIC' && host === undefined) {
+    return new Problem('a pipe needs type: STATIC', { path: ['pipe'] });
+  }
+  return undefined;
+}
+
+function isPrime(number: number): boolean {
+  if (number < 2 || (number > 2 && number % 2 === 0)) return false;
+  for (let divisor = 3; divisor * divisor <= number; divisor += 2) if (number % divisor === 0) return false;
+  return true;
+}
+
+/** The key under which a cluster says how it speaks HTTP. */
+export const UPSTREAM_HTTP_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
+
+/**
+ * How a cluster speaks HTTP, from `typed_extension_protocol_options` or, failing that, from the cluster's own older
+ * fields; undefined fields mean Envoy's defaults.
+ */
+export function upstreamHttpOptions(cluster: Cluster): {
+  readonly common: HttpProtocolOptions | undefined;
+  readonly http1: Http1ProtocolOptions | undefined;
+} {
+  const typed = cluster.typed_extension_protocol_options[UPSTREAM_HTTP_OPTIONS] as
+    | TypedConfig<UpstreamHttpProtocolOptions>
+    | undefined;
+  if (typed === undefined) {
+    return { common: cluster.common_http_protocol_options, http1: cluster.http_protocol_options };
+  }
+  const options = typed.value;
+  return { common: options.common_http_protocol_options, http1: options.explicit_http_config.http_protocol_options };
+}
