@@ -1,0 +1,79 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { backendKind } from '../backend/backend.ts';
+import { saturationLoad } from '../load/saturation.ts';
+import { machineFacts, machineWarnings } from '../measure/machine.ts';
+import type { BenchReport, ScenarioResult } from '../report/result.ts';
+import { takeLock } from './lock.ts';
+import { measureMemory, measureStart } from './measure-process.ts';
+import { measureScenario } from './measure-scenario.ts';
+import { divideCores, type Plan, planSeconds } from './plan.ts';
+import { Progress } from './progress.ts';
+import type { TrialEnv } from './trial.ts';
+
+/** Where the benchmark keeps its files, below the checkout. */
+export const BENCH_FOLDER = '.bench';
+
+/**
+ * Runs a plan.
+ *
+ * @param command what the user typed, for the report
+ * @throws when another benchmark runs on this checkout
+ */
+export async function runBench(root: string, plan: Plan, command: string): Promise<BenchReport> {
+  const folder = join(root, BENCH_FOLDER);
+  mkdirSync(folder, { recursive: true });
+  const release = takeLock(join(folder, 'lock'));
+  process.once('exit', release);
+  const workFolder = mkdtempSync(join(folder, 'run-'));
+  const removeWork = (): void => rmSync(workFolder, { recursive: true, force: true });
+  process.once('exit', removeWork);
+  const startedAt = new Date();
+  const progress = new Progress(planSeconds(plan));
+  try {
+    const machine = machineFacts();
+    const cores = divideCores();
+    const load = saturationLoad(root);
+    const env: TrialEnv = { root, workFolder, proxyCores: cores.proxy, loadCores: cores.load, load };
+    const scenarios: ScenarioResult[] = [];
+    for (const scenario of plan.scenarios) {
+      scenarios.push({
+        scenario,
+        backend: backendKind(scenario),
+        command: scenarioCommand(plan, scenario.name),
+        peers: await measureScenario(env, plan, scenario, progress),
+      });
+    }
+    const memory = plan.memory ? await measureMemory(env, plan, progress) : [];
+    const start = plan.starts > 0 ? await measureStart(env, plan, progress) : [];
+    return {
+      schema: 'outrigger.bench/1',
+      startedAt: startedAt.toISOString(),
+      seconds: (Date.now() - startedAt.getTime()) / 1000,
+      command,
+      machine,
+      cores,
+      load: load.name,
+      rounds: plan.rounds,
+      durationS: plan.durationS,
+      peers: plan.peers.map(({ name, version, description }) => ({ name, version, description })),
+      scenarios,
+      memory,
+      start,
+      warnings: [...machineWarnings(machine), ...(cores.pinned ? [] : ['taskset is not installed: nothing is pinned'])],
+    };
+  } finally {
+    progress.end();
+    process.off('exit', release);
+    process.off('exit', removeWork);
+    removeWork();
+    release();
+  }
+}
+
+/** The command that measures one scenario again, as this plan did. */
+export function scenarioCommand(plan: Plan, name: string): string {
+  const peers = plan.peers.map((peer) => peer.name).join(',');
+  const latency = plan.shares.length === 0 ? ' --no-latency' : '';
+  return `npm run bench -- --scenario ${name} --peer ${peers} --rounds ${plan.rounds} --duration ${plan.durationS}${latency}`;
+}

@@ -1,0 +1,88 @@
+import { readRssKiB } from '../measure/proc.ts';
+import { roundOrder, spread } from '../measure/statistics.ts';
+import type { Peer } from '../peers/peer.ts';
+import type { MemoryResult, StartResult } from '../report/result.ts';
+import { SCENARIOS } from '../scenarios.ts';
+import { MEMORY_CONNECTIONS, type Plan, trialSeconds } from './plan.ts';
+import type { Progress } from './progress.ts';
+import { saturate, type Trial, type TrialEnv, withTrial } from './trial.ts';
+
+const SAMPLE_EVERY_MS = 100;
+/** What a process still does right after its start is no longer going on by then. */
+const SETTLE_MS = 1000;
+
+interface Samples {
+  readonly peer: Peer;
+  readonly first: number[];
+  readonly second: number[];
+  error: string | undefined;
+}
+
+/** Resident memory, idle and with 1,000 keep-alive connections that carry traffic, through the HTTP router. */
+export async function measureMemory(env: TrialEnv, plan: Plan, progress: Progress): Promise<MemoryResult[]> {
+  const each = trialSeconds(plan).memory;
+  const all = await sampleProxies(env, plan.peers, plan.memoryRounds, async (samples, trial, pid) => {
+    progress.show(`memory  ${samples.peer.name}`);
+    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+    samples.first.push(readRssKiB(pid));
+    let highest = 0;
+    const sampler = setInterval(() => {
+      highest = Math.max(highest, readRssKiB(pid));
+    }, SAMPLE_EVERY_MS);
+    try {
+      await saturate(trial, plan.durationS, MEMORY_CONNECTIONS);
+    } finally {
+      clearInterval(sampler);
+    }
+    samples.second.push(highest);
+    progress.done(each);
+  });
+  return all.map(({ peer, first, second, error }) => {
+    const idleKiB = spread(first);
+    const loadedKiB = spread(second);
+    return {
+      peer: peer.name,
+      ...(error !== undefined && { error }),
+      ...(idleKiB && { idleKiB }),
+      ...(loadedKiB && { loadedKiB }),
+    };
+  });
+}
+
+/** Time from the spawn of each peer's launcher to its first answer. */
+export async function measureStart(env: TrialEnv, plan: Plan, progress: Progress): Promise<StartResult[]> {
+  const each = trialSeconds(plan).start;
+  const all = await sampleProxies(env, plan.peers, plan.starts, async (samples, trial) => {
+    progress.show(`start to first 200  ${samples.peer.name}`);
+    samples.first.push(trial.startMs);
+    progress.done(each);
+  });
+  return all.map(({ peer, first, error }) => {
+    const startMs = spread(first);
+    return { peer: peer.name, ...(error !== undefined && { error }), ...(startMs && { startMs }) };
+  });
+}
+
+async function sampleProxies(
+  env: TrialEnv,
+  peers: readonly Peer[],
+  rounds: number,
+  sample: (samples: Samples, trial: Trial, pid: number) => Promise<void>,
+): Promise<Samples[]> {
+  const scenario = SCENARIOS.find((candidate) => candidate.name === 'http');
+  if (scenario === undefined) throw new Error('the scenario "http" is gone');
+  const all = peers
+    .filter((peer) => peer.name !== 'direct')
+    .map((peer): Samples => ({ peer, first: [], second: [], error: undefined }));
+  for (let round = 0; round < rounds; round++) {
+    for (const samples of roundOrder(all, round)) {
+      if (samples.error !== undefined) continue;
+      try {
+        await withTrial(env, samples.peer, scenario, (trial) => sample(samples, trial, trial.pid as number));
+      } catch (error) {
+        samples.error = (error as Error).message;
+      }
+    }
+  }
+  return all;
+}

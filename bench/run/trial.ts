@@ -1,0 +1,142 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { startBackend } from '../backend/backend.ts';
+import type { OpenLoopOptions, OpenLoopResult } from '../load/open-loop.ts';
+import type { OpenLoopMessage } from '../load/open-loop-main.ts';
+import type { SaturationLoad, SaturationResult } from '../load/saturation.ts';
+import { type CpuReading, cpuBetween, readCpu } from '../measure/proc.ts';
+import type { Peer } from '../peers/peer.ts';
+import { requestPath, type Scenario, uploadBytes } from '../scenario.ts';
+import { type Child, start } from './children.ts';
+import { freePorts } from './ports.ts';
+import { waitForStatus } from './probe.ts';
+
+/** What all trials of a benchmark share. */
+export interface TrialEnv {
+  readonly root: string;
+  /** Trials make their directories in it. */
+  readonly workFolder: string;
+  readonly proxyCores: readonly number[];
+  readonly loadCores: readonly number[];
+  readonly load: SaturationLoad;
+}
+
+/** A peer that runs, with a backend behind it, ready for load. */
+export interface Trial {
+  readonly scenario: Scenario;
+  readonly env: TrialEnv;
+  readonly directory: string;
+  readonly port: number;
+  /** The proxy's process; undefined for the direct peer. */
+  readonly pid: number | undefined;
+  readonly backend: string;
+  /** From the spawn of the launcher to the first answer; 0 for the direct peer. */
+  readonly startMs: number;
+}
+
+export interface Measured<T> {
+  readonly result: T;
+  readonly cpu: CpuReading;
+}
+
+/**
+ * Starts a fresh backend and a fresh peer, hands them to `use`, and ends both, whatever happened.
+ *
+ * @throws when one of them does not come up, with the end of what it said
+ */
+export async function withTrial<T>(
+  env: TrialEnv,
+  peer: Peer,
+  scenario: Scenario,
+  use: (trial: Trial) => Promise<T>,
+): Promise<T> {
+  const directory = mkdtempSync(join(env.workFolder, `${peer.name}-`));
+  const backend = await startBackend(scenario, env.root, directory, env.loadCores);
+  let proxy: Child | undefined;
+  try {
+    const [listenPort] = (await freePorts(1)) as [number];
+    const command = await peer.prepare({ scenario, listenPort, backendPort: backend.port, directory });
+    const spawnedAt = performance.now();
+    if (command !== undefined) proxy = start(command, env.proxyCores);
+    const port = proxy === undefined ? backend.port : listenPort;
+    const status = proxy === undefined ? 200 : scenario.expectStatus;
+    const answeredAt = await waitForStatus(port, requestPath(scenario), status, proxy);
+    const startMs = proxy === undefined ? 0 : answeredAt - spawnedAt;
+    return await use({ scenario, env, directory, port, pid: proxy?.pid, backend: backend.kind, startMs });
+  } finally {
+    await proxy?.stop();
+    await backend.child.stop();
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** Load as fast as the peer takes it, and the CPU time that it cost. */
+export async function saturate(
+  trial: Trial,
+  durationS: number,
+  connections = trial.scenario.connections,
+): Promise<Measured<SaturationResult>> {
+  const before = readCpu(trial.pid);
+  const result = await trial.env.load.run({
+    port: trial.port,
+    path: requestPath(trial.scenario),
+    connections,
+    durationS,
+    uploadBytes: uploadBytes(trial.scenario),
+    expectStatus: expectedStatus(trial),
+    cores: trial.env.loadCores,
+    directory: trial.directory,
+  });
+  return { result, cpu: cpuBetween(before, readCpu(trial.pid)) };
+}
+
+/** Load at a fixed rate from the open-loop generator, in a process of its own, and the CPU time of the measured part. */
+export async function holdRate(
+  trial: Trial,
+  rate: number,
+  durationMs: number,
+  warmupMs: number,
+): Promise<Measured<OpenLoopResult>> {
+  const options: OpenLoopOptions = {
+    host: '127.0.0.1',
+    port: trial.port,
+    path: requestPath(trial.scenario),
+    rate,
+    connections: trial.scenario.connections,
+    durationMs,
+    warmupMs,
+    uploadBytes: uploadBytes(trial.scenario),
+    expectStatus: expectedStatus(trial),
+  };
+  const { root, loadCores } = trial.env;
+  const args = [join(root, 'bench', 'load', 'open-loop-main.ts'), JSON.stringify(options)];
+  const child = start({ command: join(root, 'bin', 'node'), args }, loadCores);
+  let before = readCpu(trial.pid);
+  let after: CpuReading | undefined;
+  let result: OpenLoopResult | undefined;
+  let failure = '';
+  forEachLine(child, (line) => {
+    const message = JSON.parse(line) as OpenLoopMessage;
+    if (message.event === 'measure') before = readCpu(trial.pid);
+    else if (message.event === 'measured') after = readCpu(trial.pid);
+    else if (message.event === 'result') result = message.result;
+    else failure = message.message;
+  });
+  await child.exited;
+  if (result === undefined) throw new Error(`load generator: ${failure || child.stderrTail() || 'no result'}`);
+  return { result, cpu: cpuBetween(before, after ?? readCpu(trial.pid)) };
+}
+
+/** Without a proxy nobody denies. */
+function expectedStatus(trial: Trial): number {
+  return trial.pid === undefined ? 200 : trial.scenario.expectStatus;
+}
+
+function forEachLine(child: Child, listener: (line: string) => void): void {
+  let rest = '';
+  child.onStdout((text) => {
+    const lines = (rest + text).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) listener(line);
+  });
+}
