@@ -91,7 +91,7 @@ export class CoarseTimers {
       this.lastList = list;
     }
     const tail = list.tail;
-    let deadlineMs = (nowMs > this.firedAtMs ? nowMs : this.firedAtMs) + list.delayMs;
+    let deadlineMs = Math.max(nowMs, this.firedAtMs) + list.delayMs;
     // A caller's own clock may lie behind the last entry's; the list must stay sorted, and late is better than early.
     if (tail !== undefined && tail.deadlineMs > deadlineMs) deadlineMs = tail.deadlineMs;
     entry.deadlineMs = deadlineMs;

@@ -1,3 +1,4 @@
+import type { Thresholds } from '../config/schema/cluster.ts';
 import type { Gauge, StatsScope } from '../observe/stats.ts';
 
 /** Envoy's defaults of `circuit_breakers.thresholds` (config/cluster/v3/circuit_breaker.proto). */
@@ -6,30 +7,22 @@ const DEFAULT_MAX_PENDING_REQUESTS = 1024;
 const DEFAULT_MAX_REQUESTS = 1024;
 const DEFAULT_MAX_RETRIES = 3;
 const DEFAULT_BUDGET_PERCENT = 20;
-const DEFAULT_MIN_RETRY_CONCURRENCY = 3;
 
 const CELLS_PER_PRIORITY = 4;
 const PRIORITIES = ['DEFAULT', 'HIGH'] as const;
+
+type RetryBudget = NonNullable<Thresholds['retry_budget']>;
 
 export type RoutingPriority = (typeof PRIORITIES)[number];
 
 /** Bytes of counters that one cluster's limits need: an Int32 for each of four resources of each priority. */
 export const LIMIT_BYTES = PRIORITIES.length * CELLS_PER_PRIORITY * Int32Array.BYTES_PER_ELEMENT;
 
-/** One element of `circuit_breakers.thresholds`; what is left out has Envoy's default. */
-export interface Thresholds {
-  readonly priority?: RoutingPriority | undefined;
-  readonly max_connections?: number | undefined;
-  readonly max_pending_requests?: number | undefined;
-  readonly max_requests?: number | undefined;
-  readonly max_retries?: number | undefined;
-  /** Replaces `max_retries` by a share of the requests that are active or pending. */
-  readonly retry_budget?: RetryBudget | undefined;
-}
-
-export interface RetryBudget {
-  readonly budget_percent?: { readonly value?: number | undefined } | undefined;
-  readonly min_retry_concurrency?: number | undefined;
+interface LimitGauges {
+  /** 1 while nothing more may be acquired. */
+  readonly open: Gauge;
+  /** What may still be acquired; only under `track_remaining`. */
+  readonly remaining: Gauge | undefined;
 }
 
 /**
@@ -39,15 +32,15 @@ export interface RetryBudget {
 export class ResourceLimit {
   private readonly cells: Int32Array;
   private readonly index: number;
-  private readonly openGauge: Gauge;
+  private readonly gauges: LimitGauges;
   private readonly shared: boolean;
   protected readonly fixedMax: number;
 
-  constructor(cells: Int32Array, index: number, max: number, openGauge: Gauge) {
+  constructor(cells: Int32Array, index: number, max: number, gauges: LimitGauges) {
     this.cells = cells;
     this.index = index;
     this.fixedMax = max;
-    this.openGauge = openGauge;
+    this.gauges = gauges;
     this.shared = cells.buffer instanceof SharedArrayBuffer;
   }
 
@@ -96,11 +89,14 @@ export class ResourceLimit {
   }
 
   /**
-   * Brings the `…_open` gauge up to date. Happens by itself while the count is the thread's own; with shared memory the
+   * Brings the gauges up to date. Happens by itself while the count is the thread's own; with shared memory the
    * thread that serves statistics calls it before it reads them, since gauges of threads are summed.
    */
   publish(): void {
-    this.openGauge.value = this.canAcquire() ? 0 : 1;
+    const { open, remaining } = this.gauges;
+    const left = this.max - this.count;
+    open.value = left > 0 ? 0 : 1;
+    if (remaining !== undefined) remaining.value = Math.max(left, 0);
   }
 }
 
@@ -116,9 +112,9 @@ class RetryBudgetLimit extends ResourceLimit {
     budget: RetryBudget,
     requests: ResourceLimit,
     pendingRequests: ResourceLimit,
-    openGauge: Gauge,
+    gauges: LimitGauges,
   ) {
-    super(cells, index, budget.min_retry_concurrency ?? DEFAULT_MIN_RETRY_CONCURRENCY, openGauge);
+    super(cells, index, budget.min_retry_concurrency, gauges);
     this.share = (budget.budget_percent?.value ?? DEFAULT_BUDGET_PERCENT) / 100;
     this.requests = requests;
     this.pendingRequests = pendingRequests;
@@ -143,31 +139,38 @@ export class ResourceLimits {
   constructor(cells: Int32Array, priority: RoutingPriority, thresholds: Thresholds | undefined, stats: StatsScope) {
     const first = PRIORITIES.indexOf(priority) * CELLS_PER_PRIORITY;
     const scope = stats.scope(`circuit_breakers.${priority.toLowerCase()}`);
-    const limit = (offset: number, max: number, gauge: string) =>
-      new ResourceLimit(cells, first + offset, max, scope.gauge(gauge));
-    this.connections = limit(0, thresholds?.max_connections ?? DEFAULT_MAX_CONNECTIONS, 'cx_open');
-    this.pendingRequests = limit(
-      1,
-      thresholds?.max_pending_requests ?? DEFAULT_MAX_PENDING_REQUESTS,
-      'rq_pending_open',
+    const gauges = (open: string, remaining: string): LimitGauges => ({
+      open: scope.gauge(open),
+      remaining: thresholds?.track_remaining === true ? scope.gauge(remaining) : undefined,
+    });
+    this.connections = new ResourceLimit(
+      cells,
+      first,
+      thresholds?.max_connections ?? DEFAULT_MAX_CONNECTIONS,
+      gauges('cx_open', 'remaining_cx'),
     );
-    this.requests = limit(2, thresholds?.max_requests ?? DEFAULT_MAX_REQUESTS, 'rq_open');
+    this.pendingRequests = new ResourceLimit(
+      cells,
+      first + 1,
+      thresholds?.max_pending_requests ?? DEFAULT_MAX_PENDING_REQUESTS,
+      gauges('rq_pending_open', 'remaining_pending'),
+    );
+    this.requests = new ResourceLimit(
+      cells,
+      first + 2,
+      thresholds?.max_requests ?? DEFAULT_MAX_REQUESTS,
+      gauges('rq_open', 'remaining_rq'),
+    );
+    const retryGauges = gauges('rq_retry_open', 'remaining_retries');
     const budget = thresholds?.retry_budget;
     this.retries =
       budget === undefined
-        ? limit(3, thresholds?.max_retries ?? DEFAULT_MAX_RETRIES, 'rq_retry_open')
-        : new RetryBudgetLimit(
-            cells,
-            first + 3,
-            budget,
-            this.requests,
-            this.pendingRequests,
-            scope.gauge('rq_retry_open'),
-          );
+        ? new ResourceLimit(cells, first + 3, thresholds?.max_retries ?? DEFAULT_MAX_RETRIES, retryGauges)
+        : new RetryBudgetLimit(cells, first + 3, budget, this.requests, this.pendingRequests, retryGauges);
     this.publish();
   }
 
-  /** Brings all `…_open` gauges up to date, see `ResourceLimit.publish`. */
+  /** Brings all gauges up to date, see `ResourceLimit.publish`. */
   publish(): void {
     this.connections.publish();
     this.pendingRequests.publish();

@@ -1,0 +1,175 @@
+import type { Counter, Gauge } from '../../observe/stats.ts';
+import type { Endpoint, Locality } from '../endpoint.ts';
+import { type Balancer, FixedBalancer, type Random } from './balancer.ts';
+import { BoundedLoadBalancer } from './bounded-load.ts';
+import { LeastRequestBalancer, WeightedLeastRequestBalancer } from './least-request.ts';
+import { LocalityBalancer } from './locality.ts';
+import { MaglevBalancer } from './maglev.ts';
+import { type LoadShare, PriorityBalancer } from './priority.ts';
+import { spreadLoad } from './priority-load.ts';
+import { RandomBalancer } from './random.ts';
+import { RingHashBalancer } from './ring-hash.ts';
+import { RoundRobinBalancer, WeightedRoundRobinBalancer } from './round-robin.ts';
+
+export type { Balancer, Random } from './balancer.ts';
+
+/** How a cluster chooses endpoints: its `lb_policy` with what belongs to it. */
+export type BalancerPolicy =
+  | { readonly kind: 'ROUND_ROBIN' }
+  | { readonly kind: 'LEAST_REQUEST'; readonly choiceCount: number; readonly activeRequestBias: number }
+  | { readonly kind: 'RANDOM' }
+  | { readonly kind: 'RING_HASH'; readonly minimumRingSize: number; readonly maximumRingSize: number }
+  | { readonly kind: 'MAGLEV'; readonly tableSize: number };
+
+/** `consistent_hashing_lb_config`. */
+export interface ConsistentHashing {
+  /** Whether endpoints are placed by their host name, so that one keeps its keys when its address changes. */
+  readonly use_hostname_for_hashing: boolean;
+  /** Percent of the average load that an endpoint takes before its keys go to others; undefined sets no bound. */
+  readonly hash_balance_factor?: number | undefined;
+}
+
+export interface BalancerOptions {
+  readonly policy: BalancerPolicy;
+  /** Percent; 140 lets a priority carry its whole load on 72 % of its endpoints. */
+  readonly overprovisioningFactor: number;
+  /** Percent of available endpoints below which health is ignored; 0 never ignores it. */
+  readonly panicThreshold: number;
+  /** Whether localities share the load by their own weights. */
+  readonly localityWeighted: boolean;
+  /** For RING_HASH and MAGLEV. */
+  readonly consistentHashing: ConsistentHashing | undefined;
+  readonly random: Random;
+  /** The cluster's requests in flight. */
+  readonly activeRequests: Gauge;
+  /** Counts picks in panic. */
+  readonly panics: Counter;
+}
+
+/** Builds the balancer of a cluster for its present endpoints of all priorities. */
+export function createBalancer(endpoints: readonly Endpoint[], options: BalancerOptions): Balancer {
+  const priorities = groupByPriority(endpoints);
+  const healths = priorities.map((members) => ({
+    total: members.length,
+    healthy: members.filter((endpoint) => endpoint.health === 'healthy').length,
+    degraded: members.filter((endpoint) => endpoint.health === 'degraded').length,
+  }));
+  const load = spreadLoad(healths, options.overprovisioningFactor, options.panicThreshold);
+  const shares: LoadShare[] = [];
+  for (const [priority, members] of priorities.entries()) {
+    const panic = load.panic[priority] ?? false;
+    for (const health of ['healthy', 'degraded'] as const) {
+      const percent = load[health][priority] ?? 0;
+      if (percent === 0) continue;
+      const chosen = panic ? members : members.filter((endpoint) => endpoint.health === health);
+      shares.push({ percent, panic, balancer: balanceLocalities(chosen, members, options) });
+    }
+  }
+  const [first] = shares;
+  if (first !== undefined && shares.length === 1 && !first.panic) return first.balancer;
+  const byHash = options.policy.kind === 'RING_HASH' || options.policy.kind === 'MAGLEV';
+  return new PriorityBalancer(shares, byHash, options.random, options.panics);
+}
+
+/** Endpoints by priority, from 0 on without gaps. */
+function groupByPriority(endpoints: readonly Endpoint[]): Endpoint[][] {
+  const highest = endpoints.reduce((max, endpoint) => Math.max(max, endpoint.priority), 0);
+  const groups: Endpoint[][] = Array.from({ length: highest + 1 }, () => []);
+  for (const endpoint of endpoints) groups[endpoint.priority]?.push(endpoint);
+  return groups;
+}
+
+/**
+ * @param chosen endpoints to balance over, those of one priority that take part.
+ * @param members all endpoints of the priority, which tell how much of each locality takes part.
+ */
+function balanceLocalities(
+  chosen: readonly Endpoint[],
+  members: readonly Endpoint[],
+  options: BalancerOptions,
+): Balancer {
+  const localities = options.localityWeighted
+    ? groupByLocality(chosen).filter((group) => group.locality.weight > 0)
+    : [];
+  if (localities.length === 0) return balance(chosen, weightsOf(chosen), options);
+  const weights = localities.map(({ locality, endpoints }) => {
+    const total = members.filter((endpoint) => endpoint.locality === locality).length;
+    return locality.weight * Math.min((options.overprovisioningFactor / 100) * (endpoints.length / total), 1);
+  });
+  if (options.policy.kind === 'RING_HASH' || options.policy.kind === 'MAGLEV') {
+    // One table over all localities, or a key would not stay with its endpoint.
+    return balance(
+      localities.flatMap((group) => group.endpoints),
+      localities.flatMap((group, i) => scaledWeights(group.endpoints, weights[i] as number)),
+      options,
+    );
+  }
+  const balancers = localities.map((group) => balance(group.endpoints, weightsOf(group.endpoints), options));
+  return balancers.length === 1 ? (balancers[0] as Balancer) : new LocalityBalancer(balancers, weights);
+}
+
+function groupByLocality(endpoints: readonly Endpoint[]): { locality: Locality; endpoints: Endpoint[] }[] {
+  const groups = new Map<Locality, Endpoint[]>();
+  for (const endpoint of endpoints) {
+    const group = groups.get(endpoint.locality);
+    if (group === undefined) groups.set(endpoint.locality, [endpoint]);
+    else group.push(endpoint);
+  }
+  return Array.from(groups, ([locality, members]) => ({ locality, endpoints: members }));
+}
+
+function weightsOf(endpoints: readonly Endpoint[]): number[] {
+  return endpoints.map((endpoint) => endpoint.weight);
+}
+
+/** The endpoints' weights, scaled so that they add up to `total`. */
+function scaledWeights(endpoints: readonly Endpoint[], total: number): number[] {
+  const sum = endpoints.reduce((weight, endpoint) => weight + endpoint.weight, 0);
+  return endpoints.map((endpoint) => (endpoint.weight / sum) * total);
+}
+
+/** The policy's own balancer over endpoints that all take part. */
+function balance(endpoints: readonly Endpoint[], weights: readonly number[], options: BalancerOptions): Balancer {
+  if (endpoints.length < 2) return new FixedBalancer(endpoints[0]);
+  const { policy, random } = options;
+  const equal = weights.every((weight) => weight === weights[0]);
+  switch (policy.kind) {
+    case 'ROUND_ROBIN':
+      return equal
+        ? new RoundRobinBalancer(endpoints, random)
+        : new WeightedRoundRobinBalancer(endpoints, weights, random);
+    case 'LEAST_REQUEST':
+      return equal
+        ? new LeastRequestBalancer(endpoints, policy.choiceCount, random)
+        : new WeightedLeastRequestBalancer(endpoints, weights, policy.activeRequestBias, random);
+    case 'RANDOM':
+      return new RandomBalancer(endpoints, random);
+    case 'RING_HASH': {
+      const { minimumRingSize, maximumRingSize } = policy;
+      const names = hashedNames(endpoints, options);
+      const ring = new RingHashBalancer(endpoints, weights, names, minimumRingSize, maximumRingSize, random);
+      return boundLoad(ring, endpoints, weights, options);
+    }
+    case 'MAGLEV': {
+      const names = hashedNames(endpoints, options);
+      const maglev = new MaglevBalancer(endpoints, weights, names, policy.tableSize, random);
+      return boundLoad(maglev, endpoints, weights, options);
+    }
+  }
+}
+
+function hashedNames(endpoints: readonly Endpoint[], options: BalancerOptions): string[] {
+  const byHostname = options.consistentHashing?.use_hostname_for_hashing === true;
+  return endpoints.map(({ hostname, address }) => (byHostname && hostname !== '' ? hostname : address));
+}
+
+function boundLoad(
+  hashing: Balancer,
+  endpoints: readonly Endpoint[],
+  weights: readonly number[],
+  { consistentHashing, random, activeRequests }: BalancerOptions,
+): Balancer {
+  const factor = consistentHashing?.hash_balance_factor;
+  if (factor === undefined) return hashing;
+  return new BoundedLoadBalancer(hashing, endpoints, weights, factor, activeRequests, random);
+}

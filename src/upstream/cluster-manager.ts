@@ -1,0 +1,178 @@
+import type { Cluster as ClusterConfig } from '../config/schema/cluster.ts';
+import type { Logger } from '../filter/env.ts';
+import type { Counter, Gauge, StatsScope } from '../observe/stats.ts';
+import type { Random } from './balancer/index.ts';
+import { Cluster } from './cluster.ts';
+import { type DnsResolver, SystemResolver } from './dns.ts';
+import { LIMIT_BYTES } from './limits.ts';
+
+/** Milliseconds that an update waits for the first DNS answers of its new clusters. */
+const WARM_UP_LIMIT_MS = 15_000;
+
+export interface ClusterManagerOptions {
+  /** The root of all statistics of this thread. */
+  readonly stats: StatsScope;
+  readonly log: Logger;
+  /** The system's resolver by default. */
+  readonly resolver?: DnsResolver;
+  /** `Math.random` by default. */
+  readonly random?: Random;
+  /**
+   * Memory that all threads of the process share, by key, zeroed when first made. Without it, limits count this thread
+   * alone, which is right for one thread and cheaper.
+   */
+  readonly shared?: (key: string, bytes: number) => SharedArrayBuffer;
+}
+
+interface Entry {
+  readonly cluster: Cluster;
+  /** The configuration in a form in which equal ones are equal strings. */
+  readonly fingerprint: string;
+}
+
+/** The clusters of one thread, by name. */
+export class ClusterManager {
+  /** Called with each cluster that was removed or replaced, after `get` stopped answering it: its pools are to be drained. */
+  onRemove: ((cluster: Cluster) => void) | undefined = undefined;
+
+  private readonly options: ClusterManagerOptions;
+  private readonly resolver: DnsResolver;
+  private readonly activeClusters: Gauge;
+  private readonly clusterAdded: Counter;
+  private readonly clusterModified: Counter;
+  private readonly clusterRemoved: Counter;
+  private entries: ReadonlyMap<string, Entry> = new Map();
+
+  constructor(options: ClusterManagerOptions) {
+    this.options = options;
+    this.resolver = options.resolver ?? new SystemResolver();
+    const scope = options.stats.scope('cluster_manager');
+    this.activeClusters = scope.gauge('active_clusters');
+    this.clusterAdded = scope.counter('cluster_added');
+    this.clusterModified = scope.counter('cluster_modified');
+    this.clusterRemoved = scope.counter('cluster_removed');
+  }
+
+  get(name: string): Cluster | undefined {
+    return this.entries.get(name)?.cluster;
+  }
+
+  /** All clusters in the order of the configuration. */
+  get clusters(): readonly Cluster[] {
+    return Array.from(this.entries.values(), (entry) => entry.cluster);
+  }
+
+  /**
+   * Makes the clusters of a new configuration ready beside the present ones. A cluster whose configuration is unchanged
+   * stays the same object, with its endpoints, pools and limits; the others are new, and have resolved their names when
+   * the promise fulfils (or could not, or not in time: they go on trying).
+   */
+  async prepare(configs: readonly ClusterConfig[]): Promise<ClusterUpdate> {
+    const before = this.entries;
+    const next = new Map<string, Entry>();
+    const fresh: Cluster[] = [];
+    for (const config of configs) {
+      const fingerprint = canonicalJson(config);
+      let entry = before.get(config.name);
+      if (entry === undefined || entry.fingerprint !== fingerprint) {
+        entry = { cluster: this.createCluster(config), fingerprint };
+        fresh.push(entry.cluster);
+      }
+      next.set(config.name, entry);
+    }
+    const started = fresh.map((cluster) => ({ cluster, done: cluster.start() }));
+    const awaited = started.filter(({ cluster }) => cluster.config.wait_for_warm_on_init).map(({ done }) => done);
+    await withTimeLimit(Promise.all(awaited), WARM_UP_LIMIT_MS);
+    return new ClusterUpdate(
+      next,
+      () => this.replace(before, next),
+      () => {
+        for (const cluster of fresh) cluster.stop();
+      },
+    );
+  }
+
+  /** Prepares and commits at once. */
+  async update(configs: readonly ClusterConfig[]): Promise<void> {
+    const update = await this.prepare(configs);
+    update.commit();
+  }
+
+  /** Brings gauges over shared memory up to date; called before statistics are read, on one thread. */
+  publishStats(): void {
+    for (const { cluster } of this.entries.values()) {
+      cluster.limits.DEFAULT.publish();
+      cluster.limits.HIGH.publish();
+    }
+  }
+
+  /** Stops following DNS and removes all clusters. */
+  close(): void {
+    this.replace(this.entries, new Map());
+    this.resolver.cancel();
+  }
+
+  private createCluster(config: ClusterConfig): Cluster {
+    const { stats, log, random = Math.random, shared } = this.options;
+    const buffer = shared?.(`cluster.${config.name}.limits`, LIMIT_BYTES) ?? new ArrayBuffer(LIMIT_BYTES);
+    return new Cluster(config, { stats, log, random, resolver: this.resolver, limitCells: new Int32Array(buffer) });
+  }
+
+  private replace(before: ReadonlyMap<string, Entry>, next: ReadonlyMap<string, Entry>): void {
+    if (this.entries !== before) throw new Error('the clusters have been updated since this update was prepared');
+    this.entries = next;
+    this.activeClusters.set(next.size);
+    for (const [name, { cluster }] of next) {
+      const old = before.get(name)?.cluster;
+      if (old === undefined) this.clusterAdded.inc();
+      else if (old !== cluster) this.clusterModified.inc();
+    }
+    for (const [name, { cluster }] of before) {
+      if (next.get(name)?.cluster === cluster) continue;
+      if (!next.has(name)) this.clusterRemoved.inc();
+      cluster.stop();
+      this.onRemove?.(cluster);
+    }
+  }
+}
+
+/** Clusters that are ready to take over. Either `commit` or `cancel` is called, once. */
+export class ClusterUpdate {
+  private readonly entries: ReadonlyMap<string, Entry>;
+  /** Takes the clusters into service. Throws when another update was committed since this one was prepared. */
+  readonly commit: () => void;
+  /** Drops the new clusters; the present ones stay. */
+  readonly cancel: () => void;
+
+  constructor(entries: ReadonlyMap<string, Entry>, commit: () => void, cancel: () => void) {
+    this.entries = entries;
+    this.commit = commit;
+    this.cancel = cancel;
+  }
+
+  /** The cluster that will have this name. */
+  get(name: string): Cluster | undefined {
+    return this.entries.get(name)?.cluster;
+  }
+}
+
+/** JSON with sorted keys. */
+function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_key, part: unknown) =>
+    typeof part === 'object' && part !== null && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : part,
+  );
+}
+
+async function withTimeLimit(work: Promise<unknown>, limitMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, limitMs);
+  });
+  try {
+    await Promise.race([work, limit]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,262 @@
+import type { Cluster as ClusterConfig } from '../config/schema/cluster.ts';
+import type { Logger } from '../filter/env.ts';
+import type { StatsScope } from '../observe/stats.ts';
+import { type Balancer, type BalancerOptions, createBalancer, type Random } from './balancer/index.ts';
+import { balancerPolicy } from './balancer/policy.ts';
+import { ClusterStats } from './cluster-stats.ts';
+import type { DnsResolver } from './dns.ts';
+import { DnsTarget } from './dns-target.ts';
+import { Endpoint, type EndpointAddress, type EndpointTraits, formatAddress } from './endpoint.ts';
+import { createLimits, type ResourceLimits, type RoutingPriority } from './limits.ts';
+import { type AssignedEndpoint, assignedEndpoints } from './load-assignment.ts';
+
+/** What a cluster gets from around it. */
+export interface ClusterEnv {
+  /** The root of all statistics. */
+  readonly stats: StatsScope;
+  readonly log: Logger;
+  readonly resolver: DnsResolver;
+  readonly random: Random;
+  /** Counters of the cluster's limits, `LIMIT_BYTES` long. */
+  readonly limitCells: Int32Array;
+}
+
+/** An endpoint that there should be. */
+interface Member {
+  readonly address: EndpointAddress;
+  readonly traits: EndpointTraits;
+}
+
+/**
+ * A group of endpoints that do the same. It keeps the endpoints up to date (from the configuration, or from DNS) and
+ * chooses one for each request.
+ */
+export class Cluster {
+  readonly name: string;
+  readonly config: ClusterConfig;
+  readonly connectTimeoutMs: number;
+  readonly stats: ClusterStats;
+  /** Circuit breakers by the route's priority. */
+  readonly limits: Readonly<Record<RoutingPriority, ResourceLimits>>;
+  /** Called with each endpoint that leaves while the cluster stays; `endpoint.removed` is true then. */
+  onEndpointRemoved: ((endpoint: Endpoint) => void) | undefined = undefined;
+
+  /** Called with each endpoint that stays but whose connections are to end, for `close_connections_on_host_set_change`. */
+  onEndpointDrained: ((endpoint: Endpoint) => void) | undefined = undefined;
+
+  private readonly env: ClusterEnv;
+  private readonly balancing: BalancerOptions;
+  private readonly targets: DnsTarget[] = [];
+  private members: readonly Endpoint[] = [];
+  private balancer: Balancer;
+
+  constructor(config: ClusterConfig, env: ClusterEnv) {
+    const scope = env.stats.scope(`cluster.${statName(config)}`);
+    this.name = config.name;
+    this.config = config;
+    this.connectTimeoutMs = config.connect_timeout;
+    this.env = env;
+    this.stats = new ClusterStats(scope);
+    this.limits = createLimits(env.limitCells, config.circuit_breakers.thresholds, scope);
+    this.balancing = {
+      policy: balancerPolicy(config),
+      overprovisioningFactor: config.load_assignment?.policy.overprovisioning_factor ?? 140,
+      panicThreshold: config.common_lb_config.healthy_panic_threshold.value,
+      localityWeighted: config.common_lb_config.locality_weighted_lb_config !== undefined,
+      consistentHashing: config.common_lb_config.consistent_hashing_lb_config,
+      random: env.random,
+      activeRequests: this.stats.upstreamRqActive,
+      panics: this.stats.lbHealthyPanic,
+    };
+    this.balancer = createBalancer([], this.balancing);
+    this.countMembers();
+  }
+
+  /** All endpoints, whatever their health. A new array after each change. */
+  get endpoints(): readonly Endpoint[] {
+    return this.members;
+  }
+
+  /** Share of healthy endpoints, 0…100; 0 when there is none. */
+  get healthyPercent(): number {
+    const { membershipHealthy, membershipTotal } = this.stats;
+    return membershipTotal.value === 0 ? 0 : (100 * membershipHealthy.value) / membershipTotal.value;
+  }
+
+  /**
+   * The endpoint for a request or connection, undefined when there is none (`no healthy upstream`, flag UH).
+   * @param hash of the request under the route's hash policy, unsigned 32 bits.
+   */
+  pick(hash: number | undefined): Endpoint | undefined {
+    const endpoint = this.balancer.pick(hash);
+    if (endpoint === undefined) this.stats.upstreamCxNoneHealthy.inc();
+    return endpoint;
+  }
+
+  /** Finds the endpoints, and keeps finding them. Fulfils once each name was tried for the first time. */
+  async start(): Promise<void> {
+    const assigned = assignedEndpoints(this.config);
+    switch (this.config.type) {
+      case 'STATIC':
+        this.setMembers(assigned);
+        return;
+      case 'STRICT_DNS':
+        await this.startStrictDns(assigned);
+        return;
+      case 'LOGICAL_DNS':
+        await this.startLogicalDns(assigned);
+        return;
+      default:
+        throw new Error(`cluster ${this.name}: type ${this.config.type} is not available`);
+    }
+  }
+
+  /** Stops following DNS. Endpoints stay for what is still under way. */
+  stop(): void {
+    for (const target of this.targets) target.stop();
+  }
+
+  /** Every address of every name is an endpoint. A name that resolves to nothing loses its endpoints; one that cannot be resolved keeps them. */
+  private async startStrictDns(assigned: readonly AssignedEndpoint[]): Promise<void> {
+    const members: (readonly Member[])[] = assigned.map(() => []);
+    await Promise.all(
+      assigned.map(({ address, traits }, index) =>
+        this.follow(address.host, (addresses) => {
+          const hostname = traits.hostname === '' ? address.host : traits.hostname;
+          members[index] = addresses.map((host) => ({
+            address: { ...address, host },
+            traits: { ...traits, hostname },
+          }));
+          this.noteUpdate(this.setMembers(uniqueMembers(members.flat())));
+          return true;
+        }),
+      ),
+    );
+  }
+
+  /** The name is one endpoint, and new connections go to the first of its addresses. An empty answer counts as a failure, as in Envoy. */
+  private async startLogicalDns([assigned]: readonly AssignedEndpoint[]): Promise<void> {
+    if (assigned === undefined) return;
+    const { address, traits } = assigned;
+    await this.follow(address.host, ([host]) => {
+      if (host === undefined) {
+        this.stats.updateFailure.inc();
+        return false;
+      }
+      const [endpoint] = this.members;
+      if (endpoint === undefined) {
+        const hostname = traits.hostname === '' ? address.host : traits.hostname;
+        this.noteUpdate(this.setMembers([{ address: { ...address, host }, traits: { ...traits, hostname } }]));
+      } else {
+        this.noteUpdate(endpoint.host !== host);
+        endpoint.moveTo({ ...address, host });
+      }
+      return true;
+    });
+  }
+
+  private follow(name: string, onAnswer: (addresses: readonly string[]) => boolean): Promise<void> {
+    const { config, stats, env } = this;
+    const failureRate = config.dns_failure_refresh_rate;
+    const target = new DnsTarget({
+      name,
+      family: config.dns_lookup_family,
+      resolver: env.resolver,
+      refreshRateMs: config.dns_refresh_rate,
+      jitterMs: config.dns_jitter,
+      respectTtl: config.respect_dns_ttl,
+      failureBackOff:
+        failureRate === undefined
+          ? undefined
+          : {
+              baseMs: failureRate.base_interval,
+              maximumMs: failureRate.max_interval ?? 10 * failureRate.base_interval,
+            },
+      random: env.random,
+      onAttempt: () => stats.updateAttempt.inc(),
+      onAnswer,
+      onFailure: (error) => {
+        stats.updateFailure.inc();
+        env.log.warn(`cluster ${this.name}: cannot resolve ${name}, the endpoints stay as they are`, {
+          error: String(error),
+        });
+      },
+    });
+    this.targets.push(target);
+    return target.start();
+  }
+
+  private noteUpdate(changed: boolean): void {
+    this.stats.updateSuccess.inc();
+    if (!changed) this.stats.updateNoRebuild.inc();
+  }
+
+  /** Makes the wanted members the cluster's, keeping the endpoints whose address stays. Answers whether anything changed. */
+  private setMembers(wanted: readonly Member[]): boolean {
+    const leaving = new Map(withKeys(this.members, (endpoint) => endpoint.address));
+    let joined = 0;
+    let changed = 0;
+    const members: Endpoint[] = [];
+    for (const [key, { address, traits }] of withKeys(wanted, (member) => formatAddress(member.address))) {
+      let endpoint = leaving.get(key);
+      if (endpoint === undefined) {
+        endpoint = new Endpoint(address, traits);
+        joined++;
+      } else {
+        leaving.delete(key);
+        if (endpoint.update(traits)) changed++;
+      }
+      members.push(endpoint);
+    }
+    // The order alone is no change: name servers rotate it in each answer.
+    if (joined + changed + leaving.size === 0) return false;
+    this.members = members;
+    this.balancer = createBalancer(members, this.balancing);
+    this.countMembers();
+    for (const endpoint of leaving.values()) {
+      endpoint.removed = true;
+      this.onEndpointRemoved?.(endpoint);
+    }
+    if (joined + leaving.size === 0) return true;
+    this.stats.membershipChange.inc();
+    if (this.config.common_lb_config.close_connections_on_host_set_change) {
+      for (const endpoint of members) this.onEndpointDrained?.(endpoint);
+    }
+    return true;
+  }
+
+  private countMembers(): void {
+    const { stats, members } = this;
+    stats.membershipTotal.set(members.length);
+    stats.membershipHealthy.set(members.filter((endpoint) => endpoint.health === 'healthy').length);
+    stats.membershipDegraded.set(members.filter((endpoint) => endpoint.health === 'degraded').length);
+    stats.maxHostWeight.set(members.reduce((max, endpoint) => Math.max(max, endpoint.weight), 0));
+  }
+}
+
+/** Colons would end the name in a statistic's full name; Envoy writes them as underscores too. */
+function statName(config: ClusterConfig): string {
+  return (config.alt_stat_name === '' ? config.name : config.alt_stat_name).replaceAll(':', '_');
+}
+
+/** Items under their address; one that is listed again gets a key of its own, since a list may weigh by repeating. */
+function withKeys<T>(items: readonly T[], addressOf: (item: T) => string): [string, T][] {
+  const seen = new Map<string, number>();
+  return items.map((item) => {
+    const address = addressOf(item);
+    const times = seen.get(address) ?? 0;
+    seen.set(address, times + 1);
+    return [`${times} ${address}`, item];
+  });
+}
+
+/** Two names of a DNS cluster may lead to the same address; the first one counts. */
+function uniqueMembers(members: readonly Member[]): Member[] {
+  const seen = new Set<string>();
+  return members.filter(({ address }) => {
+    const key = formatAddress(address);
+    if (seen.has(key)) return false;
+    seen.add(key);
+    return true;
+  });
+}
