@@ -36,12 +36,13 @@ export function lineAndColumn(text: string, offset: number): { line: number; col
   return { line, column: offset - start + 1 };
 }
 
-/** The place that V8 and the type stripper print above a syntax error: `file:line`, the line, and carets under the fault. */
+/** The place that V8 and the type stripper print above a syntax error: `file:line`, some lines, and carets under the fault. */
 export function syntaxErrorPlace(error: unknown): { line: number; column: number | undefined } | undefined {
   const stack = error instanceof Error ? error.stack : undefined;
-  const match = stack === undefined ? null : /^[^\n]*:(\d+)\n([^\n]*)\n( *)\^/.exec(stack);
-  if (match === null) return undefined;
-  return { line: Number(match[1]), column: (match[3] as string).length + 1 };
+  const head = stack === undefined ? null : /^[^\n]*:(\d+)\n/.exec(stack);
+  if (head === null) return undefined;
+  const caret = /\n( *)\^+ *\n/.exec(stack as string);
+  return { line: Number(head[1]), column: caret === null ? undefined : (caret[1] as string).length + 1 };
 }
 
 /** `limits.max: must be a number`, joined by `; `, of a Standard Schema's issues. */

@@ -44,8 +44,12 @@ export class ModuleGraph {
   readonly #missing: string[] = [];
   readonly #sources = new Map<string, string>();
 
-  constructor(entry: string) {
+  readonly #onFile: (file: string) => void;
+
+  /** `onFile` learns of every file before it is evaluated. */
+  constructor(entry: string, onFile: (file: string) => void) {
     this.#entry = entry;
+    this.#onFile = onFile;
     this.#realEntry = realpathSync(entry);
   }
 
@@ -87,6 +91,7 @@ export class ModuleGraph {
     if (node !== undefined) return node;
     const source = readFileSync(realFile, 'utf8');
     this.#sources.set(file, source);
+    this.#onFile(file);
     node = { realFile, file, text: undefined, namespace: undefined, pending: undefined };
     this.#nodes.set(realFile, node);
     if (extname(realFile) === '.json') node.namespace = { default: parseJson(source, file) };
@@ -219,13 +224,11 @@ function parseJson(source: string, file: string): unknown {
 
 function compile(text: ModuleText, file: string): ModuleFunction {
   try {
-    const script = new vm.Script(text.code, { filename: file, columnOffset: -text.prologueLength });
-    return script.runInThisContext() as ModuleFunction;
+    return new vm.Script(text.code, { filename: file }).runInThisContext() as ModuleFunction;
   } catch (error) {
     const place = syntaxErrorPlace(error);
-    // V8 counts the caret from the line's real start, the prologue included.
     const shift = place?.line === 1 ? text.prologueLength : 0;
-    const column = place?.column === undefined ? undefined : Math.max(1, place.column - shift);
+    const column = place?.column === undefined ? undefined : place.column - shift;
     throw new FilterLoadError(`syntax error: ${(error as Error).message}`, file, place?.line, column, error);
   }
 }

@@ -22,7 +22,7 @@ export interface ModuleImport {
 /** A module rewritten as the text of an async function; every line and column stays where the author has it. */
 export interface ModuleText {
   readonly code: string;
-  /** Characters that stand before the author's first line. */
+  /** Characters that stand before the author's first line: columns of that line, and of no other, are shifted by them. */
   readonly prologueLength: number;
   readonly imports: readonly ModuleImport[];
   /** Literal specifiers of `import(…)`. */

@@ -151,7 +151,6 @@ interface Loaded {
 
 async function loadDefinitions(source: Source, timeoutMs: number): Promise<Loaded> {
   const owner: FilterOwner = { name: basename(source.file), file: source.file };
-  registerOwner(owner, [source.file]);
   if (source.packageName !== undefined) {
     const importer = nativeImporter(source.from as string);
     const namespace = await within(timeoutMs, source.file, () => importer(source.packageName as string)).catch(
@@ -167,7 +166,7 @@ async function loadDefinitions(source: Source, timeoutMs: number): Promise<Loade
       version: PACKAGE_VERSION,
     };
   }
-  const graph = new ModuleGraph(source.file);
+  const graph = new ModuleGraph(source.file, (file) => registerOwner(owner, [file]));
   try {
     const namespace = await within(timeoutMs, source.file, () => runAsOwner(owner, () => graph.evaluate()));
     const definitions = definitionsOf(namespace, source.file);

@@ -81,6 +81,7 @@ export function watchMainThread(detect: typeof detectBlocks): void {
   /** Stops the other thread for a moment at the statement that it is in, notes where, and lets it go on. */
   const locate = (done: () => void): void => {
     const one = new Session();
+    const urls = new Map<string, string>();
     session = one;
     const finish = (): void => {
       if (session !== one) return;
@@ -90,11 +91,14 @@ export function watchMainThread(detect: typeof detectBlocks): void {
     };
     try {
       one.connectToMainThread();
+      one.on('Debugger.scriptParsed', ({ params }) => {
+        urls.set(params.scriptId, params.url.replace(/^file:\/\//, ''));
+      });
       one.on('Debugger.paused', ({ params }) => {
-        const frame = params.callFrames.find(({ url }) => url !== '' && !url.startsWith('node:'));
-        if (frame !== undefined) {
-          at = { file: frame.url.replace(/^file:\/\//, ''), line: frame.location.lineNumber + 1 };
-        }
+        const places = params.callFrames
+          .map(({ location }) => ({ file: urls.get(location.scriptId) ?? '', line: location.lineNumber + 1 }))
+          .filter(({ file }) => file !== '' && !file.startsWith('node:'));
+        at = places.find(({ file }) => filters.some((filter) => filter.file === file)) ?? places[0];
         one.post('Debugger.resume', () => finish());
       });
       one.post('Debugger.enable');
