@@ -1,6 +1,6 @@
-import { compileEngine } from '../../filters/rbac/engine.ts';
-import type { HeaderSource, RuleStream } from '../../filters/rbac/policy-index.ts';
+import { httpRbac } from '../../filters/rbac/http.ts';
 import type { Permission, Principal, Rules } from '../../filters/rbac/schema.ts';
+import type { FilterEnv, HttpStream } from '../../src/filter/index.ts';
 import { RequestHead } from '../../src/http/message.ts';
 import { StatsStore } from '../../src/observe/stats.ts';
 
