@@ -1,0 +1,52 @@
+import type { Command } from 'commander';
+
+/** One line of `outrigger help`, and how to get the command: each is loaded only when it is asked for. */
+export interface CommandEntry {
+  readonly name: string;
+  readonly summary: string;
+  readonly load: () => Promise<Command>;
+}
+
+/** The commands, in the order in which the help shows them. */
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: 'demo',
+    summary: 'a demo app with a sidecar in front of it, and requests to try',
+    load: async () => (await import('./demo.ts')).demoCommand(),
+  },
+  {
+    name: 'run',
+    summary: 'run the proxy, with a configuration file or for one app',
+    load: async () => (await import('./run.ts')).runCommand(),
+  },
+  {
+    name: 'check',
+    summary: 'tell everything that is wrong with a configuration file',
+    load: async () => (await import('./check.ts')).checkCommand(),
+  },
+  {
+    name: 'expand',
+    summary: 'turn a short sidecar file into Envoy v3 configuration',
+    load: async () => (await import('./expand.ts')).expandCommand(),
+  },
+  {
+    name: 'filter',
+    summary: 'write, type-check and try a filter of your own',
+    load: async () => (await import('./filter.ts')).filterCommand(),
+  },
+  {
+    name: 'bench',
+    summary: 'measure Outrigger side by side with Envoy, nginx and HAProxy',
+    load: async () => (await import('./bench.ts')).benchCommand(),
+  },
+  {
+    name: 'healthcheck',
+    summary: 'exit 0 when the proxy on this machine is ready',
+    load: async () => (await import('./healthcheck.ts')).healthcheckCommand(),
+  },
+  {
+    name: 'version',
+    summary: 'print the versions of Outrigger and of its Node',
+    load: async () => (await import('./version.ts')).versionCommand(),
+  },
+];

@@ -1,0 +1,57 @@
+import { COMMANDS } from './commands.ts';
+import { EXIT } from './exit-code.ts';
+import { UsageError } from './usage-error.ts';
+
+/**
+ * Runs one command line.
+ *
+ * @returns the exit code; a command that goes on in the background (a proxy that serves) returns when it has ended.
+ */
+export async function main(args: readonly string[]): Promise<number> {
+  try {
+    return await dispatch(args);
+  } catch (error) {
+    return (await import('./report-error.ts')).reportError(error);
+  }
+}
+
+async function dispatch(args: readonly string[]): Promise<number> {
+  const [name, ...rest] = args;
+  switch (name) {
+    case undefined:
+    case '-h':
+    case '--help':
+      return help();
+    case 'help':
+      return rest[0] === undefined ? help() : dispatch([rest[0], '--help']);
+    case '-V':
+    case '--version':
+      return dispatch(['version']);
+  }
+  // Envoy has no commands: `outrigger -c envoy.yaml` means what `envoy -c envoy.yaml` does.
+  if (name.startsWith('-')) return dispatch(['run', ...args]);
+  const entry = COMMANDS.find((command) => command.name === name);
+  if (entry === undefined) {
+    const { nearest } = await import('../config/suggest.ts');
+    const meant = nearest(
+      name,
+      COMMANDS.map((command) => command.name),
+    );
+    const hint = meant === undefined ? 'outrigger help lists the commands' : `did you mean outrigger ${meant}?`;
+    throw new UsageError(`there is no command '${name}'`, hint);
+  }
+  const command = await entry.load();
+  await command
+    .exitOverride()
+    .showSuggestionAfterError()
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error:/, 'outrigger:')) })
+    .name(`outrigger ${entry.name}`)
+    .parseAsync(rest, { from: 'user' });
+  return Number(process.exitCode ?? EXIT.ok);
+}
+
+async function help(): Promise<number> {
+  const { helpText } = await import('./help.ts');
+  process.stdout.write(helpText());
+  return EXIT.ok;
+}

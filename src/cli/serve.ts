@@ -1,0 +1,165 @@
+import type { LoadedConfig } from '../config/load.ts';
+import type { RootLogger } from '../observe/log.ts';
+import { type Proxy as Sidecar, startProxy } from '../proxy.ts';
+import { EXIT } from './exit-code.ts';
+import { reportError } from './report-error.ts';
+import { watchFile } from './watch-file.ts';
+
+export interface ServeOptions {
+  /** Reads the configuration; again at every reload. @throws ConfigError */
+  readonly load: () => LoadedConfig;
+  /** The file behind `load`; undefined when the configuration came from the command line and cannot change. */
+  readonly file: string | undefined;
+  /** Reload when the file changes. SIGHUP reloads in any case. */
+  readonly watch: boolean;
+  /** Threads that serve. */
+  readonly concurrency: number;
+  /** Overrides the configuration's `admin.address`. */
+  readonly adminAddress: { readonly host: string; readonly port: number } | undefined;
+  readonly filterDir: string | undefined;
+  /** Longest time that a drain may take. */
+  readonly drainTimeMs: number;
+  readonly log: RootLogger;
+  /** Called once, when every listener is bound. */
+  readonly onReady?: (proxy: Sidecar) => void;
+}
+
+/**
+ * A signal that comes again within this time is the same one: npm passes on the Ctrl-C that the terminal has already
+ * sent to the whole process group.
+ */
+const SAME_SIGNAL_MS = 300;
+
+/** Serves until a signal ends it. Returns the exit code. */
+export async function serve(options: ServeOptions): Promise<number> {
+  const log = options.log.component('main');
+  // A signal during the start must neither be lost nor kill: SIGHUP's default action is to end the process.
+  const signals = new SignalQueue(['SIGHUP', 'SIGTERM', 'SIGINT', 'SIGUSR1']);
+  let stopWatching: (() => void) | undefined;
+  try {
+    const { adminAddress, filterDir, concurrency, drainTimeMs } = options;
+    const proxy = await startProxy({
+      config: options.load(),
+      concurrency,
+      drainTimeMs,
+      log: options.log,
+      ...(adminAddress === undefined ? {} : { adminAddress }),
+      ...(filterDir === undefined ? {} : { filterDir }),
+    });
+    const reloader = new Reloader(proxy, options);
+    if (options.watch && options.file !== undefined) {
+      stopWatching = watchFile(options.file, () => void reloader.reload('file changed'));
+    }
+    options.onReady?.(proxy);
+    for (;;) {
+      const signal = await signals.next();
+      if (signal === 'SIGHUP') void reloader.reload('SIGHUP');
+      else if (signal === 'SIGUSR1') proxy.reopenLogs();
+      else return await end(proxy, signal, signals, options);
+    }
+  } finally {
+    stopWatching?.();
+    signals.dispose();
+    log.debug('ended');
+  }
+}
+
+/** One deadline for everything that is left; a second signal ends it at once. */
+async function end(proxy: Sidecar, signal: string, signals: SignalQueue, options: ServeOptions): Promise<number> {
+  const log = options.log.component('main');
+  log.info(`${signal}: draining, at most ${options.drainTimeMs / 1000} s; a second signal ends at once`);
+  const drained = proxy.drain().then(() => 'drained' as const);
+  const outcome = await Promise.race([drained, signals.nextToEnd(Date.now() + SAME_SIGNAL_MS)]);
+  if (outcome !== 'drained') log.warn(`${outcome} again: ending with connections open`);
+  await proxy.close();
+  return outcome === 'drained' ? EXIT.ok : EXIT.failure;
+}
+
+/** Applies one reload after the other; changes that come during a reload make one more. */
+class Reloader {
+  readonly #proxy: Sidecar;
+  readonly #options: ServeOptions;
+  #isRunning = false;
+  #isPending = false;
+  #lastProblem: string | undefined;
+
+  constructor(proxy: Sidecar, options: ServeOptions) {
+    this.#proxy = proxy;
+    this.#options = options;
+  }
+
+  async reload(reason: string): Promise<void> {
+    if (this.#isRunning) {
+      this.#isPending = true;
+      return;
+    }
+    this.#isRunning = true;
+    do {
+      this.#isPending = false;
+      await this.#reloadOnce(reason);
+    } while (this.#isPending);
+    this.#isRunning = false;
+  }
+
+  async #reloadOnce(reason: string): Promise<void> {
+    const log = this.#options.log.component('config');
+    if (this.#options.file === undefined) {
+      log.warn(`${reason}: nothing to reload, the configuration came from the command line`);
+      return;
+    }
+    try {
+      const config = await this.#options.load();
+      const outcome = await this.#proxy.reload(config);
+      this.#lastProblem = undefined;
+      if (outcome === 'updated') log.info(`${reason}: configuration updated`, { hash: config.hash });
+      else log.debug(`${reason}: configuration unchanged`, { hash: config.hash });
+    } catch (error) {
+      const problem = (error as Error).message;
+      // A folder with other files in it reports often: the same complaint is made once per cause.
+      if (problem === this.#lastProblem && reason !== 'SIGHUP') return;
+      this.#lastProblem = problem;
+      log.error(`${reason}: configuration refused, the old one goes on serving`);
+      reportError(error);
+    }
+  }
+}
+
+type HandledSignal = 'SIGHUP' | 'SIGTERM' | 'SIGINT' | 'SIGUSR1';
+
+/** The process's signals as a queue, from its making to `dispose`. */
+class SignalQueue {
+  readonly #signals: readonly HandledSignal[];
+  readonly #pending: HandledSignal[] = [];
+  #wake: (() => void) | undefined;
+  readonly #onSignal = (signal: NodeJS.Signals): void => {
+    this.#pending.push(signal as HandledSignal);
+    this.#wake?.();
+  };
+
+  constructor(signals: readonly HandledSignal[]) {
+    this.#signals = signals;
+    for (const signal of signals) process.on(signal, this.#onSignal);
+  }
+
+  async next(): Promise<HandledSignal> {
+    for (;;) {
+      const signal = this.#pending.shift();
+      if (signal !== undefined) return signal;
+      await new Promise<void>((wake) => {
+        this.#wake = wake;
+      });
+    }
+  }
+
+  /** The next SIGTERM or SIGINT that comes after the given time (milliseconds since the epoch). */
+  async nextToEnd(afterEpochMs: number): Promise<'SIGTERM' | 'SIGINT'> {
+    for (;;) {
+      const signal = await this.next();
+      if ((signal === 'SIGTERM' || signal === 'SIGINT') && Date.now() >= afterEpochMs) return signal;
+    }
+  }
+
+  dispose(): void {
+    for (const signal of this.#signals) process.off(signal, this.#onSignal);
+  }
+}
