@@ -1,4 +1,4 @@
-import type { OpenLoopResult } from '../load/open-loop.ts';
+import { generatorLimits, type OpenLoopResult } from '../load/open-loop.ts';
 import type { SaturationResult } from '../load/saturation.ts';
 import { median, roundOrder, type Spread, spread } from '../measure/statistics.ts';
 import type { Peer, PeerName } from '../peers/peer.ts';
@@ -131,7 +131,10 @@ function rateFigures(
     ),
     errors: runs.reduce((sum, run) => sum + run.result.errors, 0),
     unanswered: runs.reduce((sum, run) => sum + run.result.unanswered, 0),
-    generatorLimits: [...new Set(runs.flatMap((run) => run.result.generatorLimits))],
+    generatorLimits: generatorLimits(
+      Math.max(...runs.map((run) => run.result.lag.p99)),
+      Math.max(...runs.map((run) => run.result.cpuPercent)),
+    ),
   };
 }
 

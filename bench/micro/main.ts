@@ -1,0 +1,11 @@
+import { isUnreliable } from '../measure/statistics.ts';
+import { type MicroBenchmark, runMicro } from './micro.ts';
+
+/** Runs one `*.micro.ts` file, whose default export is a list of benchmarks, and prints its table. */
+const file = process.argv[2] ?? '';
+const { default: benchmarks } = (await import(file)) as { default: readonly MicroBenchmark[] };
+for (const { name, nanos } of runMicro(benchmarks)) {
+  const mark = isUnreliable(nanos) ? '  ~' : '';
+  const range = `${nanos.min.toFixed(1)} to ${nanos.max.toFixed(1)}`;
+  process.stdout.write(`  ${name.padEnd(52)} ${nanos.median.toFixed(1).padStart(10)} ns  (${range})${mark}\n`);
+}
