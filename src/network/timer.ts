@@ -171,8 +171,8 @@ function unlink(entry: TimerEntry, list: TimerList): void {
   entry.list = undefined;
 }
 
-/** The next multiple of 5 ms, or above a second of a power of two that is less than 1 % of the delay: some 3,000 values in all. */
+/** The next multiple of 5 ms, or above a second of a power of two that is at most 0.4 % of the delay: some 6,000 values in all. */
 function roundUpToGrid(delayMs: number): number {
-  const stepMs = delayMs <= 1000 ? FINE_STEP_MS : 2 ** (Math.floor(Math.log2(delayMs)) - 7);
+  const stepMs = delayMs <= 1000 ? FINE_STEP_MS : 2 ** (Math.floor(Math.log2(delayMs)) - 8);
   return Math.min(Math.ceil(delayMs / stepMs) * stepMs, MAX_DELAY_MS);
 }

@@ -1,0 +1,69 @@
+import { Counter, Gauge } from '../../../src/observe/stats.ts';
+import type { Balancer, BalancerOptions, BalancerPolicy } from '../../../src/upstream/balancer/index.ts';
+import { Endpoint, type EndpointTraits } from '../../../src/upstream/endpoint.ts';
+
+export const NO_LOCALITY = { region: '', zone: '', subZone: '', weight: 0 };
+
+export const POLICIES: readonly BalancerPolicy[] = [
+  { kind: 'ROUND_ROBIN' },
+  { kind: 'LEAST_REQUEST', choiceCount: 2, activeRequestBias: 1 },
+  { kind: 'RANDOM' },
+  { kind: 'RING_HASH', minimumRingSize: 1024, maximumRingSize: 8388608 },
+  { kind: 'MAGLEV', tableSize: 65537 },
+];
+
+/** An endpoint at 10.0.x.y, different for each number. */
+export function makeEndpoint(number: number, traits: Partial<EndpointTraits> = {}): Endpoint {
+  const host = `10.0.${number >> 8}.${number & 255}`;
+  return new Endpoint(
+    { host, port: 80, pipe: undefined },
+    { hostname: '', weight: 1, priority: 0, health: 'healthy', locality: NO_LOCALITY, ...traits },
+  );
+}
+
+export function makeEndpoints(count: number, traits: Partial<EndpointTraits> = {}): Endpoint[] {
+  return Array.from({ length: count }, (_, i) => makeEndpoint(i + 1, traits));
+}
+
+/** Repeatable numbers from 0 up to but not including 1. */
+export function seededRandom(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    const mixed = Math.imul(state ^ (state >>> 15), 0x85ebca6b);
+    return ((mixed ^ (mixed >>> 13)) >>> 0) / 0x1_0000_0000;
+  };
+}
+
+export function makeOptions(policy: BalancerPolicy, options: Partial<BalancerOptions> = {}): BalancerOptions {
+  return {
+    policy,
+    overprovisioningFactor: 140,
+    panicThreshold: 50,
+    localityWeighted: false,
+    consistentHashing: undefined,
+    random: seededRandom(1),
+    activeRequests: new Gauge('upstream_rq_active'),
+    panics: new Counter('lb_healthy_panic'),
+    ...options,
+  };
+}
+
+/** How often each endpoint is picked; `hashes` gives each pick its hash, without it there is none. */
+export function countPicks(
+  balancer: Balancer,
+  picks: number,
+  hashOf: (pick: number) => number | undefined = () => undefined,
+): Map<Endpoint | undefined, number> {
+  const counts = new Map<Endpoint | undefined, number>();
+  for (let i = 0; i < picks; i++) {
+    const endpoint = balancer.pick(hashOf(i));
+    counts.set(endpoint, (counts.get(endpoint) ?? 0) + 1);
+  }
+  return counts;
+}
+
+/** The picks of each endpoint, in the endpoints' order. */
+export function picksOf(counts: Map<Endpoint | undefined, number>, endpoints: readonly Endpoint[]): number[] {
+  return endpoints.map((endpoint) => counts.get(endpoint) ?? 0);
+}
