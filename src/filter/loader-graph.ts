@@ -12,7 +12,7 @@ import { type ModuleImport, type ModuleText, transformModule } from './loader-tr
 export type Namespace = Readonly<Record<string, unknown>>;
 
 /** Packages that a filter gets from the proxy's own installation where its folder has none of its own. */
-const LENT_PACKAGES = new Set(['valibot']);
+export const LENT_PACKAGES: ReadonlySet<string> = new Set(['valibot']);
 const OWN_MODULE = fileURLToPath(import.meta.url);
 
 interface ModuleNode {
