@@ -23,7 +23,10 @@ interface TagRule {
 const RULES: readonly TagRule[] = [
   { label: 'envoy_response_code', pattern: /_rq(_(\d{3}))$/d },
   { label: 'envoy_response_code_class', pattern: /_rq_((\d))xx$/d },
-  { label: 'envoy_rbac_policy_name', pattern: /^http\.[^.]*\.rbac\.(?:.*?\.)?policy\.((.*?)\.)(?:shadow_)?(?:allowed|denied)$/d },
+  {
+    label: 'envoy_rbac_policy_name',
+    pattern: /^http\.[^.]*\.rbac\.(?:.*?\.)?policy\.((.*?)\.)(?:shadow_)?(?:allowed|denied)$/d,
+  },
   { label: 'envoy_rbac_http_prefix', pattern: /^http\.[^.]*\.rbac\.((?!policy\.)(.*?)\.)/d },
   { label: 'envoy_http_user_agent', pattern: /^http\..*?\.user_agent\.((.*?)\.)\w+$/d },
   { label: 'envoy_virtual_cluster', pattern: /^vhost\..*?\.vcluster\.((.*?)\.)\w+$/d },

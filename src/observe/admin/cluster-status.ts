@@ -1,0 +1,89 @@
+import { addressJson } from './config-dump.ts';
+import type { ClusterView, EndpointView, ListenerView } from './view.ts';
+
+const GAUGES = new Set(['cx_active', 'rq_active', 'rq_pending_active']);
+
+/** Envoy's text form of /clusters. */
+export function clustersText(clusters: readonly ClusterView[]): string {
+  return clusters.map(clusterText).join('');
+}
+
+function clusterText({ name, limits, endpoints }: ClusterView): string {
+  let text = `${name}::observability_name::${name}\n`;
+  for (const priority of ['default', 'high'] as const) {
+    for (const [limit, value] of Object.entries(limits[priority])) {
+      text += `${name}::${priority}_priority::${limit}::${value}\n`;
+    }
+  }
+  text += `${name}::added_via_api::false\n`;
+  for (const endpoint of endpoints) {
+    for (const [key, value] of endpointFacts(endpoint)) text += `${name}::${endpoint.address}::${key}::${value}\n`;
+  }
+  return text;
+}
+
+function endpointFacts(endpoint: EndpointView): [key: string, value: string | number][] {
+  const stats = Object.entries(endpoint.stats).sort(([a], [b]) => (a < b ? -1 : 1));
+  return [
+    ...stats,
+    ['hostname', endpoint.hostname],
+    ['health_flags', endpoint.healthFlags],
+    ['weight', endpoint.weight],
+    ['region', ''],
+    ['zone', ''],
+    ['sub_zone', ''],
+    ['canary', 'false'],
+    ['priority', endpoint.priority],
+    ['success_rate', -1],
+    ['local_origin_success_rate', -1],
+  ];
+}
+
+/** envoy.admin.v3.Clusters. */
+export function clustersJson(clusters: readonly ClusterView[]): object {
+  return {
+    cluster_statuses: clusters.map(({ name, limits, endpoints }) => ({
+      name,
+      host_statuses: endpoints.map(hostStatus),
+      circuit_breakers: { thresholds: [limits.default, { priority: 'HIGH', ...limits.high }] },
+      observability_name: name,
+    })),
+  };
+}
+
+function hostStatus(endpoint: EndpointView): object {
+  return {
+    address: addressJson(endpoint.address),
+    stats: Object.entries(endpoint.stats).map(([name, value]) => ({
+      ...(GAUGES.has(name) ? { type: 'GAUGE' } : {}),
+      value: String(value),
+      name,
+    })),
+    health_status: { eds_health_status: endpoint.healthy ? 'HEALTHY' : 'UNHEALTHY' },
+    weight: endpoint.weight,
+    ...(endpoint.priority === 0 ? {} : { priority: endpoint.priority }),
+    hostname: endpoint.hostname,
+    locality: {},
+  };
+}
+
+/** Envoy's text form of /listeners. */
+export function listenersText(listeners: readonly ListenerView[]): string {
+  return listeners.map((listener) => `${listener.name}::${listenerAddress(listener)}\n`).join('');
+}
+
+/** envoy.admin.v3.Listeners. */
+export function listenersJson(listeners: readonly ListenerView[]): object {
+  return {
+    listener_statuses: listeners.map((listener) => ({
+      name: listener.name,
+      local_address: addressJson(listenerAddress(listener)),
+    })),
+  };
+}
+
+/** `ip:port`, `[ip]:port` or the path of a pipe. */
+export function listenerAddress({ address, port }: ListenerView): string {
+  if (port === 0) return address;
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}

@@ -1,0 +1,14 @@
+export type { AdminOptions, AdminServer } from './server.ts';
+export { startAdminServer } from './server.ts';
+export type {
+  CertificateView,
+  ClusterView,
+  ConfigView,
+  DrainOptions,
+  EndpointView,
+  LimitsView,
+  ListenerView,
+  Maybe,
+  ProxyView,
+  ServerState,
+} from './view.ts';

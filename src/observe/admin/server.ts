@@ -1,0 +1,172 @@
+import { createHash } from 'node:crypto';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { RootLogger } from '../log.ts';
+import type { Command } from './command.ts';
+import { refusal } from './guard.ts';
+import { PAGE, PAGE_SCRIPT, PAGE_STYLE } from './page.ts';
+import { READ_COMMANDS } from './read-commands.ts';
+import { AdminError, type AdminReply, textReply } from './reply.ts';
+import type { ProxyView } from './view.ts';
+import { WRITE_COMMANDS } from './write-commands.ts';
+
+export interface AdminOptions {
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  readonly view: ProxyView;
+  readonly log: RootLogger;
+}
+
+export interface AdminServer {
+  readonly address: string;
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** Bounds against a client that is slow, chatty or hostile. */
+const MAX_BODY_BYTES = 64 * 1024;
+const MAX_HEAD_BYTES = 16 * 1024;
+const MAX_CONNECTIONS = 64;
+const HEAD_TIMEOUT_MS = 5000;
+const REQUEST_TIMEOUT_MS = 10_000;
+
+const COMMANDS = new Map<string, Command>(
+  [...READ_COMMANDS, ...WRITE_COMMANDS].map((command): [string, Command] => [command.path, command]),
+);
+
+/** The page may run its own script and style, ask this server, and nothing else. */
+const PAGE_POLICY = [
+  "default-src 'none'",
+  `script-src '${hashOf(PAGE_SCRIPT)}'`,
+  `style-src '${hashOf(PAGE_STYLE)}'`,
+  "connect-src 'self'",
+  'img-src data:',
+  "frame-ancestors 'none'",
+  "base-uri 'none'",
+  "form-action 'none'",
+].join('; ');
+
+/**
+ * Starts the admin server.
+ *
+ * @throws Error that names the address when it cannot be bound
+ */
+export async function startAdminServer(options: AdminOptions): Promise<AdminServer> {
+  // Loaded only here: node:http costs memory that a proxy without an admin address need not pay.
+  const { createServer } = await import('node:http');
+  const server = createServer({
+    maxHeaderSize: MAX_HEAD_BYTES,
+    keepAliveTimeout: 5000,
+    connectionsCheckingInterval: 1000,
+  });
+  server.headersTimeout = HEAD_TIMEOUT_MS;
+  server.requestTimeout = REQUEST_TIMEOUT_MS;
+  server.maxConnections = MAX_CONNECTIONS;
+  server.on('request', (request, response) => void handle(request, response, options));
+  await listen(server, options);
+  const { address, port } = server.address() as AddressInfo;
+  const close = (): Promise<void> =>
+    new Promise((done) => {
+      server.close(() => done());
+      server.closeAllConnections();
+    });
+  return { address, port, close };
+}
+
+function listen(server: Server, { host, port }: AdminOptions): Promise<void> {
+  return new Promise((done, fail) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const reason = error.code === 'EADDRINUSE' ? 'the port is in use by another process' : error.message;
+      fail(new Error(`admin address ${host}:${port}: ${reason}`, { cause: error }));
+    });
+    server.listen({ host, port }, done);
+  });
+}
+
+async function handle(request: IncomingMessage, response: ServerResponse, options: AdminOptions): Promise<void> {
+  let reply: AdminReply;
+  try {
+    const refused = refusal(request.headers, options.host);
+    if (refused !== undefined) throw new AdminError(403, `refused: ${refused}\n`);
+    await discardBody(request);
+    reply = await answer(request, options);
+  } catch (error) {
+    reply = errorReply(error, options);
+  }
+  send(request, response, reply);
+}
+
+async function answer(request: IncomingMessage, { view, log }: AdminOptions): Promise<AdminReply> {
+  const target = request.url ?? '/';
+  const mark = target.indexOf('?');
+  const path = mark < 0 ? target : target.slice(0, mark);
+  const query = new URLSearchParams(mark < 0 ? '' : target.slice(mark + 1));
+  const isRead = request.method === 'GET' || request.method === 'HEAD';
+  if (path === '/' || path === '/help') {
+    if (!isRead) throw methodError(request, 'GET');
+    return path === '/' ? { status: 200, contentType: 'text/html; charset=UTF-8', body: PAGE } : textReply(helpText());
+  }
+  const command = COMMANDS.get(path);
+  if (command === undefined) throw new AdminError(404, `invalid path. ${helpText()}`);
+  // Reads by POST are fine, as in Envoy; changes by GET are not.
+  if (command.method === 'POST' ? request.method !== 'POST' : !isRead && request.method !== 'POST') {
+    throw methodError(request, command.method);
+  }
+  return command.run({ view, log, query });
+}
+
+function methodError(request: IncomingMessage, needed: string): AdminError {
+  return new AdminError(405, `Method ${request.method} not allowed, ${needed} required.`);
+}
+
+function errorReply(error: unknown, { log }: AdminOptions): AdminReply {
+  if (error instanceof AdminError) return textReply(error.message, error.status);
+  log.component('admin').error('a command failed', { error });
+  return textReply(`the command failed: ${(error as Error).message}\n`, 500);
+}
+
+/** No command reads a body; it is taken from the connection, within bounds. */
+async function discardBody(request: IncomingMessage): Promise<void> {
+  let bytes = 0;
+  for await (const chunk of request) {
+    bytes += (chunk as Buffer).length;
+    if (bytes > MAX_BODY_BYTES) throw new AdminError(413, `the body is larger than ${MAX_BODY_BYTES} bytes\n`);
+  }
+}
+
+function send(request: IncomingMessage, response: ServerResponse, reply: AdminReply): void {
+  if (response.destroyed) return;
+  const body = Buffer.from(reply.body, 'utf8');
+  response.writeHead(reply.status, {
+    'content-type': reply.contentType,
+    'content-length': body.length,
+    'cache-control': 'no-cache, max-age=0',
+    'x-content-type-options': 'nosniff',
+    'x-frame-options': 'DENY',
+    'referrer-policy': 'no-referrer',
+    'cross-origin-resource-policy': 'same-origin',
+    ...(reply.contentType.startsWith('text/html') ? { 'content-security-policy': PAGE_POLICY } : {}),
+    ...(reply.status === 405 ? { allow: reply.body.includes('POST required') ? 'POST' : 'GET, HEAD' } : {}),
+    ...(reply.status === 413 ? { connection: 'close' } : {}),
+  });
+  response.end(request.method === 'HEAD' ? undefined : body);
+}
+
+function helpText(): string {
+  const lines = [
+    { path: '/', method: 'GET', help: 'home page' },
+    { path: '/help', method: 'GET', help: 'print this list' },
+    ...COMMANDS.values(),
+  ] as Command[];
+  let text = 'admin commands are:\n';
+  for (const { path, method, help, parameters } of lines.sort((a, b) => (a.path < b.path ? -1 : 1))) {
+    text += `  ${path}${method === 'POST' ? ' (POST)' : ''}: ${help}\n`;
+    for (const [name, meaning] of Object.entries(parameters ?? {})) text += `      ${name}: ${meaning}\n`;
+  }
+  return text;
+}
+
+function hashOf(text: string): string {
+  return `sha256-${createHash('sha256').update(text, 'utf8').digest('base64')}`;
+}

@@ -1,0 +1,102 @@
+import type { Denial } from '../denials.ts';
+import type { FilterTime } from '../probe.ts';
+import type { StatsSnapshot } from '../stats-snapshot.ts';
+
+/** Views may have to ask worker threads. */
+export type Maybe<T> = T | Promise<T>;
+
+export type ServerState = 'PRE_INITIALIZING' | 'INITIALIZING' | 'LIVE' | 'DRAINING';
+
+export interface ListenerView {
+  readonly name: string;
+  /** Without brackets; the path of a pipe. */
+  readonly address: string;
+  /** 0 for a pipe. */
+  readonly port: number;
+  /** What it does, for the page: `http` or `tcp`. */
+  readonly kind: 'http' | 'tcp';
+  readonly activeConnections: number;
+  /** The filters of its chains in order, terminal ones included. */
+  readonly filterChains: readonly { readonly name: string; readonly filters: readonly string[] }[];
+}
+
+export interface EndpointView {
+  /** `ip:port`, `[ip]:port` or the path of a pipe. */
+  readonly address: string;
+  readonly hostname: string;
+  readonly healthy: boolean;
+  /** Envoy's words: `healthy`, or `/failed_active_hc`, `/failed_outlier_check` and the like, joined. */
+  readonly healthFlags: string;
+  readonly weight: number;
+  readonly priority: number;
+  /** `cx_total`, `cx_active`, `cx_connect_fail`, `rq_total`, `rq_active`, `rq_error`, `rq_success`, `rq_timeout`. */
+  readonly stats: Readonly<Record<string, number>>;
+}
+
+/** Limits of a cluster's circuit breaker for one priority. */
+export interface LimitsView {
+  readonly max_connections: number;
+  readonly max_pending_requests: number;
+  readonly max_requests: number;
+  readonly max_retries: number;
+}
+
+export interface ClusterView {
+  readonly name: string;
+  /** `STATIC`, `STRICT_DNS`, … */
+  readonly type: string;
+  readonly limits: { readonly default: LimitsView; readonly high: LimitsView };
+  readonly endpoints: readonly EndpointView[];
+}
+
+/** A certificate in use. Dates as ISO 8601. */
+export interface CertificateView {
+  readonly path: string;
+  readonly serialNumber: string;
+  readonly subjectAltNames: readonly string[];
+  readonly validFrom: string;
+  readonly validTo: string;
+  readonly daysUntilExpiration: number;
+}
+
+/** The running configuration in protobuf's JSON form (`@type`, durations as `1.5s`), before secrets are redacted. */
+export interface ConfigView {
+  readonly bootstrap: Readonly<Record<string, unknown>>;
+  readonly hash: string;
+  /** When it took effect, milliseconds since the epoch. */
+  readonly loadedAtEpochMs: number;
+}
+
+export interface DrainOptions {
+  /** Only listeners whose `traffic_direction` is INBOUND. */
+  readonly inboundOnly: boolean;
+  /** Connections may finish within the drain time. */
+  readonly graceful: boolean;
+}
+
+/** What the admin server must know of the proxy, and what it may ask of it. */
+export interface ProxyView {
+  readonly version: string;
+  readonly startedAtEpochMs: number;
+  readonly node: { readonly id: string; readonly cluster: string };
+  /** What the command line said, for `/server_info`. */
+  readonly options: Readonly<Record<string, string | number | boolean>>;
+  state(): ServerState;
+  stats(): Maybe<StatsSnapshot>;
+  resetCounters(): Maybe<void>;
+  listeners(): Maybe<readonly ListenerView[]>;
+  clusters(): Maybe<readonly ClusterView[]>;
+  filterTimes(): Maybe<readonly FilterTime[]>;
+  /** The newest first. */
+  denials(): Maybe<readonly Denial[]>;
+  config(): ConfigView;
+  certificates(): readonly CertificateView[];
+  /** Names of what start-up still waits for. */
+  pendingInit(): readonly string[];
+  /** Makes the health-check filter, and `/ready`, answer that this proxy is not healthy, or takes that back. */
+  failHealthChecks(fail: boolean): void;
+  drainListeners(options: DrainOptions): void;
+  reopenLogs(): void;
+  /** Begins the orderly end of the process. */
+  quit(): void;
+}
