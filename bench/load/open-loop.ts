@@ -18,6 +18,8 @@ export interface OpenLoopOptions {
   readonly uploadBytes: number;
   /** The status that counts as success. */
   readonly expectStatus: number;
+  /** Longest wait for all connections to open, default 5000 ms. */
+  readonly connectTimeoutMs?: number;
   /** Called when the measured part begins. */
   readonly onMeasure?: () => void;
   /** Called when its schedule has ended; answers may still be on their way. */
@@ -58,6 +60,7 @@ export interface OpenLoopResult {
 const MIN_GAP_MS = 0.2;
 /** Time for the pacer's thread to come up. */
 const START_DELAY_MS = 100;
+const CONNECT_TIMEOUT_MS = 5000;
 const DRAIN_MS = 2000;
 const MAX_LAG_P99_MICROS = 1000;
 const MAX_CPU_PERCENT = 90;
@@ -193,13 +196,13 @@ class OpenLoopLoad implements ConnectionEvents {
   }
 
   private async connect(): Promise<void> {
-    const { host, port, connections } = this.options;
+    const { host, port, connections, connectTimeoutMs = CONNECT_TIMEOUT_MS } = this.options;
     for (let i = 0; i < connections; i++) this.connections.push(new OpenLoopConnection(host, port, this));
-    const deadline = clockMs() + 5000;
+    const deadline = clockMs() + connectTimeoutMs;
     while (this.idle.length < connections) {
       if (clockMs() > deadline) {
         for (const connection of this.connections) connection.close();
-        throw new Error(`only ${this.idle.length} of ${connections} connections to ${host}:${port} opened within 5 s`);
+        throw new Error(`only ${this.idle.length} of ${connections} connections to ${host}:${port} opened in time`);
       }
       await new Promise((resolve) => setTimeout(resolve, 5));
     }

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { processTree } from '../measure/proc.ts';
 import { findProgram } from './root.ts';
 
 export interface Command {
@@ -15,6 +16,8 @@ export interface Child {
   stderrTail(): string;
   /** Settles with the exit code (or signal name) when it is gone. */
   readonly exited: Promise<number | string>;
+  /** As `exited`, when all that it wrote has been read too. */
+  readonly closed: Promise<number | string>;
   readonly hasExited: () => boolean;
   onStdout(listener: (text: string) => void): void;
   /** SIGTERM, and SIGKILL if that has not helped after two seconds. */
@@ -25,9 +28,9 @@ const running = new Set<ChildProcess>();
 const TAIL_CHARS = 2000;
 const STOP_PATIENCE_MS = 2000;
 
-process.once('exit', () => {
-  for (const child of running) child.kill('SIGKILL');
-});
+const NOT_STARTED = 127;
+
+process.once('exit', killAll);
 
 /** Starts a process on the given cores; on no particular ones when the list is empty or taskset is not installed. */
 export function start(command: Command, cores: readonly number[]): Child {
@@ -48,29 +51,32 @@ export function start(command: Command, cores: readonly number[]): Child {
   });
   child.stdout.setEncoding('utf8').resume();
   let gone = false;
-  const exited = new Promise<number | string>((resolve) => {
-    child.once('error', (error) => {
-      tail += error.message;
-      gone = true;
-      running.delete(child);
-      resolve(127);
+  const ended = (event: 'exit' | 'close'): Promise<number | string> =>
+    new Promise((resolve) => {
+      child.once(event, (code: number | null, signal: NodeJS.Signals | null) => {
+        gone = true;
+        running.delete(child);
+        resolve(code ?? signal ?? 1);
+      });
+      child.once('error', (error) => {
+        tail = error.message;
+        gone = true;
+        running.delete(child);
+        resolve(NOT_STARTED);
+      });
     });
-    child.once('close', (code, signal) => {
-      gone = true;
-      running.delete(child);
-      resolve(code ?? signal ?? 1);
-    });
-  });
+  const exited = ended('exit');
   return {
     pid: child.pid ?? -1,
     stderrTail: () => tail.trim(),
     exited,
+    closed: ended('close'),
     hasExited: () => gone,
     onStdout: (listener) => child.stdout.on('data', listener),
     async stop() {
       if (gone) return;
       child.kill('SIGTERM');
-      const force = setTimeout(() => child.kill('SIGKILL'), STOP_PATIENCE_MS);
+      const force = setTimeout(() => killTree(child), STOP_PATIENCE_MS);
       await exited;
       clearTimeout(force);
     },
@@ -89,14 +95,34 @@ export async function runToEnd(command: Command, cores: readonly number[]): Prom
   child.onStdout((text) => {
     output += text;
   });
-  const code = await child.exited;
+  const code = await child.closed;
   if (code !== 0) {
     throw new Error(`${command.command} ended with ${code}: ${child.stderrTail() || output.slice(-TAIL_CHARS)}`);
   }
   return output;
 }
 
-/** Stops everything that is still running: for Ctrl-C. */
+/** Kills everything that is still running: for Ctrl-C. */
 export function killAll(): void {
-  for (const child of running) child.kill('SIGKILL');
+  for (const child of running) killTree(child);
+}
+
+/** With a killed parent alone, the workers of nginx would go on. */
+function killTree(child: ChildProcess): void {
+  if (child.pid === undefined) return;
+  for (const pid of livingTree(child.pid)) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // gone in the meantime
+    }
+  }
+}
+
+function livingTree(pid: number): number[] {
+  try {
+    return processTree(pid);
+  } catch {
+    return [pid];
+  }
 }

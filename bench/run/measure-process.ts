@@ -27,7 +27,11 @@ export async function measureMemory(env: TrialEnv, plan: Plan, progress: Progres
     samples.first.push(readRssKiB(pid));
     let highest = 0;
     const sampler = setInterval(() => {
-      highest = Math.max(highest, readRssKiB(pid));
+      try {
+        highest = Math.max(highest, readRssKiB(pid));
+      } catch {
+        // The process is gone: the load's own failure says so.
+      }
     }, SAMPLE_EVERY_MS);
     try {
       await saturate(trial, plan.durationS, MEMORY_CONNECTIONS);

@@ -63,6 +63,10 @@ export async function withTrial<T>(
     const answeredAt = await waitForStatus(port, requestPath(scenario), status, proxy);
     const startMs = proxy === undefined ? 0 : answeredAt - spawnedAt;
     return await use({ scenario, env, directory, port, pid: proxy?.pid, backend: backend.kind, startMs });
+  } catch (error) {
+    if (!proxy?.hasExited()) throw error;
+    const code = await proxy.exited;
+    throw new Error(`ended with ${code} under load: ${proxy.stderrTail() || (error as Error).message}`);
   } finally {
     await proxy?.stop();
     await backend.child.stop();
@@ -122,7 +126,7 @@ export async function holdRate(
     else if (message.event === 'result') result = message.result;
     else failure = message.message;
   });
-  await child.exited;
+  await child.closed;
   if (result === undefined) throw new Error(`load generator: ${failure || child.stderrTail() || 'no result'}`);
   return { result, cpu: cpuBetween(before, after ?? readCpu(trial.pid)) };
 }

@@ -1,0 +1,44 @@
+import { describe, expect, it } from 'vitest';
+import { parseAutocannon, parseWrk } from '../../../bench/load/saturation.ts';
+
+const WRK = `Running 1s test @ http://127.0.0.1:1/
+  1 threads and 32 connections
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency   361.02us  172.21us   4.31ms   89.16%
+  22900 requests in 1.00s, 5.10MB read
+  Non-2xx or 3xx responses: 22890
+  Socket errors: connect 0, read 3, write 0, timeout 1
+Requests/sec:  22875.31
+Transfer/sec:      5.09MB
+`;
+
+describe('saturation reports', () => {
+  it('reads requests and errors from wrk', () => {
+    expect(parseWrk(WRK, false)).toEqual({ requests: 22900, requestsPerSecond: 22875.31, errors: 22894 });
+  });
+
+  it('counts a success as an error where wrk should have been denied', () => {
+    expect(parseWrk(WRK, true).errors).toBe(4 + 10);
+  });
+
+  it('does not take a report without figures', () => {
+    expect(() => parseWrk('unable to connect to 127.0.0.1:1 Connection refused', false)).toThrow(
+      /no figures.*refused/s,
+    );
+  });
+
+  it('reads requests and errors from autocannon', () => {
+    const report = {
+      duration: 2,
+      errors: 1,
+      timeouts: 2,
+      requests: { total: 1000 },
+      statusCodeStats: { 200: { count: 990 }, 503: { count: 10 } },
+    };
+    expect(parseAutocannon(JSON.stringify(report), 200)).toEqual({
+      requests: 1000,
+      requestsPerSecond: 500,
+      errors: 13,
+    });
+  });
+});
