@@ -72,10 +72,8 @@ export function watchMainThread(detect: typeof detectBlocks): void {
     const filter = filters[index - 1] ?? filters.find((one) => one.file === at?.file);
     const who = filter === undefined ? 'something other than a filter' : `filter ${filter.name} (${filter.file})`;
     const seconds = (blockedMs / 1000).toFixed(1);
-    writeSync(
-      2,
-      `[${new Date().toISOString()}][warn][watchdog] ${who} has blocked its thread for ${seconds} s${place}\n`,
-    );
+    const time = new Date().toISOString().replace('T', ' ').slice(0, 23);
+    writeSync(2, `[${time}][warning][watchdog] ${who} has blocked its thread for ${seconds} s${place}\n`);
   };
 
   /** Stops the other thread for a moment at the statement that it is in, notes where, and lets it go on. */
