@@ -9,6 +9,7 @@ import {
   Problem,
   type RunConfig,
   runPart,
+  runSchema,
   type Schema,
 } from './schema.ts';
 
@@ -116,16 +117,22 @@ function readTypeUrl(url: unknown, known: readonly string[], dataset: Dataset): 
   return url.slice(slash + 1);
 }
 
+/** A type that is nearly right: the same message in another package, or a slip in its name. */
 function unknownType(type: string, known: readonly string[]): Problem {
-  const lastPart = (name: string) => name.slice(name.lastIndexOf('.') + 1);
-  const suggestion = nearest(type, known) ?? known.find((name) => lastPart(name) === lastPart(type));
-  return new Problem(`type "${type}" is not known here`, { path: ['@type'], suggestion, allowed: known.join(', ') });
+  const messageName = (name: string) => name.slice(name.lastIndexOf('.') + 1);
+  const byMessage = new Map(known.map((name) => [messageName(name), name]));
+  const near = byMessage.get(messageName(type)) ?? byMessage.get(nearest(messageName(type), byMessage.keys()) ?? '');
+  return new Problem(`type "${type}" is not known here`, {
+    path: ['@type'],
+    suggestion: near,
+    allowed: known.join(', '),
+  });
 }
 
 /** Runs any Standard Schema; ours get the run's configuration, so that extension points below them resolve too. */
 function runStandard(schema: StandardSchemaV1, value: unknown, dataset: Dataset, config: RunConfig): unknown {
   if ('~run' in schema) {
-    const part = (schema as unknown as Schema<unknown>)['~run']({ value } as never, config) as unknown as Dataset;
+    const part = runSchema(schema as unknown as Schema<unknown>, value, config);
     if (part.issues !== undefined) {
       if (dataset.issues === undefined) dataset.issues = part.issues;
       else dataset.issues.push(...part.issues);

@@ -125,9 +125,11 @@ export function double(options: NumberOptions = {}): Schema<number> {
 }
 
 export function bool(): Schema<boolean> {
-  return scalar('bool', 'true or false', (value) =>
-    typeof value === 'boolean' ? value : new Problem(`expected true or false, got ${describe(value)}`),
-  );
+  return scalar('bool', 'true or false', (value) => {
+    if (typeof value === 'boolean') return value;
+    if (value === 'true' || value === 'false') return value === 'true';
+    return new Problem(`expected true or false, got ${describe(value)}`);
+  });
 }
 
 /** google.protobuf.BoolValue: in JSON the bare value; what distinguishes it is that absence is not false. */
@@ -187,7 +189,8 @@ export function guessDuration(value: unknown): string | undefined {
 }
 
 /**
- * An enum by its names (numbers count from 0, or as given), as protobuf's JSON form permits. Output is the name.
+ * An enum by its names, in either case, or numbers (which count from 0, or as given), as Envoy's parser takes them.
+ * Output is the name.
  * Names in `refused` exist in Envoy and are refused here with the reason.
  */
 export function enumOf<const N extends string>(
@@ -202,15 +205,26 @@ export function enumOf<const N extends string>(
   const byNumber = new Map([...numbers].map(([name, number]) => [number, name]));
   const usable = [...numbers.keys()].filter((name) => refused[name] === undefined);
   const schema = scalar('enum', usable.join(' | '), (value) => {
-    const name = typeof value === 'number' ? byNumber.get(value) : value;
-    const reason = typeof name === 'string' ? refused[name] : undefined;
-    if (reason !== undefined)
-      return new Problem(`${String(name)} is not supported: ${reason}`, { allowed: usable.join(', ') });
-    if (typeof name === 'string' && numbers.has(name)) return name as N;
+    const name = enumName(value, byNumber, numbers);
+    const reason = name === undefined ? undefined : refused[name];
+    if (reason !== undefined) return new Problem(`${name} is not supported: ${reason}`, { allowed: usable.join(', ') });
+    if (name !== undefined) return name as N;
     const suggestion = typeof value === 'string' ? nearest(value, usable) : undefined;
     return new Problem(`${describe(value)} is not one of the values`, { allowed: usable.join(', '), suggestion });
   });
   return schema;
+}
+
+function enumName(
+  value: unknown,
+  byNumber: ReadonlyMap<number, string>,
+  numbers: ReadonlyMap<string, number>,
+): string | undefined {
+  if (typeof value === 'number') return byNumber.get(value);
+  if (typeof value !== 'string') return undefined;
+  if (numbers.has(value)) return value;
+  if (numbers.has(value.toUpperCase())) return value.toUpperCase();
+  return /^\d+$/.test(value) ? byNumber.get(Number(value)) : undefined;
 }
 
 /** `bytes`: base64 in JSON. */

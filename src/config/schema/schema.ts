@@ -94,6 +94,11 @@ export function addProblem(dataset: Dataset, problem: Problem, input: unknown): 
   else dataset.issues.push(issue);
 }
 
+/** Runs a schema with a configuration of our own, which valibot's `safeParse` would not hand down. */
+export function runSchema(schema: v.GenericSchema, value: unknown, config: RunConfig): Dataset {
+  return schema['~run']({ value } as never, config) as unknown as Dataset;
+}
+
 /** Reads a part of a value with its own schema; its issues move up with the key in front. */
 export function runPart(
   schema: v.GenericSchema,
@@ -102,7 +107,7 @@ export function runPart(
   parent: Dataset,
   config: RunConfig,
 ): unknown {
-  const part = schema['~run']({ value } as never, config) as unknown as Dataset;
+  const part = runSchema(schema, value, config);
   if (part.issues !== undefined) {
     const item = pathItem(key, value);
     for (const issue of part.issues) {

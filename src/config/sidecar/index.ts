@@ -1,0 +1,75 @@
+import * as v from 'valibot';
+import type { Path } from '../errors.ts';
+import { Problem } from '../schema/schema.ts';
+import { type Finding, findingOf } from '../validate.ts';
+import { listener } from './listener.ts';
+import { Provenance } from './provenance.ts';
+import { type ListenerEntry, SidecarFile, SidecarGroup } from './schema.ts';
+import { cluster, type Upstream } from './upstream.ts';
+
+/** Keys that only Envoy's bootstrap has at its root. */
+const BOOTSTRAP_KEYS = ['static_resources', 'staticResources', 'dynamic_resources', 'dynamicResources'];
+const SIDECAR_KEYS = ['app', 'listen', 'listeners', 'filters', 'routes', 'upstreams', 'protocol'];
+
+/** True for a sidecar file, by its keys. */
+export function isSidecarFile(data: object): boolean {
+  return !BOOTSTRAP_KEYS.some((key) => key in data) && SIDECAR_KEYS.some((key) => key in data);
+}
+
+/** A sidecar file in canonical form, or what is wrong with it. */
+export type SidecarResult =
+  | { readonly bootstrap: Record<string, unknown>; readonly sourcePathOf: (path: Path) => Path }
+  | { readonly findings: readonly Finding[] };
+
+/** Validates a sidecar file and expands it. Paths of findings are those of the sidecar file. */
+export function readSidecar(data: object): SidecarResult {
+  const isGroup = 'listeners' in data;
+  const result = v.safeParse(isGroup ? SidecarGroup : SidecarFile, data);
+  if (!result.success) return { findings: result.issues.map(findingOf) };
+  const file = result.output;
+  const provenance = new Provenance();
+  const problems: Problem[] = [];
+  const upstreams = new Map<string, Record<string, unknown>>();
+  for (const [name, upstream] of Object.entries(file.upstreams)) {
+    const made = cluster(name, upstream, { keepCase: true });
+    upstreams.set(name, provenance.mark(['upstreams', name], made));
+  }
+  const entries: [ListenerEntry, Path][] =
+    'listeners' in file ? file.listeners.map((entry, index) => [entry, ['listeners', index]]) : [[file, []]];
+  const names = new Set<string>();
+  const listeners = entries.map(([entry, path]) => {
+    if (names.has(entry.name))
+      problems.push(new Problem(`a listener "${entry.name}" exists already`, { path: [...path, 'name'] }));
+    names.add(entry.name);
+    const appCluster = entry.app === undefined ? undefined : isGroup ? `${entry.name}-app` : 'app';
+    if (appCluster !== undefined) addApp(appCluster, entry, entry.app!, path);
+    return listener(entry, { appCluster, path, provenance, problems });
+  });
+  if (problems.length > 0) return { findings: problems };
+
+  function addApp(name: string, entry: ListenerEntry, app: Upstream, path: Path): void {
+    if (upstreams.has(name)) {
+      problems.push(new Problem(`the name "${name}" is taken by the app of a listener`, { path: ['upstreams', name] }));
+    }
+    const http = entry.protocol === 'TCP' ? undefined : { keepCase: entry.http.keep_header_case };
+    upstreams.set(name, provenance.mark([...path, 'app'], cluster(name, app, http)));
+  }
+
+  const bootstrap = provenance.mark([], {
+    ...(file.node === undefined ? {} : { node: provenance.mark(['node'], { ...file.node }) }),
+    ...(file.admin === undefined ? {} : { admin: provenance.mark(['admin'], { address: file.admin }) }),
+    static_resources: { listeners, clusters: [...upstreams.values()] },
+  });
+  return { bootstrap, sourcePathOf: (path) => provenance.sourcePathOf(bootstrap, path) };
+}
+
+/**
+ * The canonical bootstrap of a sidecar file that is plain data.
+ *
+ * @throws Error naming everything that is wrong
+ */
+export function expandSidecar(data: object): Record<string, unknown> {
+  const result = readSidecar(data);
+  if ('bootstrap' in result) return result.bootstrap;
+  throw new Error(result.findings.map(({ path, message }) => `${path.join('.')}: ${message}`).join('\n'));
+}

@@ -1,0 +1,80 @@
+import type * as v from 'valibot';
+import {
+  bool,
+  enumOf,
+  list,
+  mapOf,
+  message,
+  nonEmptyString,
+  optional,
+  string,
+  uint32,
+  unsupported,
+} from '../schema/building-blocks.ts';
+import { AccessLogs } from './access-log.ts';
+import { Filters } from './filters.ts';
+import { Retries, Routes } from './routes.ts';
+import { address, span } from './units.ts';
+import { Upstream } from './upstream.ts';
+
+/** The sidecar file: Outrigger's short form of a configuration. docs/sidecar-file.md explains it. */
+
+/** How HTTP is spoken. The defaults are friendlier than Envoy's: HTTP/1.0 is answered, the case of names is kept. */
+const HttpOptions = message({
+  accept_http_10: optional(bool(), true),
+  keep_header_case: optional(bool(), true),
+  websocket: optional(bool(), true),
+  server_name: optional(string({ minLength: 1 })),
+  use_remote_address: optional(bool(), true),
+  xff_num_trusted_hops: optional(uint32(), 0),
+  request_id: optional(bool(), true),
+  normalize_path: optional(bool(), true),
+  merge_slashes: optional(bool(), false),
+  strip_port: optional(bool(), false),
+  max_request_headers_kb: optional(uint32({ min: 1, max: 8192 })),
+  stream_idle_timeout: optional(span()),
+  request_timeout: optional(span()),
+  request_headers_timeout: optional(span()),
+});
+export type HttpOptions = v.InferOutput<typeof HttpOptions>;
+
+/** What belongs to one listening address. */
+const listenerFields = {
+  listen: address(),
+  app: optional(Upstream),
+  /** TCP passes bytes, HTTP requests. */
+  protocol: optional(enumOf(['HTTP', 'TCP']), 'HTTP'),
+  filters: optional(Filters, []),
+  routes: optional(Routes),
+  access_log: optional(AccessLogs),
+  /** For the whole response, retries included; Envoy's 15 s unless given. */
+  timeout: optional(span()),
+  /** A TCP session, or a connection without requests, is closed after so long. */
+  idle_timeout: optional(span()),
+  retries: optional(Retries),
+  http: optional(HttpOptions, {}),
+} as const;
+
+const ListenerEntry = message({ name: nonEmptyString(), ...listenerFields });
+export type ListenerEntry = v.InferOutput<typeof ListenerEntry>;
+
+const sharedFields = {
+  admin: optional(address()),
+  node: optional(message({ id: optional(string(), ''), cluster: optional(string(), '') })),
+  upstreams: optional(mapOf(Upstream), {}),
+} as const;
+
+/** One listening address. */
+export const SidecarFile = message({
+  ...sharedFields,
+  name: optional(nonEmptyString(), 'sidecar'),
+  ...listenerFields,
+});
+export type SidecarFile = v.InferOutput<typeof SidecarFile>;
+
+/** Several listening addresses. */
+export const SidecarGroup = message(
+  { ...sharedFields, listeners: list(ListenerEntry, { min: 1 }) },
+  unsupported('write it at each of the listeners', 'name', ...Object.keys(listenerFields)),
+);
+export type SidecarGroup = v.InferOutput<typeof SidecarGroup>;

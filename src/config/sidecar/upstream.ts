@@ -1,0 +1,103 @@
+import type * as v from 'valibot';
+import { enumOf, list, message, optional, uint32 } from '../schema/building-blocks.ts';
+import { address, type CanonicalAddress, either, isHostName, isRecord, oneOrMany, span } from './units.ts';
+
+/** Where requests go: the application, or another service. */
+
+const Endpoint = either(
+  message({
+    address: address(),
+    weight: optional(uint32({ min: 1 }), 1),
+    /** Lower is tried first. */
+    priority: optional(uint32({ max: 128 }), 0),
+  }),
+  address(),
+  (target) => ({ address: target, weight: 1, priority: 0 }),
+  isRecord,
+);
+type Endpoint = v.InferOutput<typeof Endpoint>;
+
+const Options = message({
+  address: oneOrMany<Endpoint>(Endpoint, list(Endpoint, { min: 1 })),
+  balancer: optional(enumOf(['ROUND_ROBIN', 'LEAST_REQUEST', 'RANDOM', 'RING_HASH', 'MAGLEV']), 'ROUND_ROBIN'),
+  connect_timeout: optional(span(), '5s'),
+  idle_timeout: optional(span()),
+  max_connections: optional(uint32()),
+  max_pending_requests: optional(uint32()),
+  max_requests: optional(uint32()),
+  max_retries: optional(uint32()),
+});
+
+const isOptions = (value: unknown) =>
+  isRecord(value) && !('weight' in (value as object)) && !('priority' in (value as object));
+
+/** `127.0.0.1:8080`, a list of addresses, or a map with options. */
+export const Upstream = either(
+  Options,
+  oneOrMany<Endpoint>(Endpoint, list(Endpoint, { min: 1 })),
+  (endpoints) => ({ address: endpoints, balancer: 'ROUND_ROBIN' as const, connect_timeout: '5s' }),
+  isOptions,
+);
+export type Upstream = v.InferOutput<typeof Upstream>;
+
+const PRESERVE_CASE = {
+  name: 'preserve_case',
+  typed_config: {
+    '@type': 'type.googleapis.com/envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig',
+  },
+};
+
+/** `header_key_format` that keeps the case of header names. */
+export const KEEP_CASE = { stateful_formatter: PRESERVE_CASE };
+
+const LIMITS = ['max_connections', 'max_pending_requests', 'max_requests', 'max_retries'] as const;
+
+/** The canonical cluster. Names are resolved as often as their DNS records say. */
+export function cluster(
+  name: string,
+  upstream: Upstream,
+  http: { keepCase: boolean } | undefined,
+): Record<string, unknown> {
+  const usesNames = upstream.address.some((endpoint) => isHostName(endpoint.address));
+  const limits = LIMITS.filter((limit) => upstream[limit] !== undefined).map((limit) => [limit, upstream[limit]]);
+  return {
+    name,
+    type: usesNames ? 'STRICT_DNS' : 'STATIC',
+    ...(usesNames ? { respect_dns_ttl: true } : {}),
+    connect_timeout: upstream.connect_timeout,
+    lb_policy: upstream.balancer,
+    ...(limits.length === 0 ? {} : { circuit_breakers: { thresholds: [Object.fromEntries(limits)] } }),
+    ...(http === undefined ? {} : protocolOptions(upstream, http.keepCase)),
+    load_assignment: { cluster_name: name, endpoints: localities(upstream.address) },
+  };
+}
+
+function protocolOptions(upstream: Upstream, keepCase: boolean): Record<string, unknown> {
+  const type = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
+  if (!keepCase && upstream.idle_timeout === undefined) return {};
+  const common =
+    upstream.idle_timeout === undefined
+      ? {}
+      : { common_http_protocol_options: { idle_timeout: upstream.idle_timeout } };
+  const http1 = keepCase ? { header_key_format: KEEP_CASE } : {};
+  return {
+    typed_extension_protocol_options: {
+      [type]: {
+        '@type': `type.googleapis.com/${type}`,
+        ...common,
+        explicit_http_config: { http_protocol_options: http1 },
+      },
+    },
+  };
+}
+
+function localities(endpoints: readonly { address: CanonicalAddress; weight: number; priority: number }[]): unknown[] {
+  const byPriority = Map.groupBy(endpoints, (endpoint) => endpoint.priority);
+  return [...byPriority].map(([priority, members]) => ({
+    ...(priority === 0 ? {} : { priority }),
+    lb_endpoints: members.map(({ address, weight }) => ({
+      endpoint: { address },
+      ...(weight === 1 ? {} : { load_balancing_weight: weight }),
+    })),
+  }));
+}
