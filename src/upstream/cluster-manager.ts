@@ -1,10 +1,10 @@
 import type { Cluster as ClusterConfig } from '../config/schema/cluster.ts';
 import type { Logger } from '../filter/env.ts';
 import type { Counter, Gauge, StatsScope } from '../observe/stats.ts';
-import type { Random } from './balancer/index.ts';
 import { Cluster } from './cluster.ts';
 import { type DnsResolver, SystemResolver } from './dns.ts';
 import { LIMIT_BYTES } from './limits.ts';
+import { CounterRandom, type Random } from './random.ts';
 
 /** Milliseconds that an update waits for the first DNS answers of its new clusters. */
 const WARM_UP_LIMIT_MS = 15_000;
@@ -15,7 +15,6 @@ export interface ClusterManagerOptions {
   readonly log: Logger;
   /** The system's resolver by default. */
   readonly resolver?: DnsResolver;
-  /** `Math.random` by default. */
   readonly random?: Random;
   /**
    * Memory that all threads of the process share, by key, zeroed when first made. Without it, limits count this thread
@@ -37,6 +36,7 @@ export class ClusterManager {
 
   private readonly options: ClusterManagerOptions;
   private readonly resolver: DnsResolver;
+  private readonly random: Random;
   private readonly activeClusters: Gauge;
   private readonly clusterAdded: Counter;
   private readonly clusterModified: Counter;
@@ -46,6 +46,7 @@ export class ClusterManager {
   constructor(options: ClusterManagerOptions) {
     this.options = options;
     this.resolver = options.resolver ?? new SystemResolver();
+    this.random = options.random ?? new CounterRandom();
     const scope = options.stats.scope('cluster_manager');
     this.activeClusters = scope.gauge('active_clusters');
     this.clusterAdded = scope.counter('cluster_added');
@@ -113,9 +114,15 @@ export class ClusterManager {
   }
 
   private createCluster(config: ClusterConfig): Cluster {
-    const { stats, log, random = Math.random, shared } = this.options;
+    const { stats, log, shared } = this.options;
     const buffer = shared?.(`cluster.${config.name}.limits`, LIMIT_BYTES) ?? new ArrayBuffer(LIMIT_BYTES);
-    return new Cluster(config, { stats, log, random, resolver: this.resolver, limitCells: new Int32Array(buffer) });
+    return new Cluster(config, {
+      stats,
+      log,
+      random: this.random,
+      resolver: this.resolver,
+      limitCells: new Int32Array(buffer),
+    });
   }
 
   private replace(before: ReadonlyMap<string, Entry>, next: ReadonlyMap<string, Entry>): void {

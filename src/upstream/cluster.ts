@@ -1,7 +1,7 @@
 import type { Cluster as ClusterConfig } from '../config/schema/cluster.ts';
 import type { Logger } from '../filter/env.ts';
 import type { StatsScope } from '../observe/stats.ts';
-import { type Balancer, type BalancerOptions, createBalancer, type Random } from './balancer/index.ts';
+import { type Balancer, type BalancerOptions, createBalancer } from './balancer/index.ts';
 import { balancerPolicy } from './balancer/policy.ts';
 import { ClusterStats } from './cluster-stats.ts';
 import type { DnsResolver } from './dns.ts';
@@ -9,6 +9,7 @@ import { DnsTarget } from './dns-target.ts';
 import { Endpoint, type EndpointAddress, type EndpointTraits, formatAddress } from './endpoint.ts';
 import { createLimits, type ResourceLimits, type RoutingPriority } from './limits.ts';
 import { type AssignedEndpoint, assignedEndpoints } from './load-assignment.ts';
+import type { Random } from './random.ts';
 
 /** What a cluster gets from around it. */
 export interface ClusterEnv {

@@ -1,5 +1,6 @@
 import { MAX_DELAY_MS } from '../network/timer.ts';
 import type { DnsLookupFamily, DnsResolver } from './dns.ts';
+import { fraction, type Random } from './random.ts';
 
 export interface DnsTargetOptions {
   readonly name: string;
@@ -13,7 +14,7 @@ export interface DnsTargetOptions {
   readonly respectTtl: boolean;
   /** Waiting times after failures, growing from `baseMs` to `maximumMs`; undefined waits the refresh rate. */
   readonly failureBackOff: { readonly baseMs: number; readonly maximumMs: number } | undefined;
-  readonly random: () => number;
+  readonly random: Random;
   /** Called before each resolution. */
   onAttempt(): void;
   /** Called for each answer. Answers whether it could be used; if not, the next attempt comes as after a failure. */
@@ -73,11 +74,11 @@ export class DnsTarget {
     const waitMs = Math.min(baseMs * 2 ** this.failures, maximumMs);
     if (waitMs < maximumMs) this.failures++;
     // Half of it at random: proxies that lost the same server do not all come back to it at once.
-    return waitMs / 2 + (random() * waitMs) / 2;
+    return waitMs / 2 + (fraction(random) * waitMs) / 2;
   }
 
   private afterRefreshRate(): number {
     const { refreshRateMs, jitterMs, random } = this.options;
-    return refreshRateMs + random() * jitterMs;
+    return refreshRateMs + fraction(random) * jitterMs;
   }
 }

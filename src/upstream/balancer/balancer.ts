@@ -10,9 +10,6 @@ export interface Balancer {
   pick(hash: number | undefined): Endpoint | undefined;
 }
 
-/** A number from 0 up to but not including 1. */
-export type Random = () => number;
-
 /** For no endpoint, or for one: there is nothing to balance. */
 export class FixedBalancer implements Balancer {
   private readonly endpoint: Endpoint | undefined;
@@ -24,16 +21,4 @@ export class FixedBalancer implements Balancer {
   pick(): Endpoint | undefined {
     return this.endpoint;
   }
-}
-
-/** A random unsigned 32-bit integer, in place of a hash that the request does not have. */
-export function randomHash(random: Random): number {
-  return (random() * 0x1_0000_0000) >>> 0;
-}
-
-/** Another unsigned 32-bit integer that depends on the hash alone, with no visible relation to it. */
-export function remix(hash: number): number {
-  let mixed = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
-  mixed = Math.imul(mixed ^ (mixed >>> 12), 0x297a2d39);
-  return (mixed ^ (mixed >>> 15)) >>> 0;
 }

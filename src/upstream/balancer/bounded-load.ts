@@ -1,6 +1,7 @@
 import type { Gauge } from '../../observe/stats.ts';
 import type { Endpoint } from '../endpoint.ts';
-import { type Balancer, type Random, randomHash, remix } from './balancer.ts';
+import { type Random, randomHash, remix } from '../random.ts';
+import type { Balancer } from './balancer.ts';
 
 /**
  * Consistent hashing with bounded loads (Mirrokni, Thorup, Zadimoghaddam, 2016; Envoy's `hash_balance_factor`): where

@@ -1,6 +1,7 @@
 import type { Counter, Gauge } from '../../observe/stats.ts';
 import type { Endpoint, Locality } from '../endpoint.ts';
-import { type Balancer, FixedBalancer, type Random } from './balancer.ts';
+import type { Random } from '../random.ts';
+import { type Balancer, FixedBalancer } from './balancer.ts';
 import { BoundedLoadBalancer } from './bounded-load.ts';
 import { LeastRequestBalancer, WeightedLeastRequestBalancer } from './least-request.ts';
 import { LocalityBalancer } from './locality.ts';
@@ -11,7 +12,7 @@ import { RandomBalancer } from './random.ts';
 import { RingHashBalancer } from './ring-hash.ts';
 import { RoundRobinBalancer, WeightedRoundRobinBalancer } from './round-robin.ts';
 
-export type { Balancer, Random } from './balancer.ts';
+export type { Balancer } from './balancer.ts';
 
 /** How a cluster chooses endpoints: its `lb_policy` with what belongs to it. */
 export type BalancerPolicy =

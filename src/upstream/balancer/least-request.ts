@@ -1,5 +1,6 @@
 import type { Endpoint } from '../endpoint.ts';
-import type { Balancer, Random } from './balancer.ts';
+import { below, type Random } from '../random.ts';
+import type { Balancer } from './balancer.ts';
 import { EdfScheduler } from './edf.ts';
 
 /**
@@ -19,9 +20,9 @@ export class LeastRequestBalancer implements Balancer {
 
   pick(): Endpoint | undefined {
     const { endpoints } = this;
-    let best = endpoints[Math.floor(this.random() * endpoints.length)] as Endpoint;
+    let best = endpoints[below(this.random, endpoints.length)] as Endpoint;
     for (let choice = 1; choice < this.choiceCount; choice++) {
-      const other = endpoints[Math.floor(this.random() * endpoints.length)] as Endpoint;
+      const other = endpoints[below(this.random, endpoints.length)] as Endpoint;
       if (other.activeRequests < best.activeRequests) best = other;
     }
     return best;
@@ -44,7 +45,7 @@ export class WeightedLeastRequestBalancer implements Balancer {
     this.weights = weights;
     this.bias = bias;
     this.scheduler = new EdfScheduler(weights);
-    for (let skip = Math.floor(random() * endpoints.length); skip > 0; skip--) this.pick();
+    for (let skip = below(random, endpoints.length); skip > 0; skip--) this.pick();
   }
 
   pick(): Endpoint | undefined {

@@ -1,6 +1,7 @@
 import { hash32 } from '../../matching/hash.ts';
 import type { Endpoint } from '../endpoint.ts';
-import { type Balancer, type Random, randomHash } from './balancer.ts';
+import { type Random, randomHash } from '../random.ts';
+import type { Balancer } from './balancer.ts';
 
 const EMPTY = 0xffffffff;
 const SKIP_SEED = 1;

@@ -1,6 +1,7 @@
 import type { Counter } from '../../observe/stats.ts';
 import type { Endpoint } from '../endpoint.ts';
-import { type Balancer, type Random, randomHash } from './balancer.ts';
+import { below, type Random, randomHash } from '../random.ts';
+import type { Balancer } from './balancer.ts';
 
 /** One share of a cluster's load: the endpoints of one priority that are healthy, or degraded, or (in panic) all. */
 export interface LoadShare {
@@ -30,7 +31,7 @@ export class PriorityBalancer implements Balancer {
 
   pick(hash: number | undefined): Endpoint | undefined {
     const key = this.byHash ? (hash ?? randomHash(this.random)) : undefined;
-    const point = key === undefined ? this.random() * 100 : key % 100;
+    const point = key === undefined ? below(this.random, 100) : key % 100;
     let upTo = 0;
     for (const share of this.shares) {
       upTo += share.percent;

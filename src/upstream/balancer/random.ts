@@ -1,5 +1,6 @@
 import type { Endpoint } from '../endpoint.ts';
-import type { Balancer, Random } from './balancer.ts';
+import { below, type Random } from '../random.ts';
+import type { Balancer } from './balancer.ts';
 
 /** RANDOM: each endpoint is as likely as the others. Weights do not count, as in Envoy. */
 export class RandomBalancer implements Balancer {
@@ -12,6 +13,6 @@ export class RandomBalancer implements Balancer {
   }
 
   pick(): Endpoint | undefined {
-    return this.endpoints[Math.floor(this.random() * this.endpoints.length)];
+    return this.endpoints[below(this.random, this.endpoints.length)];
   }
 }

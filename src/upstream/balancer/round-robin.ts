@@ -1,5 +1,6 @@
 import type { Endpoint } from '../endpoint.ts';
-import type { Balancer, Random } from './balancer.ts';
+import { below, type Random } from '../random.ts';
+import type { Balancer } from './balancer.ts';
 import { EdfScheduler } from './edf.ts';
 
 /** ROUND_ROBIN of equal weights: one after the other, from a random start so that workers and proxies do not march in step. */
@@ -9,7 +10,7 @@ export class RoundRobinBalancer implements Balancer {
 
   constructor(endpoints: readonly Endpoint[], random: Random) {
     this.endpoints = endpoints;
-    this.next = Math.floor(random() * endpoints.length);
+    this.next = below(random, endpoints.length);
   }
 
   pick(): Endpoint | undefined {
@@ -29,7 +30,7 @@ export class WeightedRoundRobinBalancer implements Balancer {
     this.endpoints = endpoints;
     this.weights = weights;
     this.scheduler = new EdfScheduler(weights);
-    for (let skip = Math.floor(random() * endpoints.length); skip > 0; skip--) this.pick();
+    for (let skip = below(random, endpoints.length); skip > 0; skip--) this.pick();
   }
 
   pick(): Endpoint | undefined {

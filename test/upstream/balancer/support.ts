@@ -1,6 +1,7 @@
 import { Counter, Gauge } from '../../../src/observe/stats.ts';
 import type { Balancer, BalancerOptions, BalancerPolicy } from '../../../src/upstream/balancer/index.ts';
 import { Endpoint, type EndpointTraits } from '../../../src/upstream/endpoint.ts';
+import { CounterRandom, type Random } from '../../../src/upstream/random.ts';
 
 export const NO_LOCALITY = { region: '', zone: '', subZone: '', weight: 0 };
 
@@ -25,14 +26,10 @@ export function makeEndpoints(count: number, traits: Partial<EndpointTraits> = {
   return Array.from({ length: count }, (_, i) => makeEndpoint(i + 1, traits));
 }
 
-/** Repeatable numbers from 0 up to but not including 1. */
-export function seededRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    const mixed = Math.imul(state ^ (state >>> 15), 0x85ebca6b);
-    return ((mixed ^ (mixed >>> 13)) >>> 0) / 0x1_0000_0000;
-  };
+/** Draws the given fractions of the range, one after the other, and the last one for ever. */
+export function drawing(...fractions: number[]): Random {
+  let draw = 0;
+  return { next: () => Math.floor((fractions[Math.min(draw++, fractions.length - 1)] as number) * 0x8000_0000) };
 }
 
 export function makeOptions(policy: BalancerPolicy, options: Partial<BalancerOptions> = {}): BalancerOptions {
@@ -42,7 +39,7 @@ export function makeOptions(policy: BalancerPolicy, options: Partial<BalancerOpt
     panicThreshold: 50,
     localityWeighted: false,
     consistentHashing: undefined,
-    random: seededRandom(1),
+    random: new CounterRandom(1),
     activeRequests: new Gauge('upstream_rq_active'),
     panics: new Counter('lb_healthy_panic'),
     ...options,

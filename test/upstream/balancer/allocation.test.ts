@@ -1,0 +1,16 @@
+import { expect, it } from 'vitest';
+import { createBalancer } from '../../../src/upstream/balancer/index.ts';
+import { makeEndpoint, makeEndpoints, makeOptions, POLICIES } from './support.ts';
+
+// A file of its own, for a process of its own: as in the proxy, there is one source of random numbers.
+it.each(POLICIES)('a pick allocates nothing ($kind)', (policy) => {
+  const options = makeOptions(policy);
+  const weighted = Array.from({ length: 20 }, (_, i) => makeEndpoint(i, { weight: 1 + (i % 3) }));
+  for (const endpoints of [makeEndpoints(20), weighted]) {
+    const balancer = createBalancer(endpoints, options);
+    for (let i = 0; i < 100_000; i++) balancer.pick(i);
+    const before = process.memoryUsage().heapUsed;
+    for (let i = 0; i < 100_000; i++) balancer.pick(i);
+    expect((process.memoryUsage().heapUsed - before) / 100_000).toBeLessThan(8);
+  }
+});
