@@ -1,7 +1,26 @@
 import { fileURLToPath } from 'node:url';
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
+import { SkipReporter } from './scripts/skip-reporter.ts';
+
+/** Tests that need root, Debian packages or the real Envoy: `npm run test:interop`. */
+const NEEDS_MACHINE = ['test/interop/**', 'test/root/**'];
+const isInterop = process.env.OUTRIGGER_INTEROP === '1';
+/** Where `.ci/run` wants the figures. */
+const report = process.env.OUTRIGGER_TEST_REPORT;
 
 export default defineConfig({
   resolve: { alias: { outrigger: fileURLToPath(new URL('./src/filter/index.ts', import.meta.url)) } },
-  test: { include: ['test/**/*.test.ts'], pool: 'forks', testTimeout: 20_000, hookTimeout: 20_000 },
+  test: {
+    include: isInterop ? NEEDS_MACHINE.map((folder) => `${folder}/*.test.ts`) : ['test/**/*.test.ts'],
+    exclude: isInterop ? configDefaults.exclude : [...configDefaults.exclude, ...NEEDS_MACHINE],
+    passWithNoTests: isInterop,
+    pool: 'forks',
+    testTimeout: 20_000,
+    hookTimeout: 20_000,
+    reporters: [
+      'default',
+      new SkipReporter(),
+      ...(report === undefined ? [] : ([['json', { outputFile: report }]] as const)),
+    ],
+  },
 });

@@ -23,8 +23,8 @@ curl -i -H 'x-name: Ada' ${url}/hello
 ${dim('# denied: 403 by RBAC, and the line that appears here names the rule: no-secrets')}
 curl -i ${url}/secret
 
-${dim('# limited: two requests pass in 5 s, the third is answered 429')}
-curl -s -o /dev/null -w '%{http_code}\\n' '${url}/limited?[1-3]'
+${dim('# limited: five requests pass in 5 s, the others are answered 429')}
+curl -s -o /dev/null -w '%{http_code}\\n' '${url}/hello?[1-8]'
 
 ${dim('# tagged: the app sees x-envoy-ip-tags: office, after the address that the client comes from')}
 curl -H 'x-forwarded-for: 192.0.2.7' -H 'x-tenant: acme' ${url}/hello

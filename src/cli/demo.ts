@@ -102,12 +102,9 @@ function isTaken(port: number): Promise<boolean> {
 /** The demo's file with the ports that were asked for; comments and lines stay as they are. */
 function withPorts(text: string, ports: DemoPorts): string {
   const document = parseDocument(text);
-  const socket = ['address', 'socket_address', 'port_value'];
-  const resources = ['static_resources'];
-  const endpoint = ['load_assignment', 'endpoints', 0, 'lb_endpoints', 0, 'endpoint'];
-  document.setIn(['admin', ...socket], ports.adminPort);
-  document.setIn([...resources, 'listeners', 0, ...socket], ports.port);
-  document.setIn([...resources, 'clusters', 0, ...endpoint, ...socket], ports.appPort);
+  document.set('admin', `${HOST}:${ports.adminPort}`);
+  document.set('listen', `${HOST}:${ports.port}`);
+  document.set('app', `${HOST}:${ports.appPort}`);
   return document.toString({ lineWidth: 0 });
 }
 

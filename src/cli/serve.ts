@@ -1,6 +1,7 @@
 import type { LoadedConfig } from '../config/load.ts';
 import type { RootLogger } from '../observe/log.ts';
 import { type Proxy as Sidecar, startProxy } from '../proxy.ts';
+import { formatHostPort } from './address.ts';
 import { EXIT } from './exit-code.ts';
 import { reportError } from './report-error.ts';
 import { watchFile } from './watch-file.ts';
@@ -49,6 +50,9 @@ export async function serve(options: ServeOptions): Promise<number> {
     const reloader = new Reloader(proxy, options);
     if (options.watch && options.file !== undefined) {
       stopWatching = watchFile(options.file, () => void reloader.reload('file changed'));
+    }
+    for (const { name, address, port } of proxy.listeners()) {
+      log.info(`${name} listening on ${port > 0 ? formatHostPort({ host: address, port }) : address}`);
     }
     options.onReady?.(proxy);
     for (;;) {

@@ -1,4 +1,4 @@
-import { type FSWatcher, lstatSync, readlinkSync, watch } from 'node:fs';
+import { type FSWatcher, lstatSync, readlinkSync, statSync, watch } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 
 /** Quiet time after the last report before the file is read: editors and kubelets make several changes in a row. */
@@ -25,24 +25,24 @@ export function watchFile(file: string, onChange: () => void): () => void {
     }, SETTLE_MS);
   };
 
-  const forget = (folder: string): void => {
-    watchers.get(folder)?.close();
-    watchers.delete(folder);
+  const forget = (identity: string): void => {
+    watchers.get(identity)?.close();
+    watchers.delete(identity);
   };
 
   const rearm = (): void => {
     const wanted = foldersOnTheWay(resolve(file));
-    for (const folder of watchers.keys()) if (!wanted.has(folder)) forget(folder);
-    for (const folder of wanted) {
-      if (watchers.has(folder)) continue;
+    for (const identity of watchers.keys()) if (!wanted.has(identity)) forget(identity);
+    for (const [identity, folder] of wanted) {
+      if (watchers.has(identity)) continue;
       try {
         const watcher = watch(folder, { persistent: false }, changed);
         // A folder that went away is looked for again: what took its place is reported by the one above it.
         watcher.on('error', () => {
-          forget(folder);
+          forget(identity);
           changed();
         });
-        watchers.set(folder, watcher);
+        watchers.set(identity, watcher);
       } catch {
         // It is not there at the moment; the folder above reports when it comes back.
       }
@@ -53,26 +53,38 @@ export function watchFile(file: string, onChange: () => void): () => void {
   return () => {
     isClosed = true;
     clearTimeout(settle);
-    for (const folder of watchers.keys()) forget(folder);
+    for (const identity of watchers.keys()) forget(identity);
   };
 }
 
-/** The folders whose entries decide which file a path means: its own, and that of every symbolic link on the way. */
-function foldersOnTheWay(file: string): Set<string> {
-  const folders = new Set([dirname(file)]);
+/**
+ * The folders whose entries decide which file a path means: its own, and that of every symbolic link on the way. By
+ * device and inode, since a report comes from the folder that was there when the watch began, whatever took its name.
+ */
+function foldersOnTheWay(file: string): Map<string, string> {
+  const folders = new Map<string, string>();
+  const add = (folder: string): void => {
+    try {
+      const { dev, ino } = statSync(folder);
+      folders.set(`${dev}:${ino}`, folder);
+    } catch {
+      // Missing or not ours to see.
+    }
+  };
   let links = 0;
   const follow = (path: string): void => {
     const folder = dirname(path);
     if (folder === path) return;
     const target = linkTarget(path);
     if (target !== undefined && ++links <= MAX_LINKS) {
-      folders.add(folder);
       const place = resolve(folder, target);
-      folders.add(dirname(place));
+      add(folder);
+      add(dirname(place));
       follow(place);
     }
     follow(folder);
   };
+  add(dirname(file));
   follow(file);
   return folders;
 }

@@ -1,0 +1,80 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createDemoApp } from '../src/demo/app.ts';
+
+/** How long the bundle may take to answer and to end. */
+const DEADLINE_MS = 20_000;
+
+/**
+ * Runs the bundle once, through a request, so that V8 writes the code that a start compiles to dist/cache. The cache
+ * holds paths relative to itself and is tied to the version of Node; another Node compiles as if it were not there.
+ */
+export async function fillCache(root: string): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'outrigger-build-'));
+  const app = createDemoApp();
+  try {
+    await once(app.listen(0, '127.0.0.1'), 'listening');
+    const { port } = app.address() as { port: number };
+    const file = join(folder, 'envoy.yaml');
+    writeFileSync(file, configuration(port));
+    await runOnce(join(root, 'dist/outrigger.js'), file);
+  } finally {
+    app.close();
+    app.closeAllConnections();
+    rmSync(folder, { recursive: true });
+  }
+}
+
+async function runOnce(entry: string, file: string): Promise<void> {
+  const args = ['--disable-warning=ExperimentalWarning', entry, 'run', '-c', file, '--drain-time', '0'];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const deadline = setTimeout(() => child.kill('SIGKILL'), DEADLINE_MS);
+  let log = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    log += text;
+    const port = /listening on 127\.0\.0\.1:(\d+)/.exec(log)?.[1];
+    if (port !== undefined && !child.killed) void request(Number(port)).finally(() => child.kill('SIGTERM'));
+  });
+  const [code] = (await once(child, 'exit')) as [number | null];
+  clearTimeout(deadline);
+  if (code !== 0) throw new Error(`the bundle did not run (exit ${code}):\n${log}`);
+}
+
+async function request(port: number): Promise<void> {
+  const response = await fetch(`http://127.0.0.1:${port}/`);
+  await response.arrayBuffer();
+  if (response.status !== 200) throw new Error(`the bundle answered ${response.status}`);
+}
+
+/** Each filter that many configurations have, so that its code is in the cache. */
+function configuration(appPort: number): string {
+  return `
+static_resources:
+  listeners:
+  - name: warm
+    address: { socket_address: { address: 127.0.0.1, port_value: 0 } }
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: warm
+          access_log:
+          - name: envoy.access_loggers.stdout
+            typed_config: { "@type": type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog }
+          http_filters:
+          - name: envoy.filters.http.router
+            typed_config: { "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router }
+          route_config:
+            virtual_hosts: [{ name: app, domains: ["*"], routes: [{ match: { prefix: / }, route: { cluster: app } }] }]
+  clusters:
+  - name: app
+    type: STATIC
+    load_assignment:
+      cluster_name: app
+      endpoints: [{ lb_endpoints: [{ endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: ${appPort} } } } }] }]
+`;
+}
