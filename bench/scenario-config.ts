@@ -1,22 +1,61 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parse, stringify } from 'yaml';
+import { expandText } from '../src/config/expand.ts';
 import type { PeerRun } from './peers/peer.ts';
+import type { Scenario } from './scenario.ts';
 
 /** The ports that the scenario files are written with; each run replaces them by free ones. */
-const LISTEN_PORT = 18001;
-const BACKEND_PORT = 18002;
+const LISTEN_PORT = '127.0.0.1:18001';
+const APP_PORT = '127.0.0.1:18002';
 
-function scenarioText(run: PeerRun): string {
-  const text = readFileSync(join(import.meta.dirname, 'scenarios', `${run.scenario.config}.yaml`), 'utf8');
-  return text
-    .replaceAll(String(LISTEN_PORT), String(run.listenPort))
-    .replaceAll(String(BACKEND_PORT), String(run.backendPort));
-}
-
+/** A scenario's sidecar file for one run: what Outrigger gets. */
 export function outriggerConfig(run: PeerRun): string {
-  return scenarioText(run);
+  return scenarioText(run.scenario)
+    .replace(LISTEN_PORT, `127.0.0.1:${run.listenPort}`)
+    .replace(APP_PORT, `127.0.0.1:${run.backendPort}`);
 }
 
-export async function envoyConfig(run: PeerRun): Promise<string> {
-  return scenarioText(run);
+/** The same file in canonical form: what Envoy gets. */
+export function envoyConfig(run: PeerRun): string {
+  return expandText(`${run.scenario.config}.yaml`, outriggerConfig(run));
+}
+
+/** The scenario's file with its pattern repeated, and the ports that it was written with. */
+export function scenarioText(scenario: Scenario): string {
+  const text = readFileSync(join(import.meta.dirname, 'scenarios', `${scenario.config}.yaml`), 'utf8');
+  return scenario.repeat === undefined ? text : repeatPattern(text, scenario.repeat);
+}
+
+interface Rule {
+  readonly name: string;
+  readonly source: string;
+}
+
+interface PatternFile {
+  readonly filters: readonly {
+    ip_tag?: { repeat: number };
+    rbac?: Partial<Record<'allow' | 'deny', Rule[]>>;
+  }[];
+}
+
+/** As many tags, or rules in all: the rule called `other` stands for every one but the last. */
+function repeatPattern(text: string, count: number): string {
+  const file = parse(text) as PatternFile;
+  for (const { ip_tag, rbac } of file.filters) {
+    if (ip_tag !== undefined) ip_tag.repeat = count;
+    for (const action of ['allow', 'deny'] as const) {
+      const rules = rbac?.[action];
+      if (rbac !== undefined && rules !== undefined) rbac[action] = [...otherRules(count - 1), ...rules.slice(1)];
+    }
+  }
+  return stringify(file);
+}
+
+/** Rules for distinct addresses, their names in the order in which Envoy asks them: that of the alphabet. */
+function otherRules(count: number): Rule[] {
+  return Array.from({ length: count }, (_, i) => ({
+    name: `other-${String(i).padStart(6, '0')}`,
+    source: `10.${(i >> 16) & 255}.${(i >> 8) & 255}.${i & 255}/32`,
+  }));
 }

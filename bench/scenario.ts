@@ -15,6 +15,19 @@ export interface Scenario {
   readonly direction: 'download' | 'upload';
   readonly connections: number;
   readonly expectStatus: number;
+  /** Sent with every request, besides the usual ones. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** The request headers of every load generator besides Host: the same bytes, whichever sends them. */
+const USUAL_HEADERS: Readonly<Record<string, string>> = {
+  'user-agent': 'outrigger-bench',
+  accept: '*/*',
+  'x-tenant': 'blue',
+};
+
+export function requestHeaders(scenario: Scenario): Readonly<Record<string, string>> {
+  return { ...USUAL_HEADERS, ...scenario.headers };
 }
 
 /** Target of the requests: the backends answer `/<bytes>`. */

@@ -9,15 +9,17 @@ const base = {
   expectStatus: 200,
 } as const;
 
+const ORIGIN = { origin: 'https://app.example' } as const;
+
 /** The filters of the data path one at a time, each in a file of its own; every request passes. */
-const FILTERS: readonly (readonly [config: string, summary: string])[] = [
+const FILTERS: readonly (readonly [config: string, summary: string, headers?: Scenario['headers']])[] = [
   ['rbac_accept_all', 'RBAC: one policy that lets everything pass'],
   ['ratelimit', 'local rate limit that never runs dry'],
   ['header_read', 'header-to-metadata: reads one request header'],
   ['header_mutation', 'header mutation: one request and one response header'],
   ['fault', 'fault injection at 0 %'],
   ['buffer', 'buffer of up to 1 MiB'],
-  ['cors', 'CORS with a policy on the virtual host'],
+  ['cors', 'CORS: requests of an allowed origin', ORIGIN],
   ['health_check', 'health check in front of the application'],
   ['logging', 'access log to a file, default format'],
   ['connection_limit', 'connection limit that is never reached'],
@@ -99,7 +101,14 @@ function repeated(config: string, counts: readonly number[], rest: Partial<Scena
 export const SCENARIOS: readonly Scenario[] = [
   ...plain('tcp'),
   ...plain('http'),
-  ...FILTERS.map(([config, summary]) => ({ ...base, name: config, summary, groups: ['filters'], config })),
+  ...FILTERS.map(([config, summary, headers]) => ({
+    ...base,
+    name: config,
+    summary,
+    groups: ['filters'],
+    config,
+    ...(headers && { headers }),
+  })),
   ...repeated('rbac_reject', [1, 100, 1000, 10_000], { expectStatus: 403 }, 'RBAC policies, the last one denies'),
   ...repeated('rbac_last', [1, 100, 1000], {}, 'RBAC policies, the last one allows'),
   ...repeated('iptag', [1, 5, 10], {}, 'IP tags that match'),
@@ -123,6 +132,7 @@ export const SCENARIOS: readonly Scenario[] = [
     summary: 'every filter but fault and buffer, with access log',
     groups: ['core', 'paper'],
     config: 'mix_all',
+    headers: ORIGIN,
   },
 ];
 

@@ -18,6 +18,8 @@ export interface OpenLoopOptions {
   readonly uploadBytes: number;
   /** The status that counts as success. */
   readonly expectStatus: number;
+  /** Besides host and content-length. */
+  readonly headers: Readonly<Record<string, string>>;
   /** Longest wait for all connections to open, default 5000 ms. */
   readonly connectTimeoutMs?: number;
   /** Called when the measured part begins. */
@@ -280,9 +282,10 @@ function micros(ms: number): number {
 }
 
 function requestBytes(options: OpenLoopOptions): Buffer {
-  const { path, host, port, uploadBytes } = options;
+  const { path, host, port, uploadBytes, headers } = options;
   const method = uploadBytes > 0 ? 'POST' : 'GET';
   const length = uploadBytes > 0 ? `content-length: ${uploadBytes}\r\n` : '';
-  const head = `${method} ${path} HTTP/1.1\r\nhost: ${host}:${port}\r\nuser-agent: outrigger-bench\r\naccept: */*\r\n${length}\r\n`;
+  const fields = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  const head = `${method} ${path} HTTP/1.1\r\nhost: ${host}:${port}\r\n${fields.join('')}${length}\r\n`;
   return Buffer.concat([Buffer.from(head, 'latin1'), Buffer.alloc(uploadBytes, 'x')]);
 }

@@ -11,6 +11,8 @@ export interface SaturationOptions {
   /** Bytes of a POST body; 0 sends GET. */
   readonly uploadBytes: number;
   readonly expectStatus: number;
+  /** Sent with every request. */
+  readonly headers: Readonly<Record<string, string>>;
   readonly cores: readonly number[];
   /** For the generator's own files. */
   readonly directory: string;
@@ -44,8 +46,13 @@ async function runWrk(wrk: string, options: SaturationOptions): Promise<Saturati
     writeFileSync(script, `wrk.method = "POST"\nwrk.body = string.rep("x", ${options.uploadBytes})\n`);
     args.push('-s', script);
   }
-  args.push(`http://127.0.0.1:${options.port}${options.path}`);
+  args.push(...headerArguments(options), `http://127.0.0.1:${options.port}${options.path}`);
   return parseWrk(await runToEnd({ command: wrk, args }, options.cores), options.expectStatus >= 400);
+}
+
+/** wrk and autocannon take them alike. */
+function headerArguments(options: SaturationOptions): string[] {
+  return Object.entries(options.headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`]);
 }
 
 /**
@@ -81,7 +88,7 @@ async function runAutocannon(root: string, options: SaturationOptions): Promise<
     writeFileSync(body, Buffer.alloc(options.uploadBytes, 'x'));
     args.push('-m', 'POST', '-i', body);
   }
-  args.push(`http://127.0.0.1:${options.port}${options.path}`);
+  args.push(...headerArguments(options), `http://127.0.0.1:${options.port}${options.path}`);
   const command: Command = { command: join(root, 'bin', 'node'), args };
   return parseAutocannon(await runToEnd(command, options.cores), options.expectStatus);
 }

@@ -29,7 +29,7 @@ export function findEnvoy(root: string): FoundPeer {
       supports: () => true,
       async prepare(run) {
         const file = join(run.directory, 'envoy.yaml');
-        writeFileSync(file, await envoyConfig(run));
+        writeFileSync(file, envoyConfig(run));
         return {
           command: program,
           // Without hot restart there is no shared-memory file to leave behind, and no base id to clash over.

@@ -6,7 +6,7 @@ import type { OpenLoopMessage } from '../load/open-loop-main.ts';
 import type { SaturationLoad, SaturationResult } from '../load/saturation.ts';
 import { type CpuReading, cpuBetween, readCpu } from '../measure/proc.ts';
 import type { Peer } from '../peers/peer.ts';
-import { requestPath, type Scenario, uploadBytes } from '../scenario.ts';
+import { requestHeaders, requestPath, type Scenario, uploadBytes } from '../scenario.ts';
 import { type Child, start } from './children.ts';
 import { freePorts } from './ports.ts';
 import { waitForStatus } from './probe.ts';
@@ -88,6 +88,7 @@ export async function saturate(
     durationS,
     uploadBytes: uploadBytes(trial.scenario),
     expectStatus: expectedStatus(trial),
+    headers: requestHeaders(trial.scenario),
     cores: trial.env.loadCores,
     directory: trial.directory,
   });
@@ -111,6 +112,7 @@ export async function holdRate(
     warmupMs,
     uploadBytes: uploadBytes(trial.scenario),
     expectStatus: expectedStatus(trial),
+    headers: requestHeaders(trial.scenario),
   };
   const { root, loadCores } = trial.env;
   const args = [join(root, 'bench', 'load', 'open-loop-main.ts'), JSON.stringify(options)];

@@ -21,6 +21,7 @@ async function options(rest: Partial<OpenLoopOptions> = {}): Promise<OpenLoopOpt
     warmupMs: 100,
     uploadBytes: 0,
     expectStatus: 200,
+    headers: { accept: '*/*' },
     ...rest,
   };
 }
