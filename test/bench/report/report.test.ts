@@ -1,0 +1,86 @@
+import { describe, expect, it } from 'vitest';
+import { renderConsole } from '../../../bench/report/console.ts';
+import { renderHtml } from '../../../bench/report/html.ts';
+import { renderMarkdown } from '../../../bench/report/markdown.ts';
+import { figureCell, formatNumber, overallCpuRatio } from '../../../bench/report/tables.ts';
+import { figure, SAMPLE } from './sample.ts';
+
+describe('figures', () => {
+  it('keep three digits', () => {
+    expect([1.234, 12.34, 123.4, 12_345].map(formatNumber)).toEqual(['1.23', '12.3', '123', '12,345']);
+    expect(formatNumber(Number.NaN)).toBe('–');
+  });
+
+  it('carry the ratio of paired rounds, and a mark when rounds differ', () => {
+    expect(figureCell(figure(20, 30, 25), figure(40, 60, 50)).text).toBe('25.0 [0.50] ~');
+    expect(figureCell(figure(25, 25, 26)).text).toBe('25.0');
+    expect(figureCell(undefined).text).toBe('–');
+  });
+});
+
+describe('the report on a terminal', () => {
+  const text = renderConsole(SAMPLE);
+
+  it('gives every peer its row, the failed one with the first line of its reason', () => {
+    expect(text).toMatch(/^outrigger +25,000 \[2\.00\] ~ +25\.0 \[0\.50\] ~/m);
+    expect(text).toMatch(/^envoy +12,500 ~ +50\.0 ~/m);
+    expect(text).toContain('haproxy (failed: port 80 | taken)');
+    expect(text).not.toContain('second line');
+  });
+
+  it('marks a latency that the generator may have made', () => {
+    expect(text).toMatch(/^outrigger +5,000 \(50 %\).*! generator used 95 % of a core$/m);
+  });
+
+  it('has memory, start, warnings and the overall ratio', () => {
+    expect(text).toMatch(/^outrigger +50\.0 \[0\.71\] +80\.0 \[0\.80\]$/m);
+    expect(text).toMatch(/^outrigger +72\.0 \[0\.79\]$/m);
+    expect(text).toContain('Warning: other work was running');
+    expect(text).toContain("Outrigger spends 0.50 × Envoy's CPU");
+    expect(overallCpuRatio(SAMPLE, 'outrigger')).toBe(0.5);
+  });
+});
+
+describe('the Markdown report', () => {
+  const text = renderMarkdown(SAMPLE);
+
+  it('has a table of ratios and the command of every figure', () => {
+    expect(text).toMatch(/^\| http \| outrigger \| 2\.00 \| 0\.50 \| 0\.50 \|/m);
+    expect(text).toContain('- http: `npm run bench -- --scenario http`');
+  });
+
+  it('breaks no table by what a peer wrote', () => {
+    const widths = (title: string) => {
+      const table = text.slice(text.indexOf(title)).split('\n\n')[1] ?? '';
+      return new Set(table.split('\n').map((line) => line.replaceAll('\\|', '').split('|').length));
+    };
+    expect(widths('## http: HTTP/1.1 router').size).toBe(1);
+  });
+});
+
+describe('the HTML report', () => {
+  const page = renderHtml(SAMPLE);
+
+  it('needs nothing from elsewhere', () => {
+    expect(page).not.toMatch(/<script|<link|src=|href=|url\(|@import/);
+  });
+
+  it('escapes what it was given', () => {
+    expect(page).toContain('Test &lt;CPU&gt;');
+    expect(page).not.toContain('Test <CPU>');
+  });
+
+  it('draws every peer that has figures, in each plot', () => {
+    expect(page.match(/<rect class="fill outrigger"/g)).toHaveLength(2);
+    expect(page.match(/<path class="line outrigger"/g)).toHaveLength(2);
+    expect(page).not.toContain('class="fill haproxy"');
+    expect(page).not.toMatch(/NaN|Infinity|undefined/);
+  });
+
+  it('closes what it opens', () => {
+    for (const tag of ['svg', 'table', 'figure', 'section', 'text', 'title', 'tr', 'th', 'td', 'div']) {
+      const opened = page.match(new RegExp(`<${tag}[ >]`, 'g'))?.length ?? 0;
+      expect(page.match(new RegExp(`</${tag}>`, 'g'))?.length ?? 0, tag).toBe(opened);
+    }
+  });
+});
