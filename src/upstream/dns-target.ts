@@ -56,7 +56,7 @@ export class DnsTarget {
       options.onFailure(error);
       nextMs = this.afterFailure();
     }
-    this.timer = setTimeout(() => void this.resolve(), Math.min(nextMs, MAX_DELAY_MS));
+    this.timer = setTimeout(() => void this.resolve(), Math.min(Math.ceil(nextMs), MAX_DELAY_MS));
     this.timer.unref();
   }
 
