@@ -1,0 +1,29 @@
+import { type AnyHttpFilter, type AnyNetworkFilter, FilterRegistry } from '../src/filter/registry.ts';
+import { buffer } from './buffer.ts';
+import { connectionLimit } from './connection-limit.ts';
+import { cors } from './cors.ts';
+import { fault } from './fault/fault.ts';
+import { headerToMetadata } from './header-to-metadata/header-to-metadata.ts';
+import { healthCheck } from './health-check.ts';
+import { ipTagging } from './ip-tagging.ts';
+import { httpRbac } from './rbac/http.ts';
+import { networkRbac } from './rbac/network.ts';
+
+/** Every HTTP filter that comes with the proxy. The router is part of the connection manager. */
+export const HTTP_FILTERS: readonly AnyHttpFilter[] = [
+  buffer,
+  cors,
+  fault,
+  headerToMetadata,
+  healthCheck,
+  httpRbac,
+  ipTagging,
+];
+
+/** Every network filter that comes with the proxy, besides the terminal ones. */
+export const NETWORK_FILTERS: readonly AnyNetworkFilter[] = [connectionLimit, networkRbac];
+
+/** The filters that a configuration may name when no others are loaded. */
+export function builtinRegistry(): FilterRegistry {
+  return new FilterRegistry(HTTP_FILTERS, NETWORK_FILTERS);
+}
