@@ -6,7 +6,7 @@ import { balancerPolicy } from './balancer/policy.ts';
 import { ClusterStats } from './cluster-stats.ts';
 import type { DnsResolver } from './dns.ts';
 import { DnsTarget } from './dns-target.ts';
-import { Endpoint, type EndpointAddress, type EndpointTraits, formatAddress } from './endpoint.ts';
+import { Endpoint, type EndpointAddress, type EndpointHealth, type EndpointTraits, formatAddress } from './endpoint.ts';
 import { createLimits, type ResourceLimits, type RoutingPriority } from './limits.ts';
 import { type AssignedEndpoint, assignedEndpoints } from './load-assignment.ts';
 import type { Random } from './random.ts';
@@ -229,8 +229,10 @@ export class Cluster {
   private countMembers(): void {
     const { stats, members } = this;
     stats.membershipTotal.set(members.length);
-    stats.membershipHealthy.set(members.filter((endpoint) => endpoint.health === 'healthy').length);
-    stats.membershipDegraded.set(members.filter((endpoint) => endpoint.health === 'degraded').length);
+    const count = (health: EndpointHealth) => members.filter((endpoint) => endpoint.health === health).length;
+    stats.membershipHealthy.set(count('healthy'));
+    stats.membershipDegraded.set(count('degraded'));
+    stats.membershipExcluded.set(count('draining'));
     stats.maxHostWeight.set(members.reduce((max, endpoint) => Math.max(max, endpoint.weight), 0));
   }
 }

@@ -1,5 +1,8 @@
-/** What the configuration says of an endpoint's health, folded to what the balancer asks (Envoy's `health_status`). */
-export type EndpointHealth = 'healthy' | 'degraded' | 'unhealthy';
+/**
+ * What the configuration says of an endpoint's health, folded to what the balancer asks (Envoy's `health_status`). One
+ * that drains gets nothing, like an unhealthy one, but its leaving says nothing of the health of the others.
+ */
+export type EndpointHealth = 'healthy' | 'degraded' | 'unhealthy' | 'draining';
 
 /** Where an endpoint listens. */
 export interface EndpointAddress {
@@ -55,7 +58,7 @@ export class Endpoint {
   priority: number;
   locality: Locality;
   health: EndpointHealth;
-  /** False when the balancer passes the endpoint over: unhealthy, or degraded while enough others are healthy. */
+  /** Whether the health is `healthy`; any other endpoint is only used when too few are. */
   healthy: boolean;
   /** True once the endpoint left its cluster: let its connections finish, make no new ones. */
   removed = false;

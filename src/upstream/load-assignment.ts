@@ -15,7 +15,7 @@ const HEALTH: Readonly<Record<LbEndpoint['health_status'], EndpointHealth>> = {
   UNKNOWN: 'healthy',
   HEALTHY: 'healthy',
   UNHEALTHY: 'unhealthy',
-  DRAINING: 'unhealthy',
+  DRAINING: 'draining',
   TIMEOUT: 'unhealthy',
   DEGRADED: 'degraded',
 };

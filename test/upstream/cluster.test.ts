@@ -44,13 +44,13 @@ describe('a STATIC cluster', () => {
     expect(one.locality).toEqual({ region: 'r', zone: 'z', subZone: 's', weight: 7 });
     expect(two).toMatchObject({ weight: 1, health: 'degraded', healthy: false, hostname: '' });
     expect(two.locality).toBe(one.locality);
-    expect(others.map(({ health }) => health)).toEqual(['unhealthy', 'unhealthy', 'unhealthy', 'healthy']);
+    expect(others.map(({ health }) => health)).toEqual(['unhealthy', 'draining', 'unhealthy', 'healthy']);
     expect(others.every(({ priority }) => priority === 1)).toBe(true);
     const gauge = (name: string) => store.gauges.get(`cluster.web.${name}`)?.value;
     expect(gauge('membership_total')).toBe(6);
     expect(gauge('membership_healthy')).toBe(2);
     expect(gauge('membership_degraded')).toBe(1);
-    expect(gauge('membership_excluded')).toBe(0);
+    expect(gauge('membership_excluded')).toBe(1);
     expect(gauge('max_host_weight')).toBe(3);
     expect(store.counters.get('cluster.web.membership_change')?.value).toBe(1);
     expect(cluster.healthyPercent).toBeCloseTo(33.3, 1);

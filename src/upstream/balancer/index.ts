@@ -1,5 +1,5 @@
 import type { Counter, Gauge } from '../../observe/stats.ts';
-import type { Endpoint, Locality } from '../endpoint.ts';
+import type { Endpoint, EndpointHealth, Locality } from '../endpoint.ts';
 import type { Random } from '../random.ts';
 import { type Balancer, FixedBalancer } from './balancer.ts';
 import { BoundedLoadBalancer } from './bounded-load.ts';
@@ -50,11 +50,15 @@ export interface BalancerOptions {
 /** Builds the balancer of a cluster for its present endpoints of all priorities. */
 export function createBalancer(endpoints: readonly Endpoint[], options: BalancerOptions): Balancer {
   const priorities = groupByPriority(endpoints);
-  const healths = priorities.map((members) => ({
-    total: members.length,
-    healthy: members.filter((endpoint) => endpoint.health === 'healthy').length,
-    degraded: members.filter((endpoint) => endpoint.health === 'degraded').length,
-  }));
+  const healths = priorities.map((members) => {
+    const count = (health: EndpointHealth) => members.filter((endpoint) => endpoint.health === health).length;
+    return {
+      total: members.length,
+      healthy: count('healthy'),
+      degraded: count('degraded'),
+      excluded: count('draining'),
+    };
+  });
   const load = spreadLoad(healths, options.overprovisioningFactor, options.panicThreshold);
   const shares: LoadShare[] = [];
   for (const [priority, members] of priorities.entries()) {

@@ -3,6 +3,8 @@ export interface PriorityHealth {
   readonly total: number;
   readonly healthy: number;
   readonly degraded: number;
+  /** Those that drain: they do not count as a part of the priority that fails. */
+  readonly excluded: number;
 }
 
 /** Shares of the load, in percent by priority; healthy and degraded together add up to 100. */
@@ -26,17 +28,14 @@ export function spreadLoad(
   overprovisioningFactor: number,
   panicThreshold: number,
 ): PriorityLoad {
-  const healthyCapacity = priorities.map((p) => capacity(p.healthy, p.total, overprovisioningFactor));
-  const degradedCapacity = priorities.map((p) => capacity(p.degraded, p.total, overprovisioningFactor));
+  const healthyCapacity = priorities.map((p) => capacity(p.healthy, p.total - p.excluded, overprovisioningFactor));
+  const degradedCapacity = priorities.map((p) => capacity(p.degraded, p.total - p.excluded, overprovisioningFactor));
   const available = Math.min(sum(healthyCapacity) + sum(degradedCapacity), 100);
   const calm = priorities.map(() => false);
   if (available === 0 && panicThreshold === 0) {
     return { healthy: allToFirst(priorities.length), degraded: priorities.map(() => 0), panic: calm };
   }
-  const panic =
-    available === 100
-      ? calm
-      : priorities.map((p) => (p.total === 0 ? 0 : (100 * (p.healthy + p.degraded)) / p.total) < panicThreshold);
+  const panic = available === 100 ? calm : priorities.map((p) => percentAvailable(p) < panicThreshold);
   if (panic.every(Boolean)) {
     return { healthy: byEndpoints(priorities), degraded: priorities.map(() => 0), panic };
   }
@@ -45,6 +44,10 @@ export function spreadLoad(
   const rest = 100 - sum(healthy) - sum(degraded);
   giveTo(healthyCapacity.some((c) => c > 0) ? healthy : degraded, rest);
   return { healthy, degraded, panic };
+}
+
+function percentAvailable({ total, healthy, degraded, excluded }: PriorityHealth): number {
+  return total === excluded ? 0 : (100 * (healthy + degraded)) / (total - excluded);
 }
 
 function capacity(endpoints: number, total: number, overprovisioningFactor: number): number {

@@ -2,12 +2,11 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { spreadLoad } from '../../../src/upstream/balancer/priority-load.ts';
 
-/** total, healthy, degraded */
-type Row = [total: number, healthy: number, degraded?: number];
+type Row = [total: number, healthy: number, degraded?: number, excluded?: number];
 
 function spread(rows: readonly Row[], panicThreshold = 50) {
   return spreadLoad(
-    rows.map(([total, healthy, degraded = 0]) => ({ total, healthy, degraded })),
+    rows.map(([total, healthy, degraded = 0, excluded = 0]) => ({ total, healthy, degraded, excluded })),
     140,
     panicThreshold,
   );
@@ -133,6 +132,17 @@ describe('load of priorities', () => {
         [10, 6],
       ]),
     ).toMatchObject({ healthy: [15, 85], panic: [true, false] });
+  });
+
+  it('does not hold endpoints that drain against the others', () => {
+    expect(
+      spread([
+        [10, 3, 0, 7],
+        [10, 10],
+      ]),
+    ).toMatchObject({ healthy: [100, 0], panic: [false, false] });
+    expect(spread([[10, 3, 0, 6]]).panic).toEqual([false]);
+    expect(spread([[10, 0, 0, 10]])).toMatchObject({ healthy: [100], panic: [true] });
   });
 
   it('goes by the number of endpoints when all priorities panic', () => {
