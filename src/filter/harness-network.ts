@@ -40,7 +40,9 @@ export async function testNetworkFilter<C>(
   return new NetworkFilterHarness(hooks, env, filter.onError ?? 'closed');
 }
 
-class TestNetworkStream extends StreamRecord implements NetworkStream {}
+class TestNetworkStream extends StreamRecord implements NetworkStream {
+  readonly request = undefined;
+}
 
 /** One configured network filter under test. */
 export class NetworkFilterHarness {

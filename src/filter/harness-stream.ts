@@ -1,4 +1,4 @@
-import { ResponseHead } from '../http/message.ts';
+import { RequestHead, ResponseHead } from '../http/message.ts';
 import { StreamRecord } from '../http/stream-record.ts';
 import type { TestHeaders, TestRequest } from './harness.ts';
 import { testConnection } from './harness-env.ts';
@@ -6,6 +6,7 @@ import type { HttpStream, RouteView } from './http.ts';
 
 /** The stream of one test request. */
 export class TestStream extends StreamRecord implements HttpStream {
+  readonly request = new RequestHead();
   readonly route: RouteView | undefined;
   readonly isUpgrade: boolean;
   readonly isGrpc: boolean;
