@@ -35,12 +35,15 @@ export class ResourceLimit {
   private readonly gauges: LimitGauges;
   private readonly shared: boolean;
   protected readonly fixedMax: number;
+  /** Counts from here on can change a gauge. */
+  private readonly publishFrom: number;
 
   constructor(cells: Int32Array, index: number, max: number, gauges: LimitGauges) {
     this.cells = cells;
     this.index = index;
     this.fixedMax = max;
     this.gauges = gauges;
+    this.publishFrom = gauges.remaining === undefined ? max : 0;
     this.shared = cells.buffer instanceof SharedArrayBuffer;
   }
 
@@ -60,11 +63,13 @@ export class ResourceLimit {
 
   /** Counts one more without asking, for what Envoy lets through above the limit (a connection to an endpoint that has none). */
   acquire(): void {
-    if (this.shared) Atomics.add(this.cells, this.index, 1);
-    else {
-      (this.cells[this.index] as number)++;
-      this.publish();
+    if (this.shared) {
+      Atomics.add(this.cells, this.index, 1);
+      return;
     }
+    const count = (this.cells[this.index] as number) + 1;
+    this.cells[this.index] = count;
+    if (count >= this.publishFrom) this.publish();
   }
 
   /** Counts one more and answers true, or answers false at the limit. Exact also when several threads ask at once. */
@@ -81,11 +86,13 @@ export class ResourceLimit {
 
   /** Gives back what `acquire` or a successful `tryAcquire` took. */
   release(): void {
-    if (this.shared) Atomics.sub(this.cells, this.index, 1);
-    else {
-      (this.cells[this.index] as number)--;
-      this.publish();
+    if (this.shared) {
+      Atomics.sub(this.cells, this.index, 1);
+      return;
     }
+    const count = this.cells[this.index] as number;
+    this.cells[this.index] = count - 1;
+    if (count >= this.publishFrom) this.publish();
   }
 
   /**
