@@ -25,7 +25,7 @@ function replace(id, ...children) { byId(id).replaceChildren(...children); }
 function compact(value) {
   if (value >= 1e6) return (value / 1e6).toFixed(1) + 'M';
   if (value >= 1e4) return (value / 1e3).toFixed(1) + 'k';
-  return value >= 100 || value === 0 ? String(Math.round(value)) : value.toFixed(value >= 10 ? 0 : 1);
+  return value >= 100 || Number.isInteger(value) ? String(Math.round(value)) : value.toFixed(value >= 10 ? 0 : 1);
 }
 
 function span(seconds) {
@@ -92,12 +92,13 @@ function showTiles(now) {
   const recent = before === now ? undefined : before;
   const quiet = earlier === now || quantile(0.5, now, earlier) === undefined;
   const base = quiet ? undefined : earlier;
+  const period = quiet ? 'ms since start' : 'ms';
   const rates = [['Requests', 'requests'], ['Status 4xx', 'status4xx'], ['Status 5xx', 'status5xx'], ['Denied', 'denied']];
   replace('tiles',
     ...rates.map(([label, field]) => tile(label, rate(field, now, recent), '/s', history(field))),
-    tile('Latency p50' + (quiet ? ', since start' : ''), milliseconds(quantile(0.5, now, base)), 'ms'),
-    tile('Latency p99' + (quiet ? ', since start' : ''), milliseconds(quantile(0.99, now, base)), 'ms'),
-    tile('In flight', now.totals.active, 'of ' + compact(now.totals.connections) + ' connections'),
+    tile('Latency, median', milliseconds(quantile(0.5, now, base)), period),
+    tile('Latency, 99th percentile', milliseconds(quantile(0.99, now, base)), period),
+    tile('In flight', now.totals.active, 'on ' + compact(now.totals.connections) + ' connections'),
     tile('Memory', compact(now.rssBytes / 1048576), 'MiB'));
 }
 
@@ -116,7 +117,7 @@ function showListeners(listeners) {
     const chains = listener.filterChains.map((chain) =>
       node('ol', { class: 'chain', 'aria-label': 'filter chain ' + chain.name }, ...chain.filters.map((filter) => node('li', {}, filter))));
     return node('tr', {}, node('td', {}, node('strong', {}, listener.name), ...chains),
-      node('td', {}, node('span', { class: 'mono' }, listener.address)), node('td', {}, listener.kind), node('td', { class: 'num' }, compact(listener.activeConnections)));
+      node('td', {}, node('span', { class: 'mono nowrap' }, listener.address)), node('td', {}, listener.kind), node('td', { class: 'num' }, compact(listener.activeConnections)));
   });
   fill('listeners', rows, 4, 'No listener.');
 }
@@ -131,7 +132,7 @@ function showClusters(clusters) {
     if (!endpoints.length) return [node('tr', {}, node('td', {}, node('strong', {}, cluster.name)), node('td', { colspan: 5, class: 'bad' }, 'no endpoint'))];
     return endpoints.map((endpoint, i) => node('tr', {},
       node('td', {}, i ? '' : node('strong', {}, cluster.name), i ? '' : node('div', { class: 'muted' }, cluster.type)),
-      node('td', {}, node('span', { class: 'mono' }, endpoint.address)),
+      node('td', {}, node('span', { class: 'mono nowrap' }, endpoint.address)),
       node('td', { class: endpoint.healthy ? 'good' : 'bad' }, endpoint.healthy ? 'healthy' : endpoint.healthFlags),
       node('td', { class: 'num' }, compact(endpoint.stats.rq_active || 0)),
       node('td', { class: 'num' }, compact(endpoint.stats.rq_total || 0)),

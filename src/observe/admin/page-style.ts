@@ -26,7 +26,7 @@ h3 { font: 600 13px ui-monospace, monospace; margin: 14px 0 6px; overflow-wrap: 
 header .spring { flex: 1; }
 button { font: inherit; font-size: 13px; color: var(--text); background: var(--card); border: 1px solid var(--line); border-radius: 7px; padding: 4px 14px; cursor: pointer; }
 button:focus-visible, a:focus-visible, .scroll:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; margin: 0 0 16px; padding: 0; }
+.tiles { display: grid; grid-template-columns: repeat(4, minmax(0, 1fr)); gap: 12px; margin: 0 0 16px; padding: 0; }
 .tile { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 12px 14px 8px; }
 .tile dt { font-size: 13px; color: var(--muted); }
 .tile dd { margin: 0; font-size: 25px; font-weight: 600; font-variant-numeric: tabular-nums; line-height: 1.3; }
@@ -35,7 +35,8 @@ button:focus-visible, a:focus-visible, .scroll:focus-visible { outline: 2px soli
 polyline { fill: none; stroke: var(--accent); stroke-width: 1.5; vector-effect: non-scaling-stroke; }
 .grid { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 16px; }
 section { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 16px 18px; margin-bottom: 16px; min-width: 0; }
-.scroll { overflow-x: auto; }
+.scroll { overflow: auto; max-height: 440px; }
+thead th { position: sticky; top: 0; background: var(--card); }
 table { border-collapse: collapse; width: 100%; font-size: 13.5px; }
 th { text-align: left; font-weight: 500; color: var(--muted); font-size: 12.5px; }
 th, td { padding: 5px 14px 5px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
@@ -55,7 +56,9 @@ ol.chain li:not(:last-child)::after { content: " \\2192"; color: var(--muted); }
 footer { padding-bottom: 30px; font-size: 13.5px; }
 footer a, noscript a { color: var(--accent); margin-right: 14px; display: inline-block; }
 @media (max-width: 760px) {
-  .grid { grid-template-columns: minmax(0, 1fr); }
+  .grid { grid-template-columns: minmax(0, 1fr); gap: 0; }
+  .scroll table { min-width: 480px; }
+  .wide table { min-width: 900px; }
   main, header, footer { padding-left: 12px; padding-right: 12px; }
   .tiles { grid-template-columns: repeat(2, minmax(0, 1fr)); }
   .bar { grid-template-columns: minmax(0, 9em) 1fr 5.5em; }

@@ -28,7 +28,7 @@ function table(id: string, title: string, columns: readonly string[]): string {
     return `<th scope="col"${isNumber ? ' class="num"' : ''}>${isNumber ? column.slice(1) : column}</th>`;
   });
   return `<section aria-labelledby="${id}-title"><h2 id="${id}-title">${title}</h2>
-<div class="scroll" tabindex="0" role="group" aria-labelledby="${id}-title"><table><thead><tr>${heads.join('')}</tr></thead><tbody id="${id}"></tbody></table></div></section>`;
+<div class="scroll${columns.length > 6 ? ' wide' : ''}" tabindex="0" role="group" aria-labelledby="${id}-title"><table><thead><tr>${heads.join('')}</tr></thead><tbody id="${id}"></tbody></table></div></section>`;
 }
 
 /** The home page: one document without any other resource. */
