@@ -2,6 +2,7 @@ import { HTTP_CONNECTION_MANAGER, ROUTER, TCP_PROXY } from './extensions.ts';
 import type { Bootstrap } from './schema/bootstrap.ts';
 import type { HttpConnectionManager } from './schema/http-connection-manager.ts';
 import type { FilterChain } from './schema/listener.ts';
+import type { RouteConfiguration } from './schema/route.ts';
 import type { RequestMirrorPolicy, Route } from './schema/route-components.ts';
 import { Problem } from './schema/schema.ts';
 import type { TcpProxy } from './schema/tcp-proxy.ts';
@@ -65,12 +66,28 @@ class CrossCheck {
     const routes = manager.route_config;
     if (routes === undefined) return;
     const root = [...path, 'route_config'];
+    this.directResponses(routes, root);
     if (!routes.validate_clusters) return;
     this.mirrors(routes.request_mirror_policies, root);
     for (const [index, host] of routes.virtual_hosts.entries()) {
       const hostPath = [...root, 'virtual_hosts', index];
       this.mirrors(host.request_mirror_policies, hostPath);
       for (const [position, route] of host.routes.entries()) this.route(route, [...hostPath, 'routes', position]);
+    }
+  }
+
+  /** Bodies of direct responses are bounded, and the bound is the route configuration's. */
+  private directResponses(routes: RouteConfiguration, path: Path): void {
+    const limit = routes.max_direct_response_body_size_bytes;
+    for (const [i, host] of routes.virtual_hosts.entries()) {
+      for (const [j, route] of host.routes.entries()) {
+        const body = route.direct_response?.body;
+        const bytes = body?.inline_bytes?.length ?? Buffer.byteLength(body?.inline_string ?? '');
+        const at = [...path, 'virtual_hosts', i, 'routes', j, 'direct_response', 'body'];
+        if (bytes > limit) {
+          this.report(`has ${bytes} bytes`, at, `at most ${limit} bytes (max_direct_response_body_size_bytes)`);
+        }
+      }
     }
   }
 

@@ -41,7 +41,7 @@ const envoyBool: ScalarTag = {
   resolve: (text) => /^(?:y|yes|true|on)$/i.test(text),
 };
 
-/** Envoy drops map entries whose key carries this tag: a place for anchors. */
+/** Envoy drops entries of the root whose key carries this tag: a place for anchors. */
 const IGNORE_TAG = '!ignore';
 
 /**
@@ -71,9 +71,9 @@ export function parseSource(text: string): SourceDocument | ConfigProblem[] {
   if (document.errors.length > 0) {
     return document.errors.map((error) => ({ ...at(error.pos[0]), path: '', message: error.message }));
   }
-  dropIgnored(document.contents);
   try {
     const data: unknown = document.toJS({ maxAliasCount: MAX_ALIASES });
+    dropIgnored(document, data);
     return { data, locate: (path) => locate(document, path, at) };
   } catch (error) {
     return [
@@ -91,9 +91,12 @@ function tooDeep(error: unknown): ConfigProblem {
   throw error;
 }
 
-function dropIgnored(node: unknown): void {
-  if (!isMap(node)) return;
-  node.items = node.items.filter((pair) => (pair.key as Node | null)?.tag !== IGNORE_TAG);
+/** Removes the ignored entries of the root; what they anchor has been resolved by then. */
+function dropIgnored(document: Document, data: unknown): void {
+  if (!isMap(document.contents) || typeof data !== 'object' || data === null) return;
+  for (const { key } of document.contents.items) {
+    if (isScalar(key) && key.tag === IGNORE_TAG) delete (data as Record<string, unknown>)[String(key.value)];
+  }
 }
 
 function locate(document: Document, path: Path, at: (offset: number) => Position): Position {

@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import {
   anyConfig,
   bool,
+  check,
   enumOf,
   list,
   message,
@@ -14,6 +15,7 @@ import {
   unsupported,
 } from './building-blocks.ts';
 import { SubstitutionFormatString } from './core.ts';
+import { formatProblem, jsonFormatProblem } from './format-text.ts';
 import { MetadataMatcher } from './matcher.ts';
 import { FractionalPercent, RuntimeUInt32 } from './percent.ts';
 import { HeaderMatcher } from './route-matchers.ts';
@@ -170,6 +172,12 @@ export const FileAccessLog = message(
     log_format: optional(SubstitutionFormatString),
   },
   oneof(['format', 'json_format', 'typed_json_format', 'log_format']),
+  check(
+    (log) =>
+      formatProblem(log.format, ['format']) ??
+      jsonFormatProblem(log.json_format, ['json_format']) ??
+      jsonFormatProblem(log.typed_json_format, ['typed_json_format']),
+  ),
 );
 export type FileAccessLog = v.InferOutput<typeof FileAccessLog>;
 

@@ -204,6 +204,13 @@ export const Cluster = message(
     'preconnect_policy',
   ),
   check(endpointsFitType),
+  check((cluster) =>
+    cluster.type !== 'STRICT_DNS' && cluster.common_lb_config.consistent_hashing_lb_config?.use_hostname_for_hashing
+      ? new Problem('needs type: STRICT_DNS', {
+          path: ['common_lb_config', 'consistent_hashing_lb_config', 'use_hostname_for_hashing'],
+        })
+      : undefined,
+  ),
 );
 export type Cluster = v.InferOutput<typeof Cluster>;
 

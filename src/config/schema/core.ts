@@ -19,6 +19,7 @@ import {
   uint32Value,
   unsupported,
 } from './building-blocks.ts';
+import { formatProblem, jsonFormatProblem } from './format-text.ts';
 import { check } from './message.ts';
 import { scalar } from './schema.ts';
 
@@ -68,6 +69,7 @@ export const HeaderValueOption = message(
     if (!option.append) option.append_action = 'OVERWRITE_IF_EXISTS_OR_ADD';
     return undefined;
   }),
+  check((option) => formatProblem(option.header.value, ['header', 'value'])),
 );
 export type HeaderValueOption = v.InferOutput<typeof HeaderValueOption>;
 
@@ -186,6 +188,12 @@ export const SubstitutionFormatString = message(
   },
   oneof(['text_format', 'text_format_source', 'json_format'], { required: true }),
   unsupported('format extensions are not available', 'formatters'),
+  check(
+    (format) =>
+      formatProblem(format.text_format, ['text_format']) ??
+      formatProblem(format.text_format_source?.inline_string, ['text_format_source', 'inline_string']) ??
+      jsonFormatProblem(format.json_format, ['json_format']),
+  ),
 );
 export type SubstitutionFormatString = v.InferOutput<typeof SubstitutionFormatString>;
 

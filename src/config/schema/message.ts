@@ -57,9 +57,11 @@ export function message<const E extends v.ObjectEntries>(
     const raw = input as Record<string, unknown>;
     const output: Record<string, unknown> = {};
     const given = readGiven(raw, dataset);
+    // With an unknown key among them, the missing field is most likely that one: a second error would only distract.
+    const context = { known: fieldByKey, mayMiss: dataset.issues !== undefined };
     for (const field of fields) readField(field, given.get(field), output, dataset, config);
     dataset.value = output;
-    for (const rule of rules) applyRule(rule, output as MessageOf<E>, given, dataset);
+    for (const rule of rules) applyRule(rule, output as MessageOf<E>, given, dataset, context);
   });
 
   /** The key under which each field was written; reports keys that name no field. */
@@ -68,7 +70,8 @@ export function message<const E extends v.ObjectEntries>(
     for (const key of Object.keys(raw)) {
       const field = fieldByKey.get(key);
       if (field === undefined) {
-        if (raw[key] !== null || !unsupported.has(key)) addProblem(dataset, unknownField(key), raw[key]);
+        if (raw[key] === null && unsupported.has(key)) continue;
+        addProblem(dataset, unknownField(key), raw[key]);
       } else if (given.has(field)) {
         addProblem(
           dataset,
@@ -110,29 +113,45 @@ interface Given {
   readonly value: unknown;
 }
 
-function applyRule<T>(rule: Rule<T>, output: T, given: Map<string, Given>, dataset: Dataset): void {
+interface RuleContext {
+  /** The fields of the message by the keys that name them. */
+  readonly known: ReadonlyMap<string, string>;
+  /** True when an error about the keys has been reported already. */
+  readonly mayMiss: boolean;
+}
+
+function applyRule<T>(
+  rule: Rule<T>,
+  output: T,
+  given: ReadonlyMap<string, Given>,
+  dataset: Dataset,
+  context: RuleContext,
+): void {
   if (rule.kind === 'check') {
     const problem = dataset.typed ? rule.check(output) : undefined;
     if (problem !== undefined) addProblem(dataset, problem, output);
   } else if (rule.kind === 'oneof') {
-    const present = rule.fields.filter((field) => given.has(field));
-    const allowed = `exactly one of ${rule.fields.join(', ')}`;
-    if (present.length > 1) {
-      const key = given.get(present[1]!)!.key;
-      const other = given.get(present[0]!)!.key;
-      const text = `cannot be given together with "${other}"`;
-      addProblem(
-        dataset,
-        new Problem(text, {
-          path: [key],
-          allowed: rule.required ? allowed : `at most one of ${rule.fields.join(', ')}`,
-        }),
-        output,
-      );
-    } else if (present.length === 0 && rule.required) {
-      addProblem(dataset, new Problem(`one of ${rule.fields.join(', ')} is required`), output);
-    }
+    const problem = oneofProblem(rule.fields, rule.required, given, context);
+    if (problem !== undefined) addProblem(dataset, problem, output);
   }
+}
+
+function oneofProblem(
+  fields: readonly string[],
+  required: boolean,
+  given: ReadonlyMap<string, Given>,
+  context: RuleContext,
+): Problem | undefined {
+  const present = fields.filter((field) => given.has(field));
+  const names = fields.filter((field) => context.known.has(field)).join(', ');
+  if (present.length > 1) {
+    const { key } = given.get(present[1]!)!;
+    const allowed = `${required ? 'exactly' : 'at most'} one of ${names}`;
+    const text = `cannot be given together with "${given.get(present[0]!)!.key}"`;
+    return new Problem(text, { path: [key], allowed });
+  }
+  if (present.length > 0 || !required || context.mayMiss) return undefined;
+  return new Problem(names.includes(',') ? `one of ${names} is required` : `${names} is required`);
 }
 
 /** At most one of these fields may be given; exactly one when `required`. */
