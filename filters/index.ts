@@ -3,9 +3,11 @@ import { buffer } from './buffer.ts';
 import { connectionLimit } from './connection-limit.ts';
 import { cors } from './cors.ts';
 import { fault } from './fault/fault.ts';
+import { headerMutation } from './header-mutation.ts';
 import { headerToMetadata } from './header-to-metadata/header-to-metadata.ts';
 import { healthCheck } from './health-check.ts';
 import { ipTagging } from './ip-tagging.ts';
+import { localRateLimit } from './local-ratelimit/local-ratelimit.ts';
 import { httpRbac } from './rbac/http.ts';
 import { networkRbac } from './rbac/network.ts';
 
@@ -14,10 +16,12 @@ export const HTTP_FILTERS: readonly AnyHttpFilter[] = [
   buffer,
   cors,
   fault,
+  headerMutation,
   headerToMetadata,
   healthCheck,
   httpRbac,
   ipTagging,
+  localRateLimit,
 ];
 
 /** Every network filter that comes with the proxy, besides the terminal ones. */
