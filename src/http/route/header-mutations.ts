@@ -7,6 +7,9 @@ import type { HeaderMap } from '../headers.ts';
 /** Changes the headers of one message. */
 export type HeaderMutator = (head: HeaderMap, info: StreamInfo) => void;
 
+/** What may not stand in a field value (RFC 9110 §5.5). */
+const FORBIDDEN = /[^\t\x20-\x7e\x80-\xff]/;
+
 type Value = (info: StreamInfo) => string;
 
 /** One header to add, ready to be applied. */
@@ -66,7 +69,7 @@ function applyLevel(level: Level, values: (string | undefined)[], head: HeaderMa
   for (let i = 0; i < additions.length; i++) {
     const addition = additions[i] as Addition;
     const value = values[i];
-    if (value !== undefined && !replaces(addition)) head.add(addition.name, value);
+    if (value !== undefined && !replaces(addition)) addLine(addition, head, value);
   }
 }
 
@@ -74,7 +77,7 @@ function applyLevel(level: Level, values: (string | undefined)[], head: HeaderMa
  * Compiles envoy.config.common.mutation_rules.v3.HeaderMutation, a step of the header mutation filter: steps run one
  * after the other, each seeing what the one before did, and may also replace pseudo-headers.
  *
- * @throws FormatError
+ * @throws FormatError; Error for a value that no header may carry
  */
 export function compileHeaderMutation(config: HeaderMutation): HeaderMutator {
   if (config.append === undefined) {
@@ -92,6 +95,12 @@ function applyAddition(addition: Addition, head: HeaderMap, info: StreamInfo): v
   if (value === undefined) return;
   // A pseudo-header is a field of the head and has one value.
   if (replaces(addition) || isReserved(addition.name)) head.set(addition.name, value);
+  else addLine(addition, head, value);
+}
+
+/** A constant was checked at load, a formatted value may hold what a header cannot carry. */
+function addLine(addition: Addition, head: HeaderMap, value: string): void {
+  if (addition.format === undefined) head.append(addition.name, value);
   else head.add(addition.name, value);
 }
 
@@ -110,6 +119,8 @@ function replaces(addition: Addition): boolean {
 function compileAddition(config: HeaderValueOption): Addition {
   const { key, value, raw_value: rawValue } = config.header;
   const compiled = rawValue === undefined ? compileHeaderValue(value) : rawValue.toString('latin1');
+  if (typeof compiled === 'string' && FORBIDDEN.test(compiled))
+    throw new Error(`${key}: the value holds a control byte`);
   return {
     name: key.toLowerCase(),
     format: typeof compiled === 'string' ? undefined : compiled,
