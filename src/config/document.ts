@@ -10,6 +10,7 @@ import {
   type Pair,
   parseDocument,
   type ScalarTag,
+  visit,
 } from 'yaml';
 import type { ConfigProblem, Path } from './errors.ts';
 import { camelCase } from './schema/message.ts';
@@ -72,6 +73,7 @@ export function parseSource(text: string): SourceDocument | ConfigProblem[] {
     return document.errors.map((error) => ({ ...at(error.pos[0]), path: '', message: error.message }));
   }
   try {
+    visit(document, { Pair: keepKeyAsWritten });
     const data: unknown = document.toJS({ maxAliasCount: MAX_ALIASES });
     dropIgnored(document, data);
     return { data, locate: (path) => locate(document, path, at) };
@@ -89,6 +91,11 @@ function isBoolTag(tag: object): boolean {
 function tooDeep(error: unknown): ConfigProblem {
   if (error instanceof RangeError) return { line: 1, column: 1, path: '', message: 'is nested too deeply' };
   throw error;
+}
+
+/** Keys are names, never booleans or numbers: `on:` is the key "on". */
+function keepKeyAsWritten(_: unknown, { key }: Pair): void {
+  if (isScalar(key) && typeof key.value !== 'string' && key.source !== undefined) key.value = key.source;
 }
 
 /** Removes the ignored entries of the root; what they anchor has been resolved by then. */

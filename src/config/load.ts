@@ -11,6 +11,8 @@ import { type Finding, validateBootstrap } from './validate.ts';
 export interface LoadedConfig {
   readonly file: string;
   readonly bootstrap: Bootstrap;
+  /** The same as it was written, in Envoy's form: what the admin server shows. */
+  readonly canonical: Readonly<Record<string, unknown>>;
   /** Fingerprint of the canonical form: comments, order of keys and the choice of form do not change it. */
   readonly hash: string;
   /** Line and column of a part of the bootstrap in the file, for errors that are found later. */
@@ -38,6 +40,7 @@ export function loadConfig(file: string, options: LoadOptions): LoadedConfig {
   return {
     file,
     bootstrap: result,
+    canonical: canonical as Record<string, unknown>,
     hash: hash('sha256', canonicalJson(canonical)),
     locate: (path) => locateLater(text, sourcePathOf(path)),
   };
