@@ -67,6 +67,8 @@ export const healthCheck = defineHttpFilter<HealthCheck>({
       onRequest(request, stream) {
         if (!isCheck(request)) return undefined;
         isCheckStream.set(stream, true);
+        // not_health_check_filter of access logs asks for this.
+        stream.setFilterState('envoy.filters.http.health_check', true);
         if (!config.pass_through_mode || !env.proxy.healthy()) return answer(0);
         return cacheMs > 0 && performance.now() < cachedUntilMs ? answer(cachedStatus) : undefined;
       },

@@ -68,7 +68,7 @@ function used(start: NodeJS.CpuUsage): number {
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'access-log-'));
-const sink = openSink(join(folder, 'access.log'), console);
+const sink = openSink(join(folder, 'access.log'), { log: console });
 const text = compileFormat(DEFAULT_FORMAT);
 const json = compileJsonFormat({
   time: '%START_TIME%',

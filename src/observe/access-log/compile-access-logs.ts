@@ -1,5 +1,4 @@
 import type { AccessLog, FileAccessLog, StreamAccessLog } from '../../config/schema/access-log.ts';
-import type { Logger } from '../../filter/env.ts';
 import type { Format } from '../format/compile-format.ts';
 import { compileFormat, DEFAULT_FORMAT } from '../format/compile-format.ts';
 import { compileJsonFormat } from '../format/compile-json-format.ts';
@@ -7,7 +6,7 @@ import { compileSubstitutionFormat } from '../format/substitution-format.ts';
 import type { StreamInfo } from '../stream-info.ts';
 import type { LogCondition } from './access-log-filter.ts';
 import { compileLogFilter } from './access-log-filter.ts';
-import type { LogSink } from './sink.ts';
+import type { LogSink, SinkEnv } from './sink.ts';
 import { openSink } from './sink.ts';
 
 /** All access logs of one listener, connection manager or TCP proxy. */
@@ -16,10 +15,6 @@ export interface AccessLogger {
   log(info: StreamInfo): void;
   /** The configuration is gone: what waits is written, and files that nobody else uses are closed. */
   dispose(): void;
-}
-
-export interface AccessLogEnv {
-  readonly log: Pick<Logger, 'warn'>;
 }
 
 interface CompiledLog {
@@ -39,7 +34,7 @@ const SILENT: AccessLogger = { log: () => {}, dispose: () => {} };
  *
  * @throws FormatError, RegexError, or an Error for a logger type that does not exist here
  */
-export function compileAccessLogs(configs: readonly AccessLog[], env: AccessLogEnv): AccessLogger {
+export function compileAccessLogs(configs: readonly AccessLog[], env: SinkEnv): AccessLogger {
   if (configs.length === 0) return SILENT;
   // Everything that can fail is compiled before the first file is opened.
   const parts = configs.map((config) => ({
@@ -47,9 +42,7 @@ export function compileAccessLogs(configs: readonly AccessLog[], env: AccessLogE
     format: compileLineFormat(config),
     path: pathOf(config),
   }));
-  const logs = parts.map(
-    ({ accepts, format, path }): CompiledLog => ({ accepts, format, sink: openSink(path, env.log) }),
-  );
+  const logs = parts.map(({ accepts, format, path }): CompiledLog => ({ accepts, format, sink: openSink(path, env) }));
   const dispose = (): void => {
     for (const { sink } of logs) void sink.close();
   };

@@ -1,6 +1,7 @@
 import { closeSync, openSync, write, writeSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Logger } from '../../filter/env.ts';
+import type { Counter, StatsScope } from '../stats.ts';
 
 /** A chunk is written when it is full; 64 KiB hold some 300 lines. */
 const CHUNK_BYTES = 64 * 1024;
@@ -13,6 +14,13 @@ const RETRY_MS = 1000;
 const RETRY_BUSY_MS = 20;
 
 const STREAMS: Readonly<Record<string, number>> = { '/dev/stdout': 1, '/dev/stderr': 2 };
+
+/** What a sink needs of the proxy around it. */
+export interface SinkEnv {
+  readonly log: Pick<Logger, 'warn'>;
+  /** The root scope: `filesystem.write_failed` and `filesystem.lines_dropped` are counted there. */
+  readonly stats?: StatsScope;
+}
 
 interface Chunk {
   readonly bytes: Buffer;
@@ -34,6 +42,8 @@ export class LogSink {
   /** Users of this sink; the last one to close it closes the file. */
   users = 0;
   readonly #log: Pick<Logger, 'warn'>;
+  readonly #droppedCounter: Counter | undefined;
+  readonly #failedCounter: Counter | undefined;
   readonly #flushMs: number;
   readonly #isStream: boolean;
   #fd = -1;
@@ -47,9 +57,11 @@ export class LogSink {
   #troubled = false;
   #idle: (() => void)[] = [];
 
-  constructor(path: string, log: Pick<Logger, 'warn'>) {
+  constructor(path: string, env: SinkEnv) {
     this.path = path;
-    this.#log = log;
+    this.#log = env.log;
+    this.#droppedCounter = env.stats?.counter('filesystem.lines_dropped');
+    this.#failedCounter = env.stats?.counter('filesystem.write_failed');
     const fd = STREAMS[path];
     this.#isStream = fd !== undefined;
     this.#flushMs = this.#isStream ? STREAM_FLUSH_MS : FILE_FLUSH_MS;
@@ -64,6 +76,7 @@ export class LogSink {
     if (chunk.used + length > chunk.bytes.length) {
       if (this.#pendingBytes + chunk.used + length > MAX_PENDING_BYTES) {
         this.droppedLines++;
+        this.#droppedCounter?.inc();
         return;
       }
       chunk = this.#nextChunk(length);
@@ -210,6 +223,7 @@ export class LogSink {
 
   #fail(error: Error): void {
     this.failures++;
+    this.#failedCounter?.inc();
     if (this.#troubled) return;
     this.#troubled = true;
     this.#log.warn(`access log ${this.path} cannot be written: ${error.message}`);
@@ -224,11 +238,11 @@ function newChunk(bytes = CHUNK_BYTES): Chunk {
 const sinks = new Map<string, LogSink>();
 
 /** The sink of a path (`/dev/stdout` and `/dev/stderr` are the process's own); each call needs one `close`. */
-export function openSink(path: string, log: Pick<Logger, 'warn'>): LogSink {
+export function openSink(path: string, env: SinkEnv): LogSink {
   const absolute = resolve(path);
   let sink = sinks.get(absolute);
   if (sink === undefined) {
-    sink = new LogSink(absolute, log);
+    sink = new LogSink(absolute, env);
     sinks.set(absolute, sink);
   }
   sink.users++;
@@ -248,15 +262,4 @@ export async function flushAll(): Promise<void> {
 /** The same at once, from an `exit` handler. */
 export function flushAllSync(): void {
   for (const sink of sinks.values()) sink.flushSync();
-}
-
-/** Lines dropped and failures of all sinks of this thread. */
-export function sinkTotals(): { droppedLines: number; failures: number } {
-  let droppedLines = 0;
-  let failures = 0;
-  for (const sink of sinks.values()) {
-    droppedLines += sink.droppedLines;
-    failures += sink.failures;
-  }
-  return { droppedLines, failures };
 }

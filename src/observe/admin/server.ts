@@ -92,6 +92,8 @@ async function handle(request: IncomingMessage, response: ServerResponse, option
     await discardBody(request);
     reply = await answer(request, options);
   } catch (error) {
+    // The client went away: nobody is left to be told.
+    if (response.destroyed) return;
     reply = errorReply(error, options);
   }
   send(request, response, reply);
@@ -128,10 +130,12 @@ function errorReply(error: unknown, { log }: AdminOptions): AdminReply {
 
 /** No command reads a body; it is taken from the connection, within bounds. */
 async function discardBody(request: IncomingMessage): Promise<void> {
+  const tooLarge = new AdminError(413, `the body is larger than ${MAX_BODY_BYTES} bytes\n`);
+  if (Number(request.headers['content-length'] ?? 0) > MAX_BODY_BYTES) throw tooLarge;
   let bytes = 0;
   for await (const chunk of request) {
     bytes += (chunk as Buffer).length;
-    if (bytes > MAX_BODY_BYTES) throw new AdminError(413, `the body is larger than ${MAX_BODY_BYTES} bytes\n`);
+    if (bytes > MAX_BODY_BYTES) throw tooLarge;
   }
 }
 

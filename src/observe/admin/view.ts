@@ -81,6 +81,7 @@ export interface ProxyView {
   readonly node: { readonly id: string; readonly cluster: string };
   /** What the command line said, for `/server_info`. */
   readonly options: Readonly<Record<string, string | number | boolean>>;
+  /** DRAINING also while health checks are failed from outside, as in Envoy. */
   state(): ServerState;
   stats(): Maybe<StatsSnapshot>;
   resetCounters(): Maybe<void>;

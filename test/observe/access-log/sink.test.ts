@@ -5,16 +5,19 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { LogSink } from '../../../src/observe/access-log/sink.ts';
 import { flushAll, flushAllSync, openSink, reopenAll } from '../../../src/observe/access-log/sink.ts';
+import { StatsStore } from '../../../src/observe/stats.ts';
 
 let folder: string;
 let open: LogSink[];
 let warnings: string[];
 const log = { warn: (message: string) => void warnings.push(message) };
+let stats: StatsStore;
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'sink-'));
   open = [];
   warnings = [];
+  stats = new StatsStore();
 });
 
 afterEach(async () => {
@@ -23,7 +26,7 @@ afterEach(async () => {
 });
 
 function sinkOf(path: string): LogSink {
-  const sink = openSink(path, log);
+  const sink = openSink(path, { log, stats });
   open.push(sink);
   return sink;
 }
@@ -58,7 +61,7 @@ describe('LogSink', () => {
 
   it('is one sink for all users of a path, and is closed by the last', async () => {
     const path = join(folder, 'a.log');
-    const [first, second] = [openSink(path, log), openSink(join(folder, '.', 'a.log'), log)];
+    const [first, second] = [openSink(path, { log, stats }), openSink(join(folder, '.', 'a.log'), { log, stats })];
     expect(second).toBe(first);
     await first.close();
     second.write('still open\n');
@@ -110,21 +113,23 @@ describe('LogSink', () => {
     for (let i = 0; i < 6000; i++) sink.write(line);
     expect(sink.droppedLines).toBeGreaterThan(1500);
     expect(sink.droppedLines).toBeLessThan(2500);
+    expect(stats.counter('filesystem.lines_dropped').value).toBe(sink.droppedLines);
   });
 
-  it.skipIf(!existsSync('/dev/full'))('survives a full disk and says so once', async () => {
+  it('survives a full disk and says so once', async (context) => {
+    if (!existsSync('/dev/full')) context.skip('there is no /dev/full here');
     const sink = sinkOf('/dev/full');
     for (let i = 0; i < 3; i++) {
       sink.write('no room\n');
       await sink.flush();
     }
-    expect(sink.failures).toBe(3);
+    expect(stats.counter('filesystem.write_failed').value).toBe(3);
     expect(warnings).toEqual([expect.stringContaining('ENOSPC')]);
   });
 
   it('writes to standard output of the process', () => {
     const module = JSON.stringify(new URL('../../../src/observe/access-log/sink.ts', import.meta.url).href);
-    const script = `import { openSink, flushAll } from ${module}; openSink('/dev/stdout', console).write('to stdout\\n'); await flushAll();`;
+    const script = `import { openSink, flushAll } from ${module}; openSink('/dev/stdout', { log: console }).write('to stdout\\n'); await flushAll();`;
     const output = execFileSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
     expect(output).toBe('to stdout\n');
   });

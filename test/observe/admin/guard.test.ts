@@ -48,7 +48,8 @@ describe('refusal', () => {
     expect(refusal(headers, '127.0.0.1')).toBeTypeOf('string');
   });
 
-  it.skipIf(own === undefined)("takes the machine's own address, as a scraper of the pod uses it", () => {
+  it("takes the machine's own address, as a scraper of the pod uses it", (context) => {
+    if (own === undefined) context.skip('this machine has no address but the loopback');
     expect(refusal({ host: `${own?.address}:15090` }, '127.0.0.1')).toBeUndefined();
   });
 });
