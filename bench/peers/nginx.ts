@@ -14,7 +14,7 @@ export function findNginx(): FoundPeer {
     peer: {
       name: 'nginx',
       version: /nginx version: nginx\/(\S+)/.exec(facts)?.[1] ?? 'unknown',
-      description: stream === undefined ? 'one worker, HTTP only (its stream module is not installed)' : 'one worker',
+      description: stream === undefined ? 'one worker, HTTP only: its stream module is not installed' : 'one worker',
       supports: (scenario) => isPlain(scenario) && (scenario.protocol === 'http' || stream !== undefined),
       async prepare(run) {
         const file = join(run.directory, 'nginx.conf');

@@ -28,7 +28,7 @@ export function factLines(report: BenchReport): string[] {
   return [
     `${machine.cpu}, ${machine.cores} cores, ${machine.memoryMiB} MiB, Linux ${machine.kernel}; ${placed}`,
     `${report.peers.map((peer) => `${peer.name} ${peer.version} (${peer.description})`.replace('  ', ' ')).join('; ')}`,
-    `Load: ${report.load}; ${report.rounds} rounds of ${report.durationS} s; took ${formatSeconds(report.seconds)}; ` +
+    `Load: ${report.load}; ${report.rounds} × ${report.durationS} s of each; took ${formatSeconds(report.seconds)}; ` +
       `noise of the machine +${noise} %, load average before ${machine.loadAverage.toFixed(2)}`,
     ...report.warnings.map((warning) => `Warning: ${warning}`),
   ];

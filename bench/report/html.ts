@@ -1,7 +1,7 @@
 import type { Spread } from '../measure/statistics.ts';
 import { factLines } from './console.ts';
 import type { BenchReport, PeerResult, ScenarioResult } from './result.ts';
-import { type Bar, barChart, escapeXml, lineChart, logAxis, percentileAxis } from './svg.ts';
+import { type Bar, barChart, escapeXml, LAST_PERCENTILE, lineChart, logAxis, percentileAxis } from './svg.ts';
 import {
   cpuTable,
   figureCell,
@@ -85,7 +85,9 @@ function latencyPlots(result: ScenarioResult): string {
     .map((share) => {
       const found = result.peers.flatMap((peer) => {
         const rate = peer.rates.find((candidate) => candidate.share === share);
-        return rate === undefined ? [] : [{ label: peer.peer, series: peer.peer, points: rate.curve, rate: rate.rate }];
+        if (rate === undefined) return [];
+        const points = rate.curve.filter(([percentile]) => percentile <= LAST_PERCENTILE);
+        return [{ label: peer.peer, series: peer.peer, points, rate: rate.rate }];
       });
       const values = found.flatMap((line) => line.points.map(([, micros]) => micros));
       const title = `Latency at ${formatNumber(found[0]?.rate ?? 0)} requests/s (${Math.round(share * 100)} % of the slowest proxy)`;
@@ -133,6 +135,7 @@ code { font-size: 13px; overflow-wrap: anywhere; }
 table { border-collapse: collapse; margin: 16px 0; font-size: 14px; font-variant-numeric: tabular-nums; }
 caption { text-align: left; color: var(--soft); padding-bottom: 4px; }
 th, td { padding: 3px 10px; border-bottom: 1px solid var(--faint); text-align: right; white-space: nowrap; }
+thead th { white-space: normal; vertical-align: bottom; }
 th:first-child { text-align: left; padding-left: 0; }
 figure { margin: 20px 0; max-width: 720px; } figcaption { color: var(--soft); margin-bottom: 4px; }
 svg { width: 100%; height: auto; font: 12px system-ui, sans-serif; }

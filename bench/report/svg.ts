@@ -104,12 +104,15 @@ export function logAxis(values: readonly number[], format: (value: number) => st
   };
 }
 
+/** Where the percentile axis ends. */
+export const LAST_PERCENTILE = 99.99;
+
 /** The usual axis of latency plots: each nine takes as much room as the one before. */
 export function percentileAxis(): Axis {
-  const nines = (percentile: number): number => -Math.log10(1 - Math.min(percentile, 99.99) / 100);
+  const nines = (percentile: number): number => -Math.log10(1 - Math.min(percentile, LAST_PERCENTILE) / 100);
   return {
-    ticks: [0, 50, 90, 99, 99.9, 99.99].map((at) => ({ at, label: at === 0 ? '0' : `p${at}` })),
-    scale: (percentile) => nines(percentile) / nines(99.99),
+    ticks: [0, 50, 90, 99, 99.9, LAST_PERCENTILE].map((at) => ({ at, label: at === 0 ? '0' : `p${at}` })),
+    scale: (percentile) => nines(percentile) / nines(LAST_PERCENTILE),
   };
 }
 

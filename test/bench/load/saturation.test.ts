@@ -1,5 +1,10 @@
-import { describe, expect, it } from 'vitest';
-import { parseAutocannon, parseWrk } from '../../../bench/load/saturation.ts';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { startNodeBackend } from '../../../bench/backend/node-backend.ts';
+import { parseAutocannon, parseWrk, saturationLoad } from '../../../bench/load/saturation.ts';
+import { checkoutRoot } from '../../../bench/run/root.ts';
 
 const WRK = `Running 1s test @ http://127.0.0.1:1/
   1 threads and 32 connections
@@ -40,5 +45,36 @@ describe('saturation reports', () => {
       requestsPerSecond: 500,
       errors: 13,
     });
+  });
+});
+
+describe('without wrk', () => {
+  afterEach(() => vi.unstubAllEnvs());
+
+  it('autocannon loads instead, with bodies too', async () => {
+    vi.stubEnv('PATH', '');
+    const load = saturationLoad(checkoutRoot() as string);
+    expect(load.name).toBe('autocannon');
+    vi.unstubAllEnvs();
+    const backend = await startNodeBackend();
+    const directory = mkdtempSync(join(tmpdir(), 'outrigger-bench-'));
+    try {
+      const { requests, errors } = await load.run({
+        port: backend.port,
+        path: '/100',
+        connections: 2,
+        durationS: 1,
+        uploadBytes: 1000,
+        expectStatus: 200,
+        headers: { 'x-tenant': 'blue' },
+        cores: [],
+        directory,
+      });
+      expect(requests).toBeGreaterThan(10);
+      expect(errors).toBe(0);
+    } finally {
+      await backend.close();
+      rmSync(directory, { recursive: true });
+    }
   });
 });

@@ -1,0 +1,100 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { findEnvoy } from '../../bench/peers/envoy.ts';
+import { checkoutRoot } from '../../bench/run/root.ts';
+import type { Scenario } from '../../bench/scenario.ts';
+import { envoyConfig, outriggerConfig, scenarioText } from '../../bench/scenario-config.ts';
+import { SCENARIOS, selectScenarios } from '../../bench/scenarios.ts';
+import { builtinRegistry } from '../../filters/index.ts';
+import { loadConfig } from '../../src/config/load.ts';
+
+const RUN = { listenPort: 21_001, backendPort: 21_002, directory: '/nowhere' };
+/** One scenario for each configuration that there is. */
+const DISTINCT = [
+  ...new Map(SCENARIOS.map((scenario) => [`${scenario.config} ${scenario.repeat ?? ''}`, scenario])).values(),
+];
+
+function named(name: string): Scenario {
+  return SCENARIOS.find((scenario) => scenario.name === name) as Scenario;
+}
+
+describe('bench scenarios', () => {
+  it.each(DISTINCT.map((scenario) => [scenario.name, scenario] as const))(
+    '%s is a valid configuration',
+    (name, scenario) => {
+      const text = outriggerConfig({ scenario, ...RUN });
+      const { bootstrap } = loadConfig(`${name}.yaml`, { registry: builtinRegistry(), text });
+      expect(bootstrap.static_resources?.listeners).toHaveLength(1);
+      expect(text).toContain(`127.0.0.1:${RUN.listenPort}`);
+      expect(text).toContain(`127.0.0.1:${RUN.backendPort}`);
+    },
+  );
+
+  it('are given to Envoy in canonical form, with the ports of the run', () => {
+    const canonical = parse(envoyConfig({ scenario: named('mix_all'), ...RUN }));
+    const [listener] = canonical.static_resources.listeners;
+    expect(listener.address.socket_address.port_value).toBe(RUN.listenPort);
+    const manager = listener.filter_chains[0].filters.at(-1).typed_config;
+    expect(manager.http_filters.map((filter: { name: string }) => filter.name.split('.').at(-1))).toEqual([
+      'health_check',
+      'cors',
+      'rbac',
+      'local_ratelimit',
+      'ip_tagging',
+      'header_to_metadata',
+      'header_mutation',
+      'router',
+    ]);
+    expect(manager.access_log).toHaveLength(1);
+  });
+
+  it('deny by the last of as many policies as their name says', () => {
+    for (const count of [1, 100, 1000]) {
+      const rules = parse(scenarioText(named(`rbac_reject_${count}`))).filters[0].rbac.deny;
+      expect(rules).toHaveLength(count);
+      expect(rules.at(-1).source).toBe('127.0.0.0/8');
+      const names = rules.map((rule: { name: string }) => rule.name);
+      expect(names).toEqual([...names].sort());
+      expect(new Set(rules.map((rule: { source: string }) => rule.source)).size).toBe(count);
+    }
+  });
+
+  const envoy = findEnvoy(checkoutRoot() ?? '.');
+  it.skipIf('missing' in envoy)('are accepted by Envoy', { timeout: 60_000 }, async () => {
+    if ('missing' in envoy) return;
+    const directory = mkdtempSync(join(tmpdir(), 'outrigger-bench-'));
+    try {
+      for (const scenario of DISTINCT) {
+        const command = await envoy.peer.prepare({ ...RUN, scenario, directory });
+        const args = [...(command?.args ?? []), '--mode', 'validate'];
+        const { status, stderr } = spawnSync(command?.command ?? '', args, { encoding: 'utf8', cwd: directory });
+        expect(status, `${scenario.name}: ${stderr}`).toBe(0);
+      }
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
+});
+
+describe('a selection', () => {
+  it('names scenarios, groups and patterns, and comes out in the order of the table', () => {
+    const names = (parts: string[]) => selectScenarios(parts).map((scenario) => scenario.name);
+    expect(names(['mix_2', 'http'])).toEqual(['http', 'mix_2']);
+    expect(names(['quick'])).toEqual(['tcp', 'http', 'mix_2']);
+    expect(names(['iptag_*'])).toEqual(['iptag_1', 'iptag_5', 'iptag_10']);
+    expect(names(['all'])).toHaveLength(SCENARIOS.length);
+  });
+
+  it('that selects nothing is an error', () => {
+    expect(() => selectScenarios(['http', 'htp'])).toThrow(/"htp"/);
+    expect(() => selectScenarios(['ht.p'])).toThrow(/"ht\.p"/);
+  });
+
+  it('finds no two scenarios of one name', () => {
+    expect(new Set(SCENARIOS.map((scenario) => scenario.name)).size).toBe(SCENARIOS.length);
+  });
+});
