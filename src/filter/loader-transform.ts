@@ -42,7 +42,7 @@ const DEFAULT_LOCAL = '$deflt';
  * @throws FilterLoadError with the place of a syntax error or of something that a filter may not use.
  */
 export function transformModule(source: string, file: string): ModuleText {
-  const text = stripTypes(source.charCodeAt(0) === 0xfeff ? source.slice(1) : source, file);
+  const text = stripTypes(source.replace(/^\ufeff/, '').replace(/^#!/, '//'), file);
   const fail = (offset: number, problem: string): never => {
     const { line, column } = lineAndColumn(text, offset);
     throw new FilterLoadError(problem, file, line, column);
@@ -87,7 +87,9 @@ export function transformModule(source: string, file: string): ModuleText {
   const exportStarts = new Set<number>();
   for (const found of exports) {
     if (importStarts.has(found.ss)) continue;
-    exported.push(`${JSON.stringify(found.n)}: ${found.ln ?? DEFAULT_LOCAL}`);
+    // The lexer takes `extends` of a nameless class for its name.
+    const local = found.ln === 'extends' ? undefined : found.ln;
+    exported.push(`${JSON.stringify(found.n)}: ${local ?? DEFAULT_LOCAL}`);
     if (exportStarts.has(found.ss)) continue;
     exportStarts.add(found.ss);
     const after = skipBlank(text, found.ss + 6);
@@ -95,7 +97,7 @@ export function transformModule(source: string, file: string): ModuleText {
       edits.push({ start: found.ss, end: endOfList(text, after), put: '' });
     } else if (text.startsWith('default', after)) {
       const end = after + 'default'.length;
-      edits.push({ start: found.ss, end, put: found.ln === undefined ? `const ${DEFAULT_LOCAL} =` : '' });
+      edits.push({ start: found.ss, end, put: local === undefined ? `const ${DEFAULT_LOCAL} =` : '' });
     } else {
       const changing = /^(?:let|var)\b/.exec(text.slice(after, after + 4));
       if (changing !== null) {
