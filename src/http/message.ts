@@ -16,6 +16,17 @@ export class RequestHead extends HeaderMap {
   authority = '';
   scheme: 'http' | 'https' = 'http';
   protocol: HttpProtocol = 'HTTP/1.1';
+  /** The connection may serve another request. */
+  keepAlive = true;
+  /** Value of Upgrade where the connection asks for one, in lower case, else ''. */
+  upgrade = '';
+  /** The client waits for a 100 before it sends the body. */
+  expectContinue = false;
+  /** Bits `1 << KNOWN.X` of the headers that came; codec and connection manager only. */
+  present = 0;
+  /** Authority and path as they came, for the codec to see what was changed. */
+  receivedAuthority = '';
+  receivedPath = '';
 
   override get(name: string): string | undefined {
     return name.charCodeAt(0) === 58 || name === 'host' ? this.pseudo(name) : super.get(name);
@@ -45,6 +56,16 @@ export class RequestHead extends HeaderMap {
     }
   }
 
+  /** Whether some `x-envoy-` header came with the request. */
+  get hasEnvoyHeaders(): boolean {
+    return this.present < 0;
+  }
+
+  /** Brings the Host line in step with `authority`, before an HTTP/1 head is written. */
+  writeHost(): void {
+    if (this.authority !== this.receivedAuthority || this.indexOf('host') < 0) super.set('host', this.authority);
+  }
+
   private pseudo(name: string): string | undefined {
     switch (name) {
       case ':method':
@@ -65,6 +86,8 @@ export class RequestHead extends HeaderMap {
 /** The head of a response; `get(':status')` answers the status as text. */
 export class ResponseHead extends HeaderMap {
   status = 200;
+  /** Bits `1 << KNOWN.X` of the headers that came; codec and connection manager only. */
+  present = 0;
 
   override get(name: string): string | undefined {
     return name === ':status' ? String(this.status) : super.get(name);

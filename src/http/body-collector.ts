@@ -1,0 +1,26 @@
+const EMPTY = Buffer.alloc(0);
+
+/** Collects a whole body, up to a limit. */
+export class BodyCollector {
+  readonly maxBytes: number;
+  private readonly chunks: Buffer[] = [];
+  private size = 0;
+
+  constructor(maxBytes: number) {
+    this.maxBytes = maxBytes;
+  }
+
+  /** Keeps a copy; false when the body has become larger than the limit. */
+  add(buffer: Buffer, start: number, end: number): boolean {
+    this.size += end - start;
+    if (this.size > this.maxBytes) return false;
+    this.chunks.push(Buffer.from(buffer.subarray(start, end)));
+    return true;
+  }
+
+  /** What was collected so far, in one piece. */
+  peek(): Buffer {
+    if (this.chunks.length > 1) this.chunks.splice(0, this.chunks.length, Buffer.concat(this.chunks, this.size));
+    return this.chunks[0] ?? EMPTY;
+  }
+}

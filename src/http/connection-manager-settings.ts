@@ -1,0 +1,94 @@
+import { randomUUID } from 'node:crypto';
+import type { HttpConnectionManager } from '../config/schema/http-connection-manager.ts';
+import type { HeadLimits } from './http1/head-parser.ts';
+
+/** Spelling of header names on the wire: lower-cased, as they came, or `Proper-Case`. */
+export type HeaderCase = 'lower' | 'preserve' | 'proper';
+
+/** What a connection manager's configuration says, resolved to what the codec and the streams ask per request. Times in ms, 0 is off. */
+export interface HttpSettings {
+  readonly scheme: 'http' | 'https';
+  readonly headLimits: HeadLimits;
+  readonly enableTrailers: boolean;
+  readonly headerCase: HeaderCase;
+  readonly acceptHttp10: boolean;
+  readonly defaultHostForHttp10: string;
+  readonly allowAbsoluteUrl: boolean;
+  readonly proxy100Continue: boolean;
+  readonly maxRequestsPerConnection: number;
+  readonly idleTimeoutMs: number;
+  readonly requestHeadersTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  readonly streamIdleTimeoutMs: number;
+  readonly maxStreamDurationMs: number;
+  readonly maxConnectionDurationMs: number;
+  readonly delayedCloseTimeoutMs: number;
+  readonly drainTimeoutMs: number;
+  /** Bytes that a body may pile up while it waits for its filters or its peer. */
+  readonly bufferLimitBytes: number;
+  readonly serverName: string;
+  readonly serverHeader: 'OVERWRITE' | 'APPEND_IF_ABSENT' | 'PASS_THROUGH';
+  readonly underscores: 'ALLOW' | 'REJECT_REQUEST' | 'DROP_HEADER';
+  readonly useRemoteAddress: boolean;
+  readonly xffNumTrustedHops: number;
+  readonly skipXffAppend: boolean;
+  readonly via: string;
+  readonly generateRequestId: boolean;
+  readonly preserveExternalRequestId: boolean;
+  readonly alwaysSetRequestIdInResponse: boolean;
+  readonly appendXForwardedPort: boolean;
+  /** Lower-case upgrade types that are allowed for every route, unless the route says otherwise. */
+  readonly upgrades: ReadonlySet<string>;
+}
+
+/** Resolves the defaults that Envoy documents for unset fields. */
+export function resolveSettings(config: HttpConnectionManager, bufferLimitBytes: number): HttpSettings {
+  const common = config.common_http_protocol_options;
+  const http1 = config.http_protocol_options;
+  const format = http1.header_key_format;
+  const headerCase: HeaderCase =
+    format === undefined ? 'lower' : format.proper_case_words !== undefined ? 'proper' : 'preserve';
+  return {
+    scheme: config.scheme_header_transformation?.scheme_to_overwrite === 'https' ? 'https' : 'http',
+    headLimits: {
+      maxHeaderBytes: config.max_request_headers_kb * 1024,
+      maxHeaderCount: common.max_headers_count,
+      preserveCase: headerCase === 'preserve',
+    },
+    enableTrailers: http1.enable_trailers,
+    headerCase,
+    acceptHttp10: http1.accept_http_10,
+    defaultHostForHttp10: http1.default_host_for_http_10,
+    allowAbsoluteUrl: http1.allow_absolute_url,
+    proxy100Continue: config.proxy_100_continue,
+    maxRequestsPerConnection: common.max_requests_per_connection ?? Number.POSITIVE_INFINITY,
+    idleTimeoutMs: common.idle_timeout,
+    requestHeadersTimeoutMs: config.request_headers_timeout,
+    requestTimeoutMs: config.request_timeout,
+    streamIdleTimeoutMs: config.stream_idle_timeout,
+    maxStreamDurationMs: common.max_stream_duration ?? 0,
+    maxConnectionDurationMs: common.max_connection_duration ?? 0,
+    delayedCloseTimeoutMs: config.delayed_close_timeout,
+    drainTimeoutMs: config.drain_timeout,
+    bufferLimitBytes,
+    serverName: config.server_name === '' ? 'envoy' : config.server_name,
+    serverHeader: config.server_header_transformation,
+    underscores: common.headers_with_underscores_action,
+    useRemoteAddress: config.use_remote_address,
+    xffNumTrustedHops: config.xff_num_trusted_hops,
+    skipXffAppend: config.skip_xff_append,
+    via: config.via,
+    generateRequestId: config.generate_request_id,
+    preserveExternalRequestId: config.preserve_external_request_id,
+    alwaysSetRequestIdInResponse: config.always_set_request_id_in_response,
+    appendXForwardedPort: config.append_x_forwarded_port,
+    upgrades: new Set(
+      config.upgrade_configs.filter((upgrade) => upgrade.enabled).map((upgrade) => upgrade.upgrade_type.toLowerCase()),
+    ),
+  };
+}
+
+/** A new x-request-id. */
+export function newRequestId(): string {
+  return randomUUID();
+}

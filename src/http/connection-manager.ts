@@ -1,0 +1,184 @@
+import { ROUTER } from '../config/extensions.ts';
+import type { HttpConnectionManager } from '../config/schema/http-connection-manager.ts';
+import type { Router as RouterConfig } from '../config/schema/router.ts';
+import type { Logger } from '../filter/env.ts';
+import type { AnyHttpFilter } from '../filter/registry.ts';
+import type { Connection } from '../network/connection.ts';
+import { CidrSet } from '../network/ip.ts';
+import { type AccessLogger, compileAccessLogs } from '../observe/access-log/index.ts';
+import type { ConnectionInfo } from '../observe/stream-info.ts';
+import type { Runtime } from '../runtime.ts';
+import { compileAuthorityNormalizer } from './authority.ts';
+import { type HttpSettings, resolveSettings } from './connection-manager-settings.ts';
+import type { ConfiguredFilter, FilterChain } from './filter-chain.ts';
+import { FilterChains } from './filter-chains.ts';
+import { HttpStats } from './http-stats.ts';
+import { Http1ServerConnection } from './http1/server-connection.ts';
+import { compileLocalReplies, type LocalReplyRewriter } from './local-reply-config.ts';
+import { compilePathNormalizer, type PathNormalizer } from './path.ts';
+import { compileRouteConfiguration, type RouteTable } from './route/index.ts';
+import { HttpStream } from './stream.ts';
+
+/** What a connection manager needs besides its own configuration. */
+export interface ConnectionManagerOptions {
+  readonly config: HttpConnectionManager;
+  readonly definitions: ReadonlyMap<string, AnyHttpFilter>;
+  readonly runtime: Runtime;
+  readonly listenerName: string;
+  readonly bufferLimitBytes: number;
+  /** The connection's close, after the codec has let go of it. */
+  readonly onClose: (connection: Connection) => void;
+}
+
+/**
+ * The HTTP connection manager of one filter chain: everything that its streams look up, computed at load. Configuration
+ * is never changed in place; a new one makes a new manager, and this one drains.
+ */
+export class ConnectionManager {
+  readonly kind = 'http';
+  readonly settings: HttpSettings;
+  readonly stats: HttpStats;
+  readonly routes: RouteTable;
+  readonly clusters: Runtime['clusters'];
+  readonly log: Logger;
+  readonly accessLog: AccessLogger | undefined;
+  readonly internalAddresses: CidrSet | undefined;
+  readonly normalizePath: PathNormalizer | undefined;
+  readonly normalizeAuthority: ((authority: string, localPort: number) => string) | undefined;
+  readonly rewriteLocalReply: LocalReplyRewriter | undefined;
+  readonly router: { readonly suppressEnvoyHeaders: boolean };
+  private readonly chains: FilterChains;
+  private readonly runtime: Runtime;
+  private readonly listenerName: string;
+  private readonly onClose: (connection: Connection) => void;
+  private readonly connections = new Set<Http1ServerConnection>();
+  private draining = false;
+
+  private constructor(options: ConnectionManagerOptions, chains: FilterChains) {
+    const { config, runtime } = options;
+    this.chains = chains;
+    this.runtime = runtime;
+    this.settings = resolveSettings(config, options.bufferLimitBytes);
+    this.stats = new HttpStats(runtime.stats.scope(`http.${config.stat_prefix}`));
+    this.clusters = runtime.clusters;
+    this.log = runtime.log.component('http');
+    this.listenerName = options.listenerName;
+    this.onClose = options.onClose;
+    this.accessLog =
+      config.access_log.length === 0 ? undefined : compileAccessLogs(config.access_log, { log: this.log });
+    const ranges = config.internal_address_config?.cidr_ranges ?? [];
+    this.internalAddresses = ranges.length === 0 ? undefined : new CidrSet(ranges);
+    this.normalizePath = compilePathNormalizer(config);
+    this.normalizeAuthority = compileAuthorityNormalizer(config);
+    this.rewriteLocalReply = compileLocalReplies(config.local_reply_config);
+    const router = config.http_filters.find((filter) => filter.typed_config.type === ROUTER)?.typed_config.value;
+    this.router = { suppressEnvoyHeaders: (router as RouterConfig | undefined)?.suppress_envoy_headers ?? false };
+    this.routes = compileRouteConfiguration(config.route_config as NonNullable<typeof config.route_config>, {
+      stats: this.stats,
+    });
+    for (const entry of this.routes.entries) {
+      chains.override(entry.perFilterConfigs, (chain) => {
+        entry.chain = chain;
+      });
+    }
+  }
+
+  /** @throws what loading filters, compiling routes or opening logs throws */
+  static async create(options: ConnectionManagerOptions): Promise<ConnectionManager> {
+    const { config, definitions, runtime } = options;
+    const stats = runtime.stats.scope(`http.${config.stat_prefix}`);
+    const chains = await FilterChains.create(config.http_filters, definitions, runtime, stats, config.stat_prefix);
+    return new ConnectionManager(options, chains);
+  }
+
+  get baseChain(): FilterChain {
+    return this.chains.base;
+  }
+
+  /** Names of the HTTP filters in order, for the admin server. */
+  get filterNames(): readonly string[] {
+    return this.chains.base.filters.map((filter) => filter.name);
+  }
+
+  get activeConnections(): number {
+    return this.connections.size;
+  }
+
+  /** Custom filters follow their files from now on. */
+  watchFilters(): Promise<void> {
+    return this.chains.watch();
+  }
+
+  /** Serves an accepted connection, whose network filters agreed. */
+  serve(connection: Connection, info: ConnectionInfo): void {
+    const { stats } = this;
+    stats.downstreamCxTotal.inc();
+    stats.downstreamCxActive.inc();
+    stats.downstreamCxHttp1Total.inc();
+    stats.downstreamCxHttp1Active.inc();
+    const stream = new HttpStream(this, info);
+    const server = new Http1ServerConnection(connection, this, stream);
+    stream.codec = server;
+    this.connections.add(server);
+    connection.handler = server;
+    if (this.draining) server.drain();
+    else connection.resume();
+  }
+
+  /** The stream for the connection's next request. */
+  nextStream(previous: HttpStream): HttpStream {
+    if (!previous.usedAsync) {
+      previous.reset();
+      return previous;
+    }
+    const stream = new HttpStream(this, previous.connection);
+    stream.codec = previous.codec;
+    return stream;
+  }
+
+  onConnectionClosed(server: Http1ServerConnection, durationMs: number): void {
+    const { stats } = this;
+    this.connections.delete(server);
+    stats.downstreamCxActive.dec();
+    stats.downstreamCxHttp1Active.dec();
+    stats.downstreamCxDestroy.inc();
+    stats.downstreamCxLengthMs.record(durationMs);
+    stats.downstreamCxTxBytesTotal.add(server.connection.bytesWritten);
+    this.onClose(server.connection);
+  }
+
+  /** A filter refused the request. */
+  onDenied(stream: HttpStream, filter: string): void {
+    this.runtime.denials.record(stream, this.listenerName, filter);
+  }
+
+  onFilterError(filter: ConfiguredFilter, error: unknown, stream: HttpStream): void {
+    this.stats.filterErrors.inc();
+    this.log.error(`filter ${filter.name} failed`, {
+      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      path: stream.request.path,
+      outcome: filter.onError === 'open' ? 'the request went on without it' : 'the request was answered with 500',
+    });
+  }
+
+  /** Whether this stream's filters are timed. */
+  sample(): boolean {
+    return this.runtime.probe.sample();
+  }
+
+  /** No new requests: idle connections end, the others after their current request. */
+  drain(): void {
+    this.draining = true;
+    for (const server of [...this.connections]) server.drain();
+  }
+
+  /** Ends what is left. */
+  closeConnections(): void {
+    for (const server of [...this.connections]) server.connection.destroy();
+  }
+
+  dispose(): void {
+    this.chains.dispose();
+    this.accessLog?.dispose();
+  }
+}

@@ -1,0 +1,65 @@
+import type { HttpFilterHooks } from '../filter/http.ts';
+import type { AnyHttpFilter } from '../filter/registry.ts';
+import type { FilterTimer } from '../observe/probe.ts';
+
+/** One configured filter: its hooks, and what the runner must know of it. */
+export interface ConfiguredFilter {
+  /** The name under which the configuration lists it. */
+  readonly name: string;
+  readonly definition: AnyHttpFilter;
+  readonly hooks: HttpFilterHooks;
+  readonly onError: 'closed' | 'open';
+  readonly timeoutMs: number;
+  /** Collects its time in sampled streams. */
+  readonly timer: FilterTimer;
+}
+
+type WithHook<Name extends keyof HttpFilterHooks> = ConfiguredFilter & {
+  readonly hooks: Required<Pick<HttpFilterHooks, Name>>;
+};
+
+/**
+ * The filters of one route in the order of their hooks: request hooks as configured, response hooks in reverse. A
+ * phase without hooks is an empty array. Compiled at load, never changed.
+ */
+export class FilterChain {
+  readonly filters: readonly ConfiguredFilter[];
+  readonly request: readonly WithHook<'onRequest'>[];
+  readonly requestBody: readonly WithHook<'onRequestBody'>[];
+  readonly requestTrailers: readonly WithHook<'onRequestTrailers'>[];
+  readonly response: readonly WithHook<'onResponse'>[];
+  readonly responseBody: readonly WithHook<'onResponseBody'>[];
+  readonly responseTrailers: readonly WithHook<'onResponseTrailers'>[];
+  readonly done: readonly WithHook<'onDone'>[];
+  /** A streaming body hook may change the length of what it sees: the length that the peer announced does not hold. */
+  readonly changesRequestBody: boolean;
+  readonly changesResponseBody: boolean;
+  /** Places for per-stream state that the filters of the whole connection manager reserved. */
+  readonly slotCount: number;
+
+  constructor(filters: readonly ConfiguredFilter[], slotCount: number) {
+    this.filters = filters;
+    this.slotCount = slotCount;
+    const reversed = filters.toReversed();
+    this.request = withHook(filters, 'onRequest');
+    this.requestBody = withHook(filters, 'onRequestBody');
+    this.requestTrailers = withHook(filters, 'onRequestTrailers');
+    this.response = withHook(reversed, 'onResponse');
+    this.responseBody = withHook(reversed, 'onResponseBody');
+    this.responseTrailers = withHook(reversed, 'onResponseTrailers');
+    this.done = withHook(filters, 'onDone');
+    this.changesRequestBody = this.requestBody.some(writesBody);
+    this.changesResponseBody = this.responseBody.some(writesBody);
+  }
+}
+
+function withHook<Name extends keyof HttpFilterHooks>(
+  filters: readonly ConfiguredFilter[],
+  name: Name,
+): WithHook<Name>[] {
+  return filters.filter((filter): filter is WithHook<Name> => filter.hooks[name] !== undefined);
+}
+
+function writesBody(filter: ConfiguredFilter): boolean {
+  return filter.definition.semantics.body === 'write';
+}

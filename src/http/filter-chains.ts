@@ -1,0 +1,232 @@
+import { FILTER_CONFIG, ROUTER } from '../config/extensions.ts';
+import type { HttpFilter } from '../config/schema/http-connection-manager.ts';
+import type { TypedConfig } from '../config/typed-config.ts';
+import { checkModuleConfig, filterEnv, isModule, loadModule } from '../filter/configured-filter.ts';
+import type { LoadedFilterModule } from '../filter/loader.ts';
+import type { AnyHttpFilter } from '../filter/registry.ts';
+import type { StatsScope } from '../observe/stats.ts';
+import type { Runtime } from '../runtime.ts';
+import { type ConfiguredFilter, FilterChain } from './filter-chain.ts';
+
+/** `typed_per_filter_config` of one level (route configuration, virtual host, route, weighted cluster). */
+export type PerFilterConfig = Readonly<Record<string, TypedConfig>>;
+
+/** Old hooks are disposed of this long after they were replaced: requests that run with them may finish. */
+const DISPOSE_AFTER_MS = 10_000;
+const DEFAULT_TIMEOUT_MS = 5000;
+
+/** One filter of the configuration, with the version of its definition that runs now. */
+interface Source {
+  readonly name: string;
+  readonly disabled: boolean;
+  definition: AnyHttpFilter;
+  config: unknown;
+  readonly rawConfig: unknown;
+  module: LoadedFilterModule<'http'> | undefined;
+  /** Hooks without overrides, shared by every chain that has none. */
+  base: ConfiguredFilter | undefined;
+}
+
+/** A chain for routes with overrides, remade when a custom filter changes. */
+interface Override {
+  readonly levels: readonly PerFilterConfig[];
+  readonly assign: (chain: FilterChain) => void;
+}
+
+/**
+ * Compiles the HTTP filters of one connection manager: the base chain, and one chain for each set of per-route
+ * overrides. Custom filters are loaded here, and replaced when their files change.
+ */
+export class FilterChains {
+  base: FilterChain;
+  private readonly sources: readonly Source[];
+  private readonly runtime: Runtime;
+  private readonly stats: StatsScope;
+  private readonly chainName: string;
+  private readonly overrides: Override[] = [];
+  private readonly unwatch: (() => void)[] = [];
+  private slotCount = 0;
+  private created: ConfiguredFilter[] = [];
+  /** Called after a custom filter was replaced and the chains were remade. */
+  onChange: (() => void) | undefined = undefined;
+
+  private constructor(sources: readonly Source[], runtime: Runtime, stats: StatsScope, chainName: string) {
+    this.sources = sources;
+    this.runtime = runtime;
+    this.stats = stats;
+    this.chainName = chainName;
+    this.base = this.compile([]);
+  }
+
+  /** @throws what loading a module or creating a filter throws */
+  static async create(
+    filters: readonly HttpFilter[],
+    definitions: ReadonlyMap<string, AnyHttpFilter>,
+    runtime: Runtime,
+    stats: StatsScope,
+    chainName: string,
+  ): Promise<FilterChains> {
+    const sources: Source[] = [];
+    for (const filter of filters) {
+      if (filter.typed_config.type !== ROUTER) sources.push(await sourceOf(filter, definitions, runtime));
+    }
+    return new FilterChains(sources, runtime, stats, chainName);
+  }
+
+  /** Hands the chain for these levels to `assign`, now and whenever a custom filter was replaced. */
+  override(levels: readonly PerFilterConfig[], assign: (chain: FilterChain) => void): void {
+    const override = { levels, assign };
+    this.overrides.push(override);
+    assign(this.chainFor(levels));
+  }
+
+  private chainFor(levels: readonly PerFilterConfig[]): FilterChain {
+    const concerned = levels.filter((level) => this.sources.some((source) => level[source.name] !== undefined));
+    return concerned.length === 0 ? this.base : this.compile(concerned);
+  }
+
+  private compile(levels: readonly PerFilterConfig[]): FilterChain {
+    const filters: ConfiguredFilter[] = [];
+    for (const source of this.sources) {
+      const overrides = levels.map((level) => level[source.name]).filter((config) => config !== undefined);
+      const { disabled, configs } = readOverrides(overrides, source.disabled);
+      if (disabled) continue;
+      if (configs.length === 0) filters.push((source.base ??= this.configure(source, [])));
+      else filters.push(this.configure(source, configs));
+    }
+    return new FilterChain(filters, this.slotCount);
+  }
+
+  private configure(source: Source, routeConfigs: readonly unknown[]): ConfiguredFilter {
+    const { definition, name } = source;
+    const env = filterEnv(name, this.runtime, this.stats, routeConfigs, () => this.slotCount++);
+    const configured: ConfiguredFilter = {
+      name,
+      definition,
+      hooks: definition.create(source.config, env),
+      onError: definition.onError ?? 'closed',
+      timeoutMs: definition.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+      timer: this.runtime.probe.timer(this.chainName, name),
+    };
+    this.created.push(configured);
+    return configured;
+  }
+
+  /** Follows the files of the custom filters. */
+  async watch(): Promise<void> {
+    const custom = this.sources.filter((source) => source.module !== undefined && source.module.version !== 'package');
+    if (custom.length === 0) return;
+    const { watchFilterModule } = await import('../filter/watch.ts');
+    const log = this.runtime.log.component('filter');
+    for (const source of custom) {
+      this.unwatch.push(
+        watchFilterModule(
+          source.module as LoadedFilterModule<'http'>,
+          (result) => {
+            if (!(result instanceof Error)) void this.replace(source, result);
+          },
+          { log },
+        ),
+      );
+    }
+  }
+
+  private async replace(source: Source, module: LoadedFilterModule<'http'>): Promise<void> {
+    const before = { definition: source.definition, config: source.config, base: source.base };
+    const old = this.created;
+    const oldSlots = this.slotCount;
+    try {
+      source.config = await checkModuleConfig(source.name, module.definition.config, source.rawConfig);
+      source.definition = module.definition;
+      source.base = undefined;
+      // The other filters keep their hooks: their timers and files go on.
+      this.created = old.filter((filter) => filter.definition !== before.definition);
+      this.remake();
+      source.module = module;
+    } catch (error) {
+      Object.assign(source, before);
+      this.created = old;
+      this.slotCount = oldSlots;
+      this.runtime.log
+        .component('filter')
+        .warn(`${source.name} goes on in its old version: ${(error as Error).message}`);
+      return;
+    }
+    dispose(old.filter((filter) => !this.created.includes(filter)));
+    this.onChange?.();
+  }
+
+  /** Compiles every chain first and hands them out only when all of them stand. */
+  private remake(): void {
+    const base = this.compile([]);
+    const previous = this.base;
+    this.base = base;
+    try {
+      const chains = this.overrides.map(({ levels }) => this.chainFor(levels));
+      for (const [index, { assign }] of this.overrides.entries()) assign(chains[index] as FilterChain);
+    } catch (error) {
+      this.base = previous;
+      throw error;
+    }
+  }
+
+  dispose(): void {
+    for (const stop of this.unwatch) stop();
+    dispose(this.created);
+  }
+}
+
+function dispose(filters: readonly ConfiguredFilter[]): void {
+  const disposable = filters.filter((filter) => filter.hooks.dispose !== undefined);
+  if (disposable.length === 0) return;
+  setTimeout(() => {
+    for (const filter of disposable) filter.hooks.dispose?.();
+  }, DISPOSE_AFTER_MS).unref();
+}
+
+async function sourceOf(
+  filter: HttpFilter,
+  definitions: ReadonlyMap<string, AnyHttpFilter>,
+  runtime: Runtime,
+): Promise<Source> {
+  const { name, typed_config: typed, disabled } = filter;
+  if (isModule(typed, 'http')) {
+    const module = (await loadModule(typed, 'http', runtime)) as LoadedFilterModule<'http'>;
+    const rawConfig = typed.value.config;
+    const config = await checkModuleConfig(name, module.definition.config, rawConfig);
+    return { name, disabled, definition: module.definition, config, rawConfig, module, base: undefined };
+  }
+  const definition = definitions.get(typed.type);
+  if (definition === undefined) throw new Error(`no filter for ${typed.type}`);
+  return {
+    name,
+    disabled,
+    definition,
+    config: typed.value,
+    rawConfig: typed.value,
+    module: undefined,
+    base: undefined,
+  };
+}
+
+interface Overrides {
+  readonly disabled: boolean;
+  readonly configs: readonly unknown[];
+}
+
+/** Unwraps `FilterConfig`; the most specific level decides whether the filter runs. */
+function readOverrides(overrides: readonly TypedConfig[], disabledByDefault: boolean): Overrides {
+  let disabled = disabledByDefault;
+  const configs: unknown[] = [];
+  for (const override of overrides) {
+    if (override.type !== FILTER_CONFIG) {
+      disabled = false;
+      configs.push(isModule(override, 'http') ? override.value.config : override.value);
+      continue;
+    }
+    const value = override.value as { disabled?: boolean; config?: TypedConfig };
+    disabled = value.disabled === true;
+    if (value.config !== undefined) configs.push(value.config.value);
+  }
+  return { disabled, configs };
+}

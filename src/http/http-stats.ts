@@ -1,0 +1,90 @@
+import type { Counter, Gauge, Histogram, StatsScope } from '../observe/stats.ts';
+
+/** The `http.<stat_prefix>.*` statistics under Envoy's names, as fields in camel case. */
+export class HttpStats {
+  readonly downstreamCxTotal: Counter;
+  readonly downstreamCxHttp1Total: Counter;
+  readonly downstreamCxActive: Gauge;
+  readonly downstreamCxHttp1Active: Gauge;
+  readonly downstreamCxDestroy: Counter;
+  readonly downstreamCxDestroyRemote: Counter;
+  readonly downstreamCxDrainClose: Counter;
+  readonly downstreamCxIdleTimeout: Counter;
+  readonly downstreamCxMaxDurationReached: Counter;
+  readonly downstreamCxProtocolError: Counter;
+  readonly downstreamCxLengthMs: Histogram;
+  readonly downstreamCxRxBytesTotal: Counter;
+  readonly downstreamCxTxBytesTotal: Counter;
+  readonly downstreamCxUpgradesTotal: Counter;
+  readonly downstreamCxUpgradesActive: Gauge;
+  readonly downstreamRqTotal: Counter;
+  readonly downstreamRqHttp1Total: Counter;
+  readonly downstreamRqActive: Gauge;
+  readonly downstreamRqCompleted: Counter;
+  readonly downstreamRqRxReset: Counter;
+  readonly downstreamRqTxReset: Counter;
+  readonly downstreamRqTimeout: Counter;
+  readonly downstreamRqHeaderTimeout: Counter;
+  readonly downstreamRqIdleTimeout: Counter;
+  readonly downstreamRqMaxDurationReached: Counter;
+  readonly downstreamRqNonRelativePath: Counter;
+  readonly downstreamRqTooLarge: Counter;
+  readonly downstreamRqFailedPathNormalization: Counter;
+  readonly downstreamRqRejectedViaIpDetection: Counter;
+  readonly downstreamRqTime: Histogram;
+  readonly noRoute: Counter;
+  readonly noCluster: Counter;
+  readonly rqDirectResponse: Counter;
+  readonly rqRedirect: Counter;
+  readonly rqTotal: Counter;
+  /** A filter threw, or did not answer in time. */
+  readonly filterErrors: Counter;
+  /** `downstream_rq_1xx` … `downstream_rq_5xx`; index is the class. */
+  private readonly classes: Counter[];
+
+  /** @param scope with prefix `http.<stat_prefix>.` */
+  constructor(scope: StatsScope) {
+    this.downstreamCxTotal = scope.counter('downstream_cx_total');
+    this.downstreamCxHttp1Total = scope.counter('downstream_cx_http1_total');
+    this.downstreamCxActive = scope.gauge('downstream_cx_active');
+    this.downstreamCxHttp1Active = scope.gauge('downstream_cx_http1_active');
+    this.downstreamCxDestroy = scope.counter('downstream_cx_destroy');
+    this.downstreamCxDestroyRemote = scope.counter('downstream_cx_destroy_remote');
+    this.downstreamCxDrainClose = scope.counter('downstream_cx_drain_close');
+    this.downstreamCxIdleTimeout = scope.counter('downstream_cx_idle_timeout');
+    this.downstreamCxMaxDurationReached = scope.counter('downstream_cx_max_duration_reached');
+    this.downstreamCxProtocolError = scope.counter('downstream_cx_protocol_error');
+    this.downstreamCxLengthMs = scope.histogram('downstream_cx_length_ms');
+    this.downstreamCxRxBytesTotal = scope.counter('downstream_cx_rx_bytes_total');
+    this.downstreamCxTxBytesTotal = scope.counter('downstream_cx_tx_bytes_total');
+    this.downstreamCxUpgradesTotal = scope.counter('downstream_cx_upgrades_total');
+    this.downstreamCxUpgradesActive = scope.gauge('downstream_cx_upgrades_active');
+    this.downstreamRqTotal = scope.counter('downstream_rq_total');
+    this.downstreamRqHttp1Total = scope.counter('downstream_rq_http1_total');
+    this.downstreamRqActive = scope.gauge('downstream_rq_active');
+    this.downstreamRqCompleted = scope.counter('downstream_rq_completed');
+    this.downstreamRqRxReset = scope.counter('downstream_rq_rx_reset');
+    this.downstreamRqTxReset = scope.counter('downstream_rq_tx_reset');
+    this.downstreamRqTimeout = scope.counter('downstream_rq_timeout');
+    this.downstreamRqHeaderTimeout = scope.counter('downstream_rq_header_timeout');
+    this.downstreamRqIdleTimeout = scope.counter('downstream_rq_idle_timeout');
+    this.downstreamRqMaxDurationReached = scope.counter('downstream_rq_max_duration_reached');
+    this.downstreamRqNonRelativePath = scope.counter('downstream_rq_non_relative_path');
+    this.downstreamRqTooLarge = scope.counter('downstream_rq_too_large');
+    this.downstreamRqFailedPathNormalization = scope.counter('downstream_rq_failed_path_normalization');
+    this.downstreamRqRejectedViaIpDetection = scope.counter('downstream_rq_rejected_via_ip_detection');
+    this.downstreamRqTime = scope.histogram('downstream_rq_time');
+    this.noRoute = scope.counter('no_route');
+    this.noCluster = scope.counter('no_cluster');
+    this.rqDirectResponse = scope.counter('rq_direct_response');
+    this.rqRedirect = scope.counter('rq_redirect');
+    this.rqTotal = scope.counter('rq_total');
+    this.filterErrors = scope.counter('filter_errors');
+    this.classes = [1, 2, 3, 4, 5].map((digit) => scope.counter(`downstream_rq_${digit}xx`));
+  }
+
+  countResponse(status: number): void {
+    this.downstreamRqCompleted.inc();
+    this.classes[Math.floor(status / 100) - 1]?.inc();
+  }
+}

@@ -1,0 +1,183 @@
+import type { Connection } from '../../network/connection.ts';
+import { acquireBulkBuffer, BULK_READ_BYTES, releaseBulkBuffer, SHARED_READ_BYTES } from '../../network/read-buffer.ts';
+import { HeaderMap } from '../headers.ts';
+import { CHUNK, ChunkDecoder } from './chunk-decoder.ts';
+import { type HeadLimits, HeadParser } from './head-parser.ts';
+
+/** Bodies with at least this much to come are read into a buffer of their own, and written on without a copy. */
+const BULK_FROM_BYTES = SHARED_READ_BYTES;
+
+/** Where the decoded body goes. */
+export interface BodySink {
+  onBody(buffer: Buffer, start: number, end: number, stable: boolean): void;
+  onBodyEnd(trailers: HeaderMap | undefined): void;
+  onBodyError(details: string): void;
+  /** True while the sink wants no more; the reader then stops where it is. */
+  readonly bodyPaused: boolean;
+}
+
+type Mode = 'none' | 'length' | 'chunked' | 'close';
+
+/**
+ * Reads the body of one message after the other, by length, by chunks or up to the end of the connection, and moves a
+ * connection with a long body to a buffer of its own.
+ */
+export class BodyReader {
+  private readonly connection: Connection;
+  private readonly sink: BodySink;
+  private readonly decoder = new ChunkDecoder();
+  private readonly limits: HeadLimits;
+  private readonly trailersEnabled: boolean;
+  private mode: Mode = 'none';
+  private remaining = 0;
+  private inTrailers = false;
+  private bulk: Buffer | undefined;
+
+  constructor(connection: Connection, sink: BodySink, limits: HeadLimits, trailersEnabled: boolean) {
+    this.connection = connection;
+    this.sink = sink;
+    this.limits = limits;
+    this.trailersEnabled = trailersEnabled;
+  }
+
+  /** True while a body is being read. */
+  get active(): boolean {
+    return this.mode !== 'none';
+  }
+
+  begin(mode: Mode, length: number): void {
+    this.mode = mode;
+    this.remaining = length;
+    this.inTrailers = false;
+    if (mode === 'chunked') this.decoder.reset();
+  }
+
+  /**
+   * Reads in `buffer[from, end)` and returns the offset behind what it used. `paused` may cut it short; a trailer
+   * section that is not complete is left for the next time.
+   */
+  read(buffer: Buffer, from: number, end: number): number {
+    const stable = buffer === this.bulk;
+    switch (this.mode) {
+      case 'length': {
+        const take = Math.min(this.remaining, end - from);
+        this.remaining -= take;
+        if (take > 0) this.sink.onBody(buffer, from, from + take, stable);
+        if (this.remaining === 0 && this.mode === 'length') this.finish(undefined);
+        else this.considerBulk(end - from);
+        return from + take;
+      }
+      case 'close':
+        this.sink.onBody(buffer, from, end, stable);
+        this.considerBulk(end - from);
+        return end;
+      case 'chunked':
+        return this.readChunks(buffer, from, end, stable);
+      default:
+        return from;
+    }
+  }
+
+  private readChunks(buffer: Buffer, from: number, end: number, stable: boolean): number {
+    let i = from;
+    while (i < end && !this.sink.bodyPaused) {
+      if (this.inTrailers) return this.readTrailers(buffer, i, end);
+      i = this.decoder.next(buffer, i, end);
+      switch (this.decoder.found) {
+        case CHUNK.DATA:
+          this.sink.onBody(buffer, this.decoder.dataStart, this.decoder.dataEnd, stable);
+          if (this.mode === 'none') return i;
+          break;
+        case CHUNK.TRAILERS:
+          this.inTrailers = true;
+          break;
+        case CHUNK.ERROR:
+          this.mode = 'none';
+          this.sink.onBodyError('http1.invalid_chunk');
+          return i;
+      }
+    }
+    this.considerBulk(end - from);
+    return i;
+  }
+
+  private readTrailers(buffer: Buffer, from: number, end: number): number {
+    const parser = new HeadParser(this.limits);
+    const trailers = new HeaderMap();
+    if (!parser.parseTrailers(buffer, from, end, trailers)) {
+      if (parser.error === undefined) return from;
+      this.mode = 'none';
+      this.sink.onBodyError(parser.error.details);
+      return end;
+    }
+    trailers.raw = buffer.latin1Slice(from, from + parser.headBytes);
+    removeForbiddenTrailers(trailers);
+    this.finish(this.trailersEnabled && trailers.length > 0 ? trailers : undefined);
+    return from + parser.headBytes;
+  }
+
+  /** The connection ended: right for a body that ends so, wrong for any other. */
+  endOfConnection(): boolean {
+    if (this.mode !== 'close') return false;
+    this.finish(undefined);
+    return true;
+  }
+
+  private finish(trailers: HeaderMap | undefined): void {
+    this.stop();
+    this.sink.onBodyEnd(trailers);
+  }
+
+  /** Leaves the body where it is, and the bulk buffer with it. */
+  stop(): void {
+    this.mode = 'none';
+    const bulk = this.bulk;
+    if (bulk === undefined) return;
+    this.bulk = undefined;
+    this.connection.setReadBuffer(undefined);
+    // While the sink is paused a write may still refer to it: then the garbage collector takes it.
+    if (!this.sink.bodyPaused) releaseBulkBuffer(bulk);
+  }
+
+  private considerBulk(lastRead: number): void {
+    if (this.bulk !== undefined || this.mode === 'none') return;
+    const long =
+      this.mode === 'length'
+        ? this.remaining >= BULK_FROM_BYTES
+        : lastRead >= SHARED_READ_BYTES || (this.mode === 'chunked' && this.decoder.remaining >= BULK_READ_BYTES);
+    if (!long) return;
+    this.bulk = acquireBulkBuffer();
+    this.connection.setReadBuffer(this.bulk);
+  }
+}
+
+/** Fields that may not come as trailers (RFC 9110 §6.5.1): framing, routing, authentication. */
+const FORBIDDEN_TRAILERS = new Set([
+  'transfer-encoding',
+  'content-length',
+  'host',
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'upgrade',
+  'authorization',
+  'proxy-authorization',
+  'cookie',
+  'set-cookie',
+  'content-type',
+  'content-encoding',
+  'content-range',
+  'expect',
+  'max-forwards',
+  'cache-control',
+]);
+
+function removeForbiddenTrailers(trailers: HeaderMap): void {
+  for (let i = 0; i < trailers.length; i++) {
+    const name = trailers.names[i] as string;
+    if (FORBIDDEN_TRAILERS.has(name) || name.startsWith('x-forwarded-') || name.startsWith('x-envoy-'))
+      trailers.names[i] = '';
+  }
+}

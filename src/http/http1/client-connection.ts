@@ -1,0 +1,323 @@
+import type { Connection, ConnectionHandler } from '../../network/connection.ts';
+import type { UpstreamCodec, UpstreamEvents } from '../codec.ts';
+import type { HeaderMap } from '../headers.ts';
+import type { RequestHead } from '../message.ts';
+import { BodyReader, type BodySink } from './body-reader.ts';
+import { type HeadLimits, HeadParser } from './head-parser.ts';
+import { CONNECTION, readConnection, removeHopByHop } from './hop-by-hop.ts';
+import { InputStash } from './input-stash.ts';
+import { MessageWriter } from './message-writer.ts';
+import { requestHeadText } from './request-text.ts';
+
+/** How a cluster speaks HTTP/1. */
+export interface Http1ClientOptions {
+  readonly headLimits: HeadLimits;
+  readonly enableTrailers: boolean;
+  /** Write names as `Proper-Case`. */
+  readonly properCase: boolean;
+}
+
+/** Who owns the connection between exchanges. */
+export interface Http1ClientOwner {
+  /** The exchange is over; `reusable` when the connection may serve another one. */
+  onExchangeEnd(connection: Http1ClientConnection, reusable: boolean): void;
+  onConnectionClosed(connection: Http1ClientConnection): void;
+}
+
+const PHASE = { IDLE: 0, HEAD: 1, BODY: 2, TUNNEL: 3, CLOSED: 4 } as const;
+
+/** The HTTP/1 side of an upstream connection: one exchange after the other. */
+export class Http1ClientConnection implements ConnectionHandler, UpstreamCodec, BodySink {
+  readonly connection: Connection;
+  private readonly owner: Http1ClientOwner;
+  private readonly options: Http1ClientOptions;
+  private readonly parser: HeadParser;
+  private readonly body: BodyReader;
+  private readonly writer: MessageWriter;
+  private readonly stash = new InputStash();
+  private events: UpstreamEvents | undefined = undefined;
+  private phase: number = PHASE.IDLE;
+  private paused = false;
+  private keepAlive = true;
+  private requestDone = true;
+  private responseDone = false;
+  private anyByte = false;
+  private method = '';
+  private upgrade = false;
+  private trailers: HeaderMap | undefined = undefined;
+  /** Counted as an active request of its cluster; kept by the pool. */
+  inUse = false;
+  /** Exchanges begun on this connection. */
+  exchanges = 0;
+  idleSinceMs = 0;
+  readonly startedMs = performance.now();
+
+  constructor(connection: Connection, owner: Http1ClientOwner, options: Http1ClientOptions) {
+    this.connection = connection;
+    this.owner = owner;
+    this.options = options;
+    this.parser = new HeadParser(options.headLimits);
+    this.body = new BodyReader(connection, this, options.headLimits, options.enableTrailers);
+    this.writer = new MessageWriter(connection, () => this.events?.onUpstreamCongested());
+    connection.handler = this;
+    connection.resume();
+  }
+
+  get congested(): boolean {
+    return this.connection.congested;
+  }
+
+  get bodyPaused(): boolean {
+    return this.paused;
+  }
+
+  get localAddress(): string {
+    const { localAddress, localPort } = this.connection;
+    return localAddress.includes(':') ? `[${localAddress}]:${localPort}` : `${localAddress}:${localPort}`;
+  }
+
+  /** Begins an exchange on an idle connection. */
+  begin(events: UpstreamEvents): void {
+    this.events = events;
+    this.exchanges++;
+    this.phase = PHASE.HEAD;
+    this.keepAlive = true;
+    this.requestDone = false;
+    this.responseDone = false;
+    this.anyByte = false;
+    this.paused = false;
+    this.trailers = undefined;
+  }
+
+  // ── writing: UpstreamCodec ──
+
+  writeHead(request: RequestHead, endStream: boolean, contentLength: number): void {
+    this.method = request.method;
+    this.upgrade = request.upgrade !== '' || request.method === 'CONNECT';
+    const framing = this.upgrade ? 'none' : endStream || contentLength >= 0 ? 'length' : 'chunked';
+    const length = endStream ? 0 : contentLength;
+    this.writer.begin(requestHeadText(request, framing, length, this.options.properCase), framing, length);
+    if (endStream || this.upgrade) {
+      this.requestDone = true;
+      this.writer.flush();
+    }
+  }
+
+  writeBody(buffer: Buffer, start: number, end: number, stable: boolean): void {
+    if (this.events !== undefined && !this.writer.body(buffer, start, end, stable))
+      this.fail('local_reset', 'request body does not fit its length');
+  }
+
+  finish(trailers: HeaderMap | undefined): void {
+    if (this.events === undefined || this.requestDone) {
+      if (this.phase === PHASE.TUNNEL) this.connection.end();
+      return;
+    }
+    this.requestDone = true;
+    if (!this.writer.finish(this.options.enableTrailers ? trailers : undefined))
+      this.fail('local_reset', 'request body is shorter than its length');
+  }
+
+  resetStream(): void {
+    if (this.events === undefined) return;
+    this.events = undefined;
+    this.connection.destroy();
+  }
+
+  pauseResponse(): void {
+    if (this.paused) return;
+    this.paused = true;
+    this.connection.pause();
+  }
+
+  resumeResponse(): void {
+    if (!this.paused) return;
+    this.paused = false;
+    if (this.connection.closed) return;
+    const stashed = this.stash.take();
+    if (stashed !== undefined) this.consume(stashed.buffer, stashed.start, stashed.end);
+    if (!this.paused && !this.connection.closed) this.connection.resume();
+  }
+
+  /** After a 101, or a 2xx to CONNECT. */
+  switchToTunnel(): void {
+    this.phase = PHASE.TUNNEL;
+    this.keepAlive = false;
+    this.body.begin('close', 0);
+    this.writer.begin('', 'close', 0);
+  }
+
+  // ── reading ──
+
+  onData(buffer: Buffer, length: number): void {
+    if (this.stash.length > 0) {
+      this.stash.append(buffer, 0, length);
+      if (this.paused) return;
+      const stashed = this.stash.take();
+      if (stashed !== undefined) this.consume(stashed.buffer, stashed.start, stashed.end);
+      return;
+    }
+    this.consume(buffer, 0, length);
+  }
+
+  private consume(buffer: Buffer, start: number, end: number): void {
+    let i = start;
+    while (i < end && !this.connection.closed) {
+      const before = i;
+      if (this.phase === PHASE.IDLE) {
+        // Nobody asked: what comes now could be taken for the answer to the next request.
+        this.connection.destroy();
+        return;
+      }
+      if (this.phase !== PHASE.HEAD) {
+        if (this.paused) break;
+        i = this.body.read(buffer, i, end);
+      } else {
+        i = this.readHead(buffer, i, end);
+      }
+      if (this.responseDone) {
+        this.endExchange(i < end);
+        return;
+      }
+      if (i === before) break;
+    }
+    if (i < end && !this.connection.closed) this.stash.append(buffer, i, end);
+  }
+
+  private readHead(buffer: Buffer, start: number, end: number): number {
+    const events = this.events as UpstreamEvents;
+    const head = events.upstreamHead;
+    this.anyByte = true;
+    const parser = this.parser;
+    if (!parser.parseResponse(buffer, start, end, head)) {
+      if (parser.error !== undefined) this.fail('protocol_error', parser.error.details);
+      return start;
+    }
+    const headEnd = start + parser.headBytes;
+    head.raw = buffer.latin1Slice(start, headEnd);
+    head.status = parser.status;
+    head.present = parser.present;
+    const close = this.readHopByHop(head);
+    if (parser.status < 200 && parser.status !== 101) {
+      events.onUpstreamInterim(head);
+      return headEnd;
+    }
+    if (parser.status === 101) {
+      if (!this.upgrade) {
+        this.fail('protocol_error', 'http1.unexpected_101');
+        return headEnd;
+      }
+      events.onUpstreamHead(head, false, -1);
+      return headEnd;
+    }
+    const bodiless = this.method === 'HEAD' || parser.status === 204 || parser.status === 304;
+    const tunnel = this.method === 'CONNECT' && parser.status < 300;
+    const length = bodiless || tunnel ? 0 : parser.chunked ? -1 : parser.contentLength;
+    this.keepAlive = !close && !tunnel;
+    if (tunnel) {
+      events.onUpstreamHead(head, false, -1);
+      return headEnd;
+    }
+    if (length === 0) {
+      this.responseDone = true;
+      this.lastEvent = head.status;
+      return headEnd;
+    }
+    this.phase = PHASE.BODY;
+    if (parser.chunked) this.body.begin('chunked', 0);
+    else if (length > 0) this.body.begin('length', length);
+    else {
+      this.keepAlive = false;
+      this.body.begin('close', 0);
+    }
+    events.onUpstreamHead(head, false, length);
+    return headEnd;
+  }
+
+  /** Status of a response without a body whose head has not been passed on yet. */
+  private lastEvent = 0;
+
+  /** Takes hop-by-hop headers out; true when the server closes after this response. */
+  private readHopByHop(head: HeaderMap): boolean {
+    const parser = this.parser;
+    let close = parser.minorVersion === 0;
+    if (parser.connectionIndex >= 0) {
+      const connection = readConnection(head, parser.connectionIndex);
+      if (connection & CONNECTION.KEEP_ALIVE) close = false;
+      if (connection & CONNECTION.CLOSE) close = true;
+    }
+    removeHopByHop(head, parser.present, parser.status === 101);
+    return close;
+  }
+
+  onBody(buffer: Buffer, start: number, end: number, stable: boolean): void {
+    this.events?.onUpstreamBody(buffer, start, end, stable);
+  }
+
+  onBodyEnd(trailers: HeaderMap | undefined): void {
+    this.responseDone = true;
+    this.trailers = trailers;
+  }
+
+  onBodyError(details: string): void {
+    this.fail('protocol_error', details);
+  }
+
+  /** The response is complete. `extra` bytes behind it mean that the server cannot be trusted with another request. */
+  private endExchange(extra: boolean): void {
+    const events = this.events;
+    const headOnly = this.lastEvent;
+    const trailers = this.trailers;
+    this.lastEvent = 0;
+    this.events = undefined;
+    this.phase = PHASE.IDLE;
+    this.body.stop();
+    const reusable =
+      this.keepAlive && this.requestDone && !extra && !this.connection.congested && !this.connection.closed;
+    if (!reusable) this.connection.destroy();
+    else if (this.paused) this.connection.resume();
+    this.paused = false;
+    this.owner.onExchangeEnd(this, reusable);
+    if (headOnly > 0) events?.onUpstreamHead(events.upstreamHead, true, 0);
+    else events?.onUpstreamEnd(trailers);
+    this.responseDone = false;
+  }
+
+  private fail(reason: 'protocol_error' | 'connection_termination' | 'local_reset', failure: string): void {
+    const events = this.events;
+    this.events = undefined;
+    this.body.stop();
+    this.connection.destroy();
+    events?.onUpstreamReset(reason, failure, this.anyByte);
+  }
+
+  onEnd(): void {
+    if (this.phase === PHASE.TUNNEL || this.phase === PHASE.BODY) {
+      if (this.body.endOfConnection()) {
+        if (this.phase === PHASE.TUNNEL) {
+          const events = this.events;
+          this.events = undefined;
+          events?.onUpstreamEnd(undefined);
+          return;
+        }
+        this.endExchange(true);
+        return;
+      }
+    }
+    if (this.phase === PHASE.IDLE) this.connection.destroy();
+    else this.fail('connection_termination', '');
+  }
+
+  onDrain(): void {
+    this.events?.onUpstreamDrain();
+  }
+
+  onClose(_error: Error | undefined): void {
+    this.phase = PHASE.CLOSED;
+    this.body.stop();
+    this.owner.onConnectionClosed(this);
+    const events = this.events;
+    this.events = undefined;
+    events?.onUpstreamReset('connection_termination', '', this.anyByte);
+  }
+}

@@ -1,0 +1,82 @@
+import type { HeaderMap } from '../headers.ts';
+import { KNOWN } from './header-names.ts';
+
+/** Headers that `Connection` may not name: whoever could have them removed could change what a policy sees. */
+const NOT_NOMINABLE = new Set([
+  'host',
+  'content-length',
+  'transfer-encoding',
+  'authorization',
+  'cookie',
+  'content-type',
+  'x-forwarded-for',
+  'x-forwarded-proto',
+  'x-forwarded-host',
+  'x-forwarded-client-cert',
+]);
+
+export const CONNECTION = { CLOSE: 1, KEEP_ALIVE: 2, UPGRADE: 4, REFUSED: 8 } as const;
+
+/**
+ * Reads all Connection lines: a bit set of `CONNECTION`. Headers that it nominates are removed (RFC 9110 §7.6.1);
+ * REFUSED when it nominates one that must not be.
+ */
+export function readConnection(headers: HeaderMap, first: number): number {
+  let bits = 0;
+  for (let i = first; i >= 0; i = headers.indexOf('connection', i + 1)) {
+    const value = headers.valueAt(i);
+    if (value === 'keep-alive' || value === 'Keep-Alive') bits |= CONNECTION.KEEP_ALIVE;
+    else if (value === 'close') bits |= CONNECTION.CLOSE;
+    else for (const token of value.split(',')) bits |= readToken(headers, token.trim().toLowerCase());
+  }
+  return bits;
+}
+
+function readToken(headers: HeaderMap, token: string): number {
+  switch (token) {
+    case '':
+      return 0;
+    case 'close':
+      return CONNECTION.CLOSE;
+    case 'keep-alive':
+      return CONNECTION.KEEP_ALIVE;
+    case 'upgrade':
+      return CONNECTION.UPGRADE;
+    case 'te':
+      return 0;
+  }
+  if (NOT_NOMINABLE.has(token)) return CONNECTION.REFUSED;
+  remove(headers, token);
+  return 0;
+}
+
+const HOP_BY_HOP =
+  (1 << KNOWN.CONNECTION) |
+  (1 << KNOWN.KEEP_ALIVE) |
+  (1 << KNOWN.PROXY_CONNECTION) |
+  (1 << KNOWN.TRANSFER_ENCODING) |
+  (1 << KNOWN.UPGRADE) |
+  (1 << KNOWN.TE);
+
+/** Removes what concerns one hop only. `present` tells which of them can be there at all. */
+export function removeHopByHop(headers: HeaderMap, present: number, keepUpgrade: boolean): void {
+  if ((present & HOP_BY_HOP) === 0) return;
+  if (present & (1 << KNOWN.CONNECTION)) remove(headers, 'connection');
+  if (present & (1 << KNOWN.KEEP_ALIVE)) remove(headers, 'keep-alive');
+  if (present & (1 << KNOWN.PROXY_CONNECTION)) remove(headers, 'proxy-connection');
+  if (present & (1 << KNOWN.TRANSFER_ENCODING)) remove(headers, 'transfer-encoding');
+  if (present & (1 << KNOWN.UPGRADE) && !keepUpgrade) remove(headers, 'upgrade');
+  if (present & (1 << KNOWN.TE)) keepTrailersOnly(headers);
+}
+
+/** `te: trailers` may pass, nothing else of TE (RFC 9110 §10.1.4, as HTTP/2 has it). */
+function keepTrailersOnly(headers: HeaderMap): void {
+  const value = headers.get('te')?.toLowerCase() ?? '';
+  if (value === 'trailers') return;
+  if (/(^|,)\s*trailers\s*(,|$)/.test(value)) headers.set('te', 'trailers');
+  else remove(headers, 'te');
+}
+
+function remove(headers: HeaderMap, name: string): void {
+  for (let i = headers.indexOf(name); i >= 0; i = headers.indexOf(name, i + 1)) headers.names[i] = '';
+}

@@ -1,0 +1,116 @@
+import { isValidAuthority } from '../authority.ts';
+import type { HttpSettings } from '../connection-manager-settings.ts';
+import type { RequestHead } from '../message.ts';
+import type { HeadError, HeadParser } from './head-parser.ts';
+import { CONNECTION, readConnection, removeHopByHop } from './hop-by-hop.ts';
+
+const ERRORS = {
+  missingHost: { status: 400, details: 'missing_host_header' },
+  badHost: { status: 400, details: 'http1.invalid_host' },
+  missingPath: { status: 404, details: 'missing_path_rejected' },
+  badTarget: { status: 400, details: 'http1.invalid_url' },
+  badScheme: { status: 400, details: 'http1.invalid_scheme' },
+  oldVersion: { status: 426, details: 'low_version' },
+  connectionHeader: { status: 400, details: 'http1.connection_header_rejected' },
+  expectation: { status: 417, details: 'http1.unknown_expectation' },
+} as const satisfies Record<string, HeadError>;
+
+/**
+ * Turns a parsed head into the request that policies see: method, path and authority from the request line and Host
+ * (RFC 9112 §3), hop-by-hop headers taken out. Returns why the request is refused, if it is.
+ *
+ * @param buffer the head lies in `buffer[start, end)`; its text is copied out.
+ */
+export function readRequestHead(
+  parser: HeadParser,
+  buffer: Buffer,
+  start: number,
+  end: number,
+  request: RequestHead,
+  settings: HttpSettings,
+): HeadError | undefined {
+  const raw = buffer.latin1Slice(start, end);
+  request.raw = raw;
+  request.present = parser.present;
+  request.protocol = parser.minorVersion === 1 ? 'HTTP/1.1' : 'HTTP/1.0';
+  request.method = internMethod(raw, parser.methodEnd);
+  request.upgrade = '';
+  request.expectContinue = false;
+  request.scheme = settings.scheme;
+  request.authority = '';
+  request.path = '';
+  request.keepAlive = parser.minorVersion === 1;
+  const target = raw.substring(parser.targetStart, parser.targetEnd);
+  const host = parser.hostIndex >= 0 ? request.valueAt(parser.hostIndex) : '';
+  request.receivedAuthority = host;
+  request.authority = host;
+  const targetError = readTarget(request, target, settings);
+  if (targetError !== undefined) return targetError;
+  request.receivedPath = request.path;
+  if (parser.minorVersion === 0) {
+    if (!settings.acceptHttp10) return ERRORS.oldVersion;
+    if (request.authority === '') request.authority = settings.defaultHostForHttp10;
+  }
+  if (request.authority === '') return ERRORS.missingHost;
+  if (!isValidAuthority(request.authority)) return ERRORS.badHost;
+  if (parser.connectionIndex >= 0) {
+    const connection = readConnection(request, parser.connectionIndex);
+    if (connection & CONNECTION.REFUSED) return ERRORS.connectionHeader;
+    if (connection & CONNECTION.CLOSE) request.keepAlive = false;
+    else if (connection & CONNECTION.KEEP_ALIVE) request.keepAlive = true;
+    if (connection & CONNECTION.UPGRADE && parser.upgradeIndex >= 0 && parser.minorVersion === 1) {
+      request.upgrade = request.valueAt(parser.upgradeIndex).toLowerCase();
+    }
+  }
+  removeHopByHop(request, parser.present, request.upgrade !== '');
+  if (parser.expectIndex >= 0) {
+    if (request.valueAt(parser.expectIndex).toLowerCase() !== '100-continue') return ERRORS.expectation;
+    if (parser.minorVersion === 1) request.expectContinue = true;
+  }
+  return undefined;
+}
+
+/** The forms of a target (RFC 9112 §3.2): origin, absolute, authority for CONNECT, asterisk for OPTIONS. */
+function readTarget(request: RequestHead, target: string, settings: HttpSettings): HeadError | undefined {
+  if (request.method === 'CONNECT') {
+    request.authority = target;
+    return /:\d+$/.test(target) ? undefined : ERRORS.badTarget;
+  }
+  if (target.charCodeAt(0) === 47) {
+    request.path = target;
+  } else if (target === '*') {
+    if (request.method !== 'OPTIONS') return ERRORS.badTarget;
+    request.path = target;
+  } else {
+    const absolute = /^(https?):\/\/([^/?#]+)([/?#].*)?$/i.exec(target);
+    if (absolute === null || !settings.allowAbsoluteUrl) return ERRORS.badTarget;
+    request.authority = absolute[2] as string;
+    const rest = absolute[3] ?? '/';
+    request.path = rest.startsWith('/') ? rest : `/${rest}`;
+  }
+  return target.includes('#') ? ERRORS.badTarget : undefined;
+}
+
+/** One string object per usual method, so that comparing them is comparing pointers. */
+function internMethod(raw: string, length: number): string {
+  switch (length) {
+    case 3:
+      if (raw.startsWith('GET')) return 'GET';
+      if (raw.startsWith('PUT')) return 'PUT';
+      break;
+    case 4:
+      if (raw.startsWith('POST')) return 'POST';
+      if (raw.startsWith('HEAD')) return 'HEAD';
+      break;
+    case 5:
+      if (raw.startsWith('PATCH')) return 'PATCH';
+      break;
+    case 6:
+      if (raw.startsWith('DELETE')) return 'DELETE';
+      break;
+    case 7:
+      if (raw.startsWith('OPTIONS')) return 'OPTIONS';
+      if (raw.startsWith('CONNECT')) return 'CONNECT';
+  }
+  return raw.substring(0, length);
+}

@@ -1,0 +1,131 @@
+import { type Reply, reply } from '../filter/verdict.ts';
+import { newRequestId } from './connection-manager-settings.ts';
+import { KNOWN } from './http1/header-names.ts';
+import type { RequestHead } from './message.ts';
+import type { HttpStream } from './stream.ts';
+
+/** `x-envoy-` headers that steer the router; from outside the mesh they are not taken (Envoy's connection manager). */
+const INTERNAL_ONLY = new Set([
+  'x-envoy-retriable-status-codes',
+  'x-envoy-retriable-header-names',
+  'x-envoy-retry-on',
+  'x-envoy-retry-grpc-on',
+  'x-envoy-max-retries',
+  'x-envoy-upstream-alt-stat-name',
+  'x-envoy-upstream-rq-timeout-ms',
+  'x-envoy-upstream-rq-per-try-timeout-ms',
+  'x-envoy-upstream-rq-timeout-alt-response',
+  'x-envoy-expected-rq-timeout-ms',
+  'x-envoy-force-trace',
+  'x-envoy-ip-tags',
+  'x-envoy-original-url',
+  'x-envoy-hedge-on-per-try-timeout',
+]);
+const EDGE_ONLY = new Set([
+  'x-envoy-decorator-operation',
+  'x-envoy-downstream-service-cluster',
+  'x-envoy-downstream-service-node',
+]);
+
+const UNDERSCORES = reply(400, { body: 'Bad Request', details: 'http1.unexpected_underscore' });
+const BAD_PATH = reply(400, { details: 'path_normalization_failed' });
+
+/**
+ * What the connection manager does to every request before filters and routes see it: path normalisation, host
+ * clean-up, the client's address, internal headers, request id. Returns a reply when the request is refused.
+ */
+export function mutateRequest(stream: HttpStream): Reply | undefined {
+  const { manager, request } = stream;
+  const { settings } = manager;
+  if (settings.underscores !== 'ALLOW') {
+    const refusal = checkUnderscores(request, settings.underscores);
+    if (refusal !== undefined) return refusal;
+  }
+  if (manager.normalizePath !== undefined && request.path !== '') {
+    const result = manager.normalizePath(request.path);
+    if (result.kind === 'reject') {
+      manager.stats.downstreamRqFailedPathNormalization.inc();
+      return BAD_PATH;
+    }
+    if (result.kind === 'redirect') {
+      return reply(307, { headers: { location: result.path }, details: 'path_normalization_redirect' });
+    }
+    request.path = result.path;
+  }
+  if (manager.normalizeAuthority !== undefined) request.authority = manager.normalizeAuthority(request.authority, stream.connection.localPort);
+  const internal = setRemoteAddress(stream);
+  const edge = settings.useRemoteAddress && !internal;
+  if (request.present & (1 << KNOWN.ANY_ENVOY)) removeEnvoyHeaders(request, internal, edge);
+  if (internal) request.set('x-envoy-internal', 'true');
+  else if (edge) request.set('x-envoy-external-address', stream.remoteAddress);
+  setRequestId(request, edge, settings);
+  if (settings.via !== '') request.add('via', settings.via);
+  return undefined;
+}
+
+/** Sets the stream's remote address and the x-forwarded headers; true when the request comes from inside. */
+function setRemoteAddress(stream: HttpStream): boolean {
+  const { request, connection } = stream;
+  const { settings, internalAddresses } = stream.manager;
+  const forwarded = request.present & (1 << KNOWN.X_FORWARDED_FOR) ? request.get('x-forwarded-for') : undefined;
+  const hops = settings.xffNumTrustedHops;
+  if (settings.useRemoteAddress) {
+    if (hops > 0 && forwarded !== undefined)
+      stream.remoteAddress = fromEnd(forwarded, hops - 1) ?? connection.remoteAddress;
+    if (!settings.skipXffAppend && connection.remoteAddress !== '') {
+      request.set(
+        'x-forwarded-for',
+        forwarded === undefined ? connection.remoteAddress : `${forwarded},${connection.remoteAddress}`,
+      );
+    }
+    const trusted = hops > 0 && request.present & (1 << KNOWN.X_FORWARDED_PROTO);
+    if (!trusted) request.set('x-forwarded-proto', request.scheme);
+    if (settings.appendXForwardedPort) request.set('x-forwarded-port', String(connection.localPort));
+  } else {
+    if (forwarded !== undefined) stream.remoteAddress = fromEnd(forwarded, hops) ?? connection.remoteAddress;
+    if (!(request.present & (1 << KNOWN.X_FORWARDED_PROTO))) request.append('x-forwarded-proto', request.scheme);
+  }
+  if (internalAddresses === undefined) return false;
+  const single = forwarded === undefined ? settings.useRemoteAddress : !forwarded.includes(',');
+  return single && internalAddresses.has(stream.remoteAddress);
+}
+
+/** The address `skip` places before the last of a list; undefined when it is not there or no address. */
+function fromEnd(list: string, skip: number): string | undefined {
+  let end = list.length;
+  for (let i = 0; i < skip; i++) {
+    end = list.lastIndexOf(',', end - 1);
+    if (end < 0) return undefined;
+  }
+  const address = list.substring(list.lastIndexOf(',', end - 1) + 1, end).trim();
+  return /^[0-9a-fA-F:.]+$/.test(address) ? address : undefined;
+}
+
+function removeEnvoyHeaders(request: RequestHead, internal: boolean, edge: boolean): void {
+  for (let i = 0; i < request.length; i++) {
+    const name = request.names[i] as string;
+    if (!name.startsWith('x-envoy-')) continue;
+    if (name === 'x-envoy-internal' || (!internal && INTERNAL_ONLY.has(name)) || (edge && EDGE_ONLY.has(name))) {
+      request.names[i] = '';
+    }
+  }
+}
+
+function setRequestId(
+  request: RequestHead,
+  edge: boolean,
+  settings: { generateRequestId: boolean; preserveExternalRequestId: boolean },
+): void {
+  if (!settings.generateRequestId) return;
+  if (!(request.present & (1 << KNOWN.X_REQUEST_ID))) request.append('x-request-id', newRequestId());
+  else if (edge && !settings.preserveExternalRequestId) request.set('x-request-id', newRequestId());
+}
+
+function checkUnderscores(request: RequestHead, action: 'REJECT_REQUEST' | 'DROP_HEADER'): Reply | undefined {
+  for (let i = 0; i < request.length; i++) {
+    if (!(request.names[i] as string).includes('_')) continue;
+    if (action === 'REJECT_REQUEST') return UNDERSCORES;
+    request.names[i] = '';
+  }
+  return undefined;
+}

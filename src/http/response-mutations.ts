@@ -1,0 +1,30 @@
+import { httpDate } from './http-date.ts';
+import { KNOWN } from './http1/header-names.ts';
+import type { ResponseHead } from './message.ts';
+import type { HttpStream } from './stream.ts';
+
+/** What the connection manager does to every response head before it is written: server, date, request id, via. */
+export function mutateResponse(stream: HttpStream, head: ResponseHead): void {
+  const { settings } = stream.manager;
+  const { present } = head;
+  switch (settings.serverHeader) {
+    case 'OVERWRITE':
+      setKnown(head, present, KNOWN.SERVER, 'server', settings.serverName);
+      break;
+    case 'APPEND_IF_ABSENT':
+      if (!head.has('server')) head.append('server', settings.serverName);
+      break;
+  }
+  if ((present & (1 << KNOWN.DATE)) === 0 && !head.has('date')) head.append('date', httpDate());
+  if (settings.via !== '') head.add('via', settings.via);
+  if (settings.alwaysSetRequestIdInResponse) {
+    const id = stream.request.get('x-request-id');
+    if (id !== undefined) head.set('x-request-id', id);
+  }
+}
+
+function setKnown(head: ResponseHead, present: number, known: number, name: string, value: string): void {
+  if (present & (1 << known)) head.set(name, value);
+  else if (head.changed) head.set(name, value);
+  else head.append(name, value);
+}

@@ -1,0 +1,728 @@
+import type { BodyHookResult, HttpStream as FilterStream, HookResult, RouteView } from '../filter/http.ts';
+import type { BufferBody, Reply, Verdict } from '../filter/verdict.ts';
+import { TimerEntry, timers } from '../network/timer.ts';
+import type { ConnectionInfo } from '../observe/stream-info.ts';
+import { BodyCollector } from './body-collector.ts';
+import type { DownstreamCodec, DownstreamEvents } from './codec.ts';
+import type { ConnectionManager } from './connection-manager.ts';
+import type { ConfiguredFilter, FilterChain } from './filter-chain.ts';
+import type { HeaderMap } from './headers.ts';
+import type { HeadError } from './http1/head-parser.ts';
+import { localReplyHead } from './local-reply.ts';
+import { RequestHead, ResponseHead } from './message.ts';
+import { mutateRequest } from './request-mutations.ts';
+import { FLAG } from './response-flags.ts';
+import { mutateResponse } from './response-mutations.ts';
+import type { RouteEntry } from './route/route-entry.ts';
+import { Router } from './router.ts';
+import { StreamRecord } from './stream-record.ts';
+
+/** Who holds a body back. The source reads on when nobody does. */
+export const HOLD = { FILTER: 1, PEER: 2, NOT_READY: 4 } as const;
+
+const EMPTY = Buffer.alloc(0);
+
+class StreamTimer extends TimerEntry {
+  private readonly stream: HttpStream;
+
+  constructor(stream: HttpStream) {
+    super();
+    this.stream = stream;
+  }
+
+  override onTimeout(): void {
+    this.stream.onTimer();
+  }
+}
+
+/**
+ * One request and its response on their way through the filter chain: from the downstream codec through the request
+ * hooks to the router, and from there through the response hooks, in reverse, back to the codec.
+ *
+ * The object serves one request after the other of its connection, unless a filter took a promise of it.
+ */
+export class HttpStream extends StreamRecord implements FilterStream, DownstreamEvents {
+  readonly manager: ConnectionManager;
+  override readonly request: RequestHead = new RequestHead();
+  /** Head that the response is built in; `response` is undefined until there is one. */
+  private readonly responseHead: ResponseHead = new ResponseHead();
+  codec!: DownstreamCodec;
+  chain: FilterChain;
+  routeEntry: RouteEntry | undefined = undefined;
+  isGrpc = false;
+  isUpgrade = false;
+  /** Bytes of the request's body: -1 unknown, 0 none. Set by the codec. */
+  requestContentLength = 0;
+  /** A promise of a filter was waited for: the object is not used again. */
+  usedAsync = false;
+  private readonly router: Router;
+  private readonly timer: StreamTimer;
+  private lastActivityMs = 0;
+  /** The request's head is with the router. */
+  private routed = false;
+  private requestComplete = false;
+  private requestHold = 0;
+  private responseHold = 0;
+  private responseStarted = false;
+  private responseHeadSent = false;
+  private responseLength = -1;
+  private completed = true;
+  private routeCleared = false;
+  private requestCollector: BodyCollector | undefined = undefined;
+  private requestCollectorNext = 0;
+  private responseCollector: BodyCollector | undefined = undefined;
+  private responseCollectorNext = 0;
+  private abort: AbortController | undefined = undefined;
+  /** Name of the filter that answered the request or ended it; '' when none did. */
+  private deniedBy = '';
+
+  constructor(manager: ConnectionManager, connection: ConnectionInfo) {
+    super(connection);
+    this.manager = manager;
+    this.chain = manager.baseChain;
+    this.router = new Router(this);
+    this.timer = new StreamTimer(this);
+  }
+
+  /** Ready for the next request. */
+  reset(): void {
+    this.clear();
+    this.routeEntry = undefined;
+    this.chain = this.manager.baseChain;
+    this.isGrpc = false;
+    this.isUpgrade = false;
+    this.routed = false;
+    this.requestComplete = false;
+    this.requestHold = 0;
+    this.responseHold = 0;
+    this.responseStarted = false;
+    this.responseHeadSent = false;
+    this.responseLength = -1;
+    this.routeCleared = false;
+    this.deniedBy = '';
+    this.requestCollector = undefined;
+    this.responseCollector = undefined;
+    this.collectedRequest = undefined;
+    this.collectedResponse = undefined;
+    this.localBody = undefined;
+    this.replied = false;
+    this.responseEnded = false;
+    this.abort = undefined;
+  }
+
+  get route(): RouteView | undefined {
+    return this.routeEntry?.view;
+  }
+
+  get signal(): AbortSignal {
+    this.abort ??= new AbortController();
+    return this.abort.signal;
+  }
+
+  clearRouteCache(): void {
+    this.routeCleared = true;
+  }
+
+  // ── request: from the codec ──
+
+  private begin(): void {
+    this.completed = false;
+    this.startMs = performance.now();
+    this.lastActivityMs = this.startMs;
+    const { stats, settings } = this.manager;
+    stats.downstreamRqTotal.inc();
+    stats.downstreamRqHttp1Total.inc();
+    stats.downstreamRqActive.inc();
+    if (settings.streamIdleTimeoutMs > 0) timers.start(this.timer, settings.streamIdleTimeoutMs, this.startMs);
+  }
+
+  onRequestHead(endStream: boolean): void {
+    this.begin();
+    this.requestComplete = endStream;
+    if (endStream) this.requestEndMs = this.startMs;
+    const refusal = mutateRequest(this);
+    if (refusal !== undefined) {
+      this.sendReply(refusal);
+      return;
+    }
+    const contentType = this.request.indexOf('content-type');
+    this.isGrpc = contentType >= 0 && this.request.valueAt(contentType).startsWith('application/grpc');
+    this.matchRoute();
+    if (this.request.expectContinue && !this.manager.settings.proxy100Continue) {
+      this.request.expectContinue = false;
+      this.request.remove('expect');
+      this.codec.writeInterim(100, undefined);
+    }
+    this.runRequestHooks(0);
+  }
+
+  private matchRoute(): void {
+    this.routeCleared = false;
+    const entry = this.manager.routes.match(this.request, this);
+    this.routeEntry = entry;
+    this.routeName = entry?.name ?? '';
+    this.virtualHostName = entry?.virtualHostName ?? '';
+    if (entry !== undefined && !this.routed)
+      this.chain = (entry.chain as FilterChain | undefined) ?? this.manager.baseChain;
+  }
+
+  private runRequestHooks(from: number): void {
+    const hooks = this.chain.request;
+    let i = from;
+    try {
+      for (; i < hooks.length; i++) {
+        const filter = hooks[i] as (typeof hooks)[number];
+        const result = filter.hooks.onRequest(this.request, this);
+        if (result === undefined) continue;
+        if (result instanceof Promise) {
+          const index = i;
+          this.waitFor(result, filter, (settled) => this.afterRequestHook(settled, index));
+          return;
+        }
+        if (result.kind !== 'continue' && !this.obeyRequestVerdict(result, i)) return;
+      }
+    } catch (error) {
+      if (this.filterFailed(hooks[i] as ConfiguredFilter, error)) this.runRequestHooks(i + 1);
+      return;
+    }
+    this.requestHeadDone();
+  }
+
+  private afterRequestHook(result: HookResult, index: number): void {
+    if (result !== undefined && result.kind !== 'continue' && !this.obeyRequestVerdict(result, index)) return;
+    this.runRequestHooks(index + 1);
+  }
+
+  /** True when the chain goes on at once. */
+  private obeyRequestVerdict(verdict: Verdict, index: number): boolean {
+    if (verdict.kind === 'buffer') return this.bufferRequest(verdict, index);
+    this.deniedBy = (this.chain.request[index] as ConfiguredFilter).name;
+    return this.obey(verdict);
+  }
+
+  private obey(verdict: Verdict): boolean {
+    if (this.completed) return false;
+    switch (verdict.kind) {
+      case 'reply':
+        this.sendReply(verdict);
+        return false;
+      case 'stop':
+        this.endWithoutAnswer(verdict.flag === undefined ? 0 : FLAG[verdict.flag], verdict.details);
+        return false;
+      default:
+        return true;
+    }
+  }
+
+  private bufferRequest(verdict: BufferBody, index: number): boolean {
+    if (this.requestComplete || this.isUpgrade) return true;
+    if (this.requestContentLength > verdict.maxBytes) {
+      this.sendTooLarge();
+      return false;
+    }
+    this.requestCollector = new BodyCollector(verdict.maxBytes);
+    this.requestCollectorNext = index + 1;
+    this.releaseRequest(HOLD.FILTER);
+    return false;
+  }
+
+  private sendTooLarge(): void {
+    this.manager.stats.downstreamRqTooLarge.inc();
+    this.sendLocalReply(413, 'Payload Too Large', 0, 'request_payload_too_large');
+  }
+
+  private requestHeadDone(): void {
+    if (this.completed || this.responseStarted) return;
+    if (this.routeCleared) this.matchRoute();
+    this.routed = true;
+    if (this.chain.changesRequestBody && !this.requestComplete && !this.isUpgrade) this.requestContentLength = -1;
+    this.router.start(this.requestComplete);
+  }
+
+  onRequestBody(buffer: Buffer, start: number, end: number, stable: boolean): void {
+    this.bytesReceived += end - start;
+    if (this.completed) return;
+    if (this.requestCollector !== undefined) {
+      if (!this.requestCollector.add(buffer, start, end)) {
+        this.requestCollector = undefined;
+        this.sendTooLarge();
+      }
+      return;
+    }
+    this.lastActivityMs = performance.now();
+    if (this.chain.requestBody.length === 0) this.router.body(buffer, start, end, stable);
+    else this.runRequestBodyHooks(0, buffer.subarray(start, end), false, stable);
+  }
+
+  onRequestEnd(trailers: HeaderMap | undefined): void {
+    this.requestComplete = true;
+    this.requestEndMs = performance.now();
+    this.requestTrailers = trailers;
+    if (this.completed) return;
+    const collector = this.requestCollector;
+    if (collector !== undefined) {
+      this.requestCollector = undefined;
+      this.collectedRequest = collector.peek();
+      this.runRequestHooks(this.requestCollectorNext);
+      return;
+    }
+    if (!this.routed) return;
+    if (this.chain.requestBody.length === 0) this.endRequest();
+    else this.runRequestBodyHooks(0, EMPTY, true, false);
+  }
+
+  /** The body that a filter asked for as a whole; it follows the head to the router. */
+  private collectedRequest: Buffer | undefined = undefined;
+
+  private runRequestBodyHooks(from: number, chunk: Buffer, end: boolean, stable: boolean): void {
+    const hooks = this.chain.requestBody;
+    let bytes = chunk;
+    for (let i = from; i < hooks.length; i++) {
+      const filter = hooks[i] as (typeof hooks)[number];
+      let result: BodyHookResult | Promise<BodyHookResult>;
+      try {
+        result = filter.hooks.onRequestBody(bytes, end, this);
+      } catch (error) {
+        if (!this.filterFailed(filter, error)) return;
+        continue;
+      }
+      if (result === undefined) continue;
+      if (result instanceof Promise) {
+        const kept = Buffer.from(bytes);
+        this.waitFor(result, filter, (settled) => {
+          const next = this.bodyAfter(settled, kept);
+          if (next !== undefined) this.runRequestBodyHooks(i + 1, next, end, false);
+        });
+        return;
+      }
+      const next = this.bodyAfter(result, bytes);
+      if (next === undefined) return;
+      if (next !== bytes) stable = false;
+      bytes = next;
+    }
+    if (this.completed) return;
+    if (bytes.length > 0) this.router.body(bytes, 0, bytes.length, stable);
+    if (end) this.endRequest();
+  }
+
+  /** What goes on after a body hook: the same bytes, others, or undefined when the stream ended. */
+  private bodyAfter(result: BodyHookResult, bytes: Buffer): Buffer | undefined {
+    if (result === undefined) return bytes;
+    if (result instanceof Uint8Array) return Buffer.from(result.buffer, result.byteOffset, result.byteLength);
+    return this.obey(result) ? bytes : undefined;
+  }
+
+  private endRequest(): void {
+    if (this.requestTrailers !== undefined) {
+      for (const filter of this.chain.requestTrailers) filter.hooks.onRequestTrailers(this.requestTrailers, this);
+    }
+    this.router.end(this.requestTrailers);
+  }
+
+  /** For the router: the body that was collected before it started. */
+  takeCollectedRequest(): Buffer | undefined {
+    const body = this.collectedRequest;
+    this.collectedRequest = undefined;
+    return body;
+  }
+
+  holdRequest(reason: number): void {
+    if (this.requestHold === 0) this.codec.pauseRequest();
+    this.requestHold |= reason;
+  }
+
+  releaseRequest(reason: number): void {
+    if (this.requestHold === 0) return;
+    this.requestHold &= ~reason;
+    if (this.requestHold === 0 && !this.completed) this.codec.resumeRequest();
+  }
+
+  onDownstreamReset(details: string, protocolError: boolean): void {
+    if (this.completed) return;
+    if (protocolError && !this.responseStarted) {
+      this.responseFlags |= FLAG.DPE;
+      this.sendLocalReply(400, 'Bad Request', FLAG.DPE, details);
+      return;
+    }
+    this.responseFlags |= protocolError ? FLAG.DPE : FLAG.DC;
+    this.responseCodeDetails = details;
+    this.manager.stats.downstreamRqRxReset.inc();
+    this.codec.resetStream();
+    this.complete();
+  }
+
+  onDownstreamDrain(): void {
+    this.releaseResponse(HOLD.PEER);
+  }
+
+  onDownstreamCongested(): void {
+    this.holdResponse(HOLD.PEER);
+  }
+
+  /** A head that could not be read. */
+  onInvalidRequest(error: HeadError): void {
+    this.begin();
+    this.requestComplete = true;
+    this.responseFlags |= FLAG.DPE;
+    this.sendLocalReply(error.status, '', FLAG.DPE, error.details);
+  }
+
+  onRequestHeaderTimeout(): void {
+    this.begin();
+    this.requestComplete = true;
+    this.sendLocalReply(408, 'request headers timeout', 0, 'request_header_timeout');
+  }
+
+  // ── response: from the router ──
+
+  /** The upstream's head, after the route's own changes. `head` must be `responseHead` of this stream. */
+  onResponseHead(head: ResponseHead, endStream: boolean, contentLength: number): void {
+    this.responseStarted = true;
+    this.response = head;
+    this.responseCode = head.status;
+    this.responseLength = endStream ? 0 : contentLength;
+    this.responseEnded = endStream;
+    this.runResponseHooks(0);
+  }
+
+  /** The source of the response has nothing more to say. */
+  private responseEnded = false;
+
+  private runResponseHooks(from: number): void {
+    const hooks = this.chain.response;
+    const head = this.response as ResponseHead;
+    let i = from;
+    try {
+      for (; i < hooks.length; i++) {
+        const filter = hooks[i] as (typeof hooks)[number];
+        const result = filter.hooks.onResponse(head, this);
+        if (result === undefined) continue;
+        if (result instanceof Promise) {
+          const index = i;
+          this.waitFor(result, filter, (settled) => this.afterResponseHook(settled, index), true);
+          return;
+        }
+        if (result.kind !== 'continue' && !this.obeyResponseVerdict(result, i)) return;
+      }
+    } catch (error) {
+      if (this.filterFailed(hooks[i] as ConfiguredFilter, error)) this.runResponseHooks(i + 1);
+      return;
+    }
+    this.responseHeadDone();
+  }
+
+  private afterResponseHook(result: HookResult, index: number): void {
+    if (result !== undefined && result.kind !== 'continue' && !this.obeyResponseVerdict(result, index)) return;
+    this.runResponseHooks(index + 1);
+  }
+
+  private obeyResponseVerdict(verdict: Verdict, index: number): boolean {
+    if (verdict.kind !== 'buffer') return this.obey(verdict);
+    if (this.responseEnded || this.response?.status === 101) return true;
+    if (this.localBody !== undefined) {
+      this.collectedResponse = this.localBody;
+      this.localBody = undefined;
+      this.responseEnded = true;
+      return true;
+    }
+    this.responseCollector = new BodyCollector(verdict.maxBytes);
+    this.responseCollectorNext = index + 1;
+    return false;
+  }
+
+  private responseHeadDone(): void {
+    if (this.completed) return;
+    const head = this.response as ResponseHead;
+    const collected = this.collectedResponse;
+    if (collected !== undefined) {
+      this.collectedResponse = undefined;
+      this.runResponseBodyHooks(0, collected, true, false);
+      return;
+    }
+    if (this.chain.changesResponseBody && !this.responseEnded && head.status !== 101) this.responseLength = -1;
+    const body = this.localBody;
+    this.sendResponseHead(head, this.responseEnded);
+    if (body === undefined || this.completed) return;
+    this.localBody = undefined;
+    this.onResponseBody(body, 0, body.length, false);
+    this.onResponseEnd(undefined);
+  }
+
+  private collectedResponse: Buffer | undefined = undefined;
+
+  private sendResponseHead(head: ResponseHead, endStream: boolean): void {
+    this.responseHeadSent = true;
+    mutateResponse(this, head);
+    this.responseCode = head.status;
+    this.downstreamTxBeginMs = performance.now();
+    if (head.status === 101 || (this.request.method === 'CONNECT' && head.status < 300)) {
+      this.codec.writeHead(head, false, -1);
+      this.beginTunnel();
+      return;
+    }
+    // With `endStream` the codec completes the stream.
+    this.codec.writeHead(head, endStream, this.responseLength);
+  }
+
+  private beginTunnel(): void {
+    this.isUpgrade = true;
+    this.requestComplete = false;
+    this.manager.stats.downstreamCxUpgradesTotal.inc();
+    this.manager.stats.downstreamCxUpgradesActive.inc();
+    timers.cancel(this.timer);
+    this.router.switchToTunnel();
+    this.codec.switchToTunnel();
+  }
+
+  onResponseBody(buffer: Buffer, start: number, end: number, stable: boolean): void {
+    if (this.completed) return;
+    if (this.responseCollector !== undefined) {
+      if (!this.responseCollector.add(buffer, start, end)) {
+        this.responseCollector = undefined;
+        this.router.cancel();
+        this.responseStarted = false;
+        this.sendLocalReply(500, 'Internal Server Error', 0, 'response_payload_too_large');
+      }
+      return;
+    }
+    this.lastActivityMs = performance.now();
+    if (this.chain.responseBody.length === 0) this.writeBody(buffer, start, end, stable);
+    else this.runResponseBodyHooks(0, buffer.subarray(start, end), false, stable);
+  }
+
+  private writeBody(buffer: Buffer, start: number, end: number, stable: boolean): void {
+    this.bytesSent += end - start;
+    this.codec.writeBody(buffer, start, end, stable);
+  }
+
+  onResponseEnd(trailers: HeaderMap | undefined): void {
+    if (this.completed) return;
+    this.responseEnded = true;
+    this.responseTrailers = trailers;
+    const collector = this.responseCollector;
+    if (collector !== undefined) {
+      this.responseCollector = undefined;
+      this.collectedResponse = collector.peek();
+      this.runResponseHooks(this.responseCollectorNext);
+      return;
+    }
+    if (this.chain.responseBody.length === 0) this.finishResponse();
+    else this.runResponseBodyHooks(0, EMPTY, true, false);
+  }
+
+  private runResponseBodyHooks(from: number, chunk: Buffer, end: boolean, stable: boolean): void {
+    const hooks = this.chain.responseBody;
+    let bytes = chunk;
+    for (let i = from; i < hooks.length; i++) {
+      const filter = hooks[i] as (typeof hooks)[number];
+      let result: BodyHookResult | Promise<BodyHookResult>;
+      try {
+        result = filter.hooks.onResponseBody(bytes, end, this);
+      } catch (error) {
+        if (!this.filterFailed(filter, error)) return;
+        continue;
+      }
+      if (result === undefined) continue;
+      if (result instanceof Promise) {
+        const kept = Buffer.from(bytes);
+        this.waitFor(
+          result,
+          filter,
+          (settled) => {
+            const next = this.bodyAfter(settled, kept);
+            if (next !== undefined) this.runResponseBodyHooks(i + 1, next, end, false);
+          },
+          true,
+        );
+        return;
+      }
+      const next = this.bodyAfter(result, bytes);
+      if (next === undefined) return;
+      if (next !== bytes) stable = false;
+      bytes = next;
+    }
+    if (this.completed) return;
+    if (!this.responseHeadSent) {
+      // The whole body was collected: its length is known again.
+      this.responseLength = bytes.length;
+      this.sendResponseHead(this.response as ResponseHead, bytes.length === 0 && this.responseTrailers === undefined);
+      if (this.completed) return;
+    }
+    if (bytes.length > 0) this.writeBody(bytes, 0, bytes.length, stable);
+    if (end) this.finishResponse();
+  }
+
+  private finishResponse(): void {
+    if (this.completed) return;
+    if (this.responseTrailers !== undefined) {
+      for (const filter of this.chain.responseTrailers) filter.hooks.onResponseTrailers(this.responseTrailers, this);
+    }
+    this.codec.finish(this.responseTrailers);
+  }
+
+  onResponseInterim(head: ResponseHead): void {
+    if (!this.completed && !this.responseHeadSent) this.codec.writeInterim(head.status, head);
+  }
+
+  /** The upstream failed after its head went out: the client must not take what it got for a whole. */
+  onUpstreamBroken(flag: number, details: string): void {
+    this.endWithoutAnswer(flag, details);
+  }
+
+  holdResponse(reason: number): void {
+    if (this.responseHold === 0) this.router.pause();
+    this.responseHold |= reason;
+  }
+
+  releaseResponse(reason: number): void {
+    if (this.responseHold === 0) return;
+    this.responseHold &= ~reason;
+    if (this.responseHold === 0 && !this.completed) this.router.resume();
+  }
+
+  // ── replies of our own ──
+
+  sendReply(reply: Reply): void {
+    this.sendLocalReply(
+      reply.status,
+      reply.body,
+      reply.flag === undefined ? 0 : FLAG[reply.flag],
+      reply.details,
+      reply.headers,
+      reply.grpcStatus,
+    );
+  }
+
+  /** Answers here. After a response has begun nothing can be said any more: the stream is reset. */
+  sendLocalReply(
+    status: number,
+    body: string,
+    flag: number,
+    details: string,
+    headers?: Readonly<Record<string, string>>,
+    grpcStatus?: number,
+  ): void {
+    if (this.completed) return;
+    if (this.responseHeadSent) {
+      this.endWithoutAnswer(flag, details);
+      return;
+    }
+    this.router.cancel();
+    this.responseFlags |= flag;
+    this.responseCodeDetails = details;
+    const text = localReplyHead(this, this.responseHead, status, body, headers, grpcStatus);
+    const bytes = Buffer.from(text, 'latin1');
+    const hasBody = bytes.length > 0 && this.request.method !== 'HEAD';
+    this.requestCollector = undefined;
+    this.responseCollector = undefined;
+    this.localBody = hasBody ? bytes : undefined;
+    if (this.replied) {
+      // A response hook answered in place of an answer of ours: no hook sees that one, or it would go round for ever.
+      this.response = this.responseHead;
+      this.responseLength = bytes.length;
+      this.responseEnded = !hasBody;
+      this.responseStarted = true;
+      this.responseHeadDone();
+      return;
+    }
+    this.replied = true;
+    this.onResponseHead(this.responseHead, !hasBody, bytes.length);
+  }
+
+  /** Body of a local reply, which follows its head through the response hooks. */
+  private localBody: Buffer | undefined = undefined;
+  private replied = false;
+
+  /** The head that upstream codec and local replies fill. */
+  get head(): ResponseHead {
+    return this.responseHead;
+  }
+
+  private endWithoutAnswer(flag: number, details: string): void {
+    if (this.completed) return;
+    this.responseFlags |= flag;
+    this.responseCodeDetails = details;
+    this.manager.stats.downstreamRqTxReset.inc();
+    this.codec.resetStream();
+    this.complete();
+  }
+
+  // ── promises, failures, time, the end ──
+
+  private waitFor<T>(
+    promise: Promise<T>,
+    filter: ConfiguredFilter,
+    then: (value: T | undefined) => void,
+    response = false,
+  ): void {
+    this.usedAsync = true;
+    if (response) this.holdResponse(HOLD.FILTER);
+    else this.holdRequest(HOLD.FILTER);
+    let settled = false;
+    const settle = (failed: boolean, outcome: unknown): void => {
+      if (settled) return;
+      settled = true;
+      clearTimeout(limit);
+      if (this.completed) return;
+      if (failed && !this.filterFailed(filter, outcome)) return;
+      then(failed ? undefined : (outcome as T));
+      if (response) this.releaseResponse(HOLD.FILTER);
+      else this.releaseRequest(HOLD.FILTER);
+    };
+    const limit = setTimeout(
+      () => settle(true, new Error(`did not answer within ${filter.timeoutMs} ms`)),
+      filter.timeoutMs,
+    );
+    promise.then(
+      (value) => settle(false, value),
+      (error: unknown) => settle(true, error),
+    );
+  }
+
+  /** A filter threw or did not answer. True: the request goes on without it. */
+  private filterFailed(filter: ConfiguredFilter, error: unknown): boolean {
+    this.manager.onFilterError(filter, error, this);
+    if (filter.onError === 'open') return true;
+    this.sendLocalReply(500, 'Internal Server Error', 0, `filter_error{${filter.name}}`);
+    return false;
+  }
+
+  onTimer(): void {
+    if (this.completed) return;
+    const { streamIdleTimeoutMs } = this.manager.settings;
+    const quietMs = performance.now() - this.lastActivityMs;
+    if (quietMs < streamIdleTimeoutMs) {
+      timers.start(this.timer, streamIdleTimeoutMs - quietMs);
+      return;
+    }
+    this.manager.stats.downstreamRqIdleTimeout.inc();
+    if (this.responseHeadSent) this.endWithoutAnswer(FLAG.SI, 'stream_idle_timeout');
+    else if (this.requestComplete) this.sendLocalReply(504, 'stream timeout', FLAG.SI, 'stream_idle_timeout');
+    else this.sendLocalReply(408, 'stream timeout', FLAG.SI, 'stream_idle_timeout');
+  }
+
+  /** The stream is over: figures are final, filters and logs are told. Called by the codec after the last byte, or by a reset. */
+  complete(): void {
+    if (this.completed) return;
+    this.completed = true;
+    this.endMs = performance.now();
+    this.downstreamTxEndMs = this.responseHeadSent ? this.endMs : 0;
+    timers.cancel(this.timer);
+    this.router.cancel();
+    this.abort?.abort();
+    for (const filter of this.chain.done) {
+      try {
+        filter.hooks.onDone(this);
+      } catch (error) {
+        this.manager.onFilterError(filter, error, this);
+      }
+    }
+    const stats = this.manager.stats;
+    stats.downstreamRqActive.dec();
+    if (this.isUpgrade) stats.downstreamCxUpgradesActive.dec();
+    if (this.responseHeadSent) stats.countResponse(this.responseCode);
+    stats.downstreamRqTime.record(this.endMs - this.startMs);
+    if (this.deniedBy !== '') this.manager.onDenied(this, this.deniedBy);
+    this.manager.accessLog?.log(this);
+  }
+}

@@ -1,0 +1,47 @@
+import type { UpstreamResetReason } from './codec.ts';
+import { FLAG } from './response-flags.ts';
+
+/** What a client is told, and what the log says, when an upstream exchange failed before its response. */
+export interface UpstreamFailure {
+  readonly status: number;
+  readonly flag: number;
+  readonly body: string;
+  readonly details: string;
+}
+
+const TEXT = {
+  connection_failure: 'remote connection failure',
+  connection_timeout: 'connection timeout',
+  connection_termination: 'connection termination',
+  overflow: 'overflow',
+  protocol_error: 'protocol error',
+  local_reset: 'local reset',
+} as const;
+
+const FLAGS = {
+  connection_failure: FLAG.UF,
+  connection_timeout: FLAG.UF,
+  connection_termination: FLAG.UC,
+  overflow: FLAG.UO,
+  protocol_error: FLAG.UPE,
+  local_reset: FLAG.LR,
+} as const;
+
+/** The one table from reset reasons to replies. `transportFailure` is the system's words for a connection failure. */
+export function upstreamFailure(reason: UpstreamResetReason, transportFailure: string): UpstreamFailure {
+  const text = TEXT[reason];
+  const transport = reason === 'connection_failure' ? `delayed connect error: ${transportFailure}` : '';
+  const suffix = transport === '' ? '' : `, transport failure reason: ${transport}`;
+  const detail = transport === '' ? text : `${text}|${transport}`;
+  return {
+    status: reason === 'protocol_error' ? 502 : 503,
+    flag: FLAGS[reason],
+    body: `upstream connect error or disconnect/reset before headers. reset reason: ${text}${suffix}`,
+    details: `upstream_reset_before_response_started{${detail.replaceAll(' ', '_')}}`,
+  };
+}
+
+/** Flag for an upstream that failed in the middle of its response. */
+export function brokenResponseFlag(reason: UpstreamResetReason): number {
+  return FLAGS[reason];
+}

@@ -1,0 +1,219 @@
+import { createServer, type Server, type Socket } from 'node:net';
+import type { Listener as ListenerConfig } from '../config/schema/listener.ts';
+import type { FilterRegistry } from '../filter/registry.ts';
+import { FLAG } from '../http/response-flags.ts';
+import type { Connection, ConnectionHandler } from '../network/connection.ts';
+import { ConnectionRecord, connectionInfo } from '../network/connection-record.ts';
+import { HandleConnection } from '../network/handle-connection.ts';
+import { StreamConnection } from '../network/stream-connection.ts';
+import { compileAccessLogs } from '../observe/access-log/index.ts';
+import type { Counter, Gauge, StatsScope } from '../observe/stats.ts';
+import type { Runtime } from '../runtime.ts';
+import { FilterChainMatcher } from './filter-chain-match.ts';
+import { FilterChainRuntime } from './filter-chain-runtime.ts';
+
+/** Where a listener listens. */
+export interface ListenAddress {
+  /** IP address, or the path of a pipe. */
+  readonly host: string;
+  /** 0 lets the system choose; undefined for a pipe. */
+  readonly port: number | undefined;
+}
+
+/** One configuration of a listener: chains that serve the connections which its socket accepts. */
+export class ListenerRuntime {
+  readonly name: string;
+  readonly config: ListenerConfig;
+  readonly chains: readonly FilterChainRuntime[];
+  private readonly matcher: FilterChainMatcher<FilterChainRuntime>;
+  private readonly stats: ListenerStats;
+  private readonly accessLog: ReturnType<typeof compileAccessLogs> | undefined;
+
+  private constructor(
+    name: string,
+    config: ListenerConfig,
+    runtime: Runtime,
+    scope: StatsScope,
+    chains: readonly FilterChainRuntime[],
+    fallback: FilterChainRuntime | undefined,
+  ) {
+    this.name = name;
+    this.config = config;
+    this.stats = new ListenerStats(scope);
+    this.chains = fallback === undefined ? chains : [...chains, fallback];
+    this.matcher = new FilterChainMatcher(
+      chains.map((chain, index) => ({ match: config.filter_chains[index]?.filter_chain_match, chain })),
+      fallback,
+    );
+    this.accessLog =
+      config.access_log.length === 0
+        ? undefined
+        : compileAccessLogs(config.access_log, { log: runtime.log.component('listener') });
+  }
+
+  /** Compiles all chains. @throws what a chain throws */
+  static async create(config: ListenerConfig, runtime: Runtime, registry: FilterRegistry): Promise<ListenerRuntime> {
+    const name = listenerName(config);
+    const scope = runtime.stats.scope(`listener.${config.stat_prefix || statAddress(config)}`);
+    const context = {
+      runtime,
+      registry,
+      listenerName: name,
+      stats: scope,
+      bufferLimitBytes: config.per_connection_buffer_limit_bytes,
+    };
+    const chains: FilterChainRuntime[] = [];
+    for (const chain of config.filter_chains) chains.push(await FilterChainRuntime.create(chain, context));
+    const fallback =
+      config.default_filter_chain === undefined
+        ? undefined
+        : await FilterChainRuntime.create(config.default_filter_chain, context);
+    return new ListenerRuntime(name, config, runtime, scope, chains, fallback);
+  }
+
+  /** Serves a connection that the socket accepted. */
+  accept(socket: Socket): void {
+    const connection = openConnection(socket);
+    const info = connectionInfo(connection);
+    const record = new ConnectionRecord(info);
+    const chain = this.matcher.find(info);
+    if (chain === undefined) {
+      this.stats.noFilterChainMatch.inc();
+      record.responseFlags = FLAG.NR;
+      record.connectionTerminationDetails = 'filter_chain_not_found';
+      record.endMs = performance.now();
+      this.accessLog?.log(record);
+      connection.destroy();
+      return;
+    }
+    this.stats.onOpen();
+    socket.once('close', () => {
+      this.stats.onClose(performance.now() - record.startMs);
+      record.endMs ||= performance.now();
+      this.accessLog?.log(record);
+    });
+    chain.serve(connection, record);
+  }
+
+  get activeConnections(): number {
+    return this.chains.reduce((sum, chain) => sum + chain.activeConnections, 0);
+  }
+
+  watchFilters(): Promise<unknown> {
+    return Promise.all(this.chains.map((chain) => chain.watchFilters()));
+  }
+
+  drain(): void {
+    for (const chain of this.chains) chain.drain();
+  }
+
+  closeConnections(): void {
+    for (const chain of this.chains) chain.closeConnections();
+  }
+
+  dispose(): void {
+    for (const chain of this.chains) chain.dispose();
+    this.accessLog?.dispose();
+  }
+}
+
+/** The `listener.<address>.*` statistics. */
+class ListenerStats {
+  readonly noFilterChainMatch: Counter;
+  private readonly cxTotal: Counter;
+  private readonly cxActive: Gauge;
+  private readonly cxDestroy: Counter;
+  private readonly cxLengthMs: ReturnType<StatsScope['histogram']>;
+
+  constructor(scope: StatsScope) {
+    this.noFilterChainMatch = scope.counter('no_filter_chain_match');
+    this.cxTotal = scope.counter('downstream_cx_total');
+    this.cxActive = scope.gauge('downstream_cx_active');
+    this.cxDestroy = scope.counter('downstream_cx_destroy');
+    this.cxLengthMs = scope.histogram('downstream_cx_length_ms');
+  }
+
+  onOpen(): void {
+    this.cxTotal.inc();
+    this.cxActive.inc();
+  }
+
+  onClose(durationMs: number): void {
+    this.cxActive.dec();
+    this.cxDestroy.inc();
+    this.cxLengthMs.record(durationMs);
+  }
+}
+
+/** A listening socket. It outlives the configurations of its listener: a new one takes over new connections. */
+export class ListenerSocket {
+  readonly address: ListenAddress;
+  current: ListenerRuntime;
+  private readonly server: Server;
+
+  constructor(address: ListenAddress, runtime: ListenerRuntime) {
+    this.address = address;
+    this.current = runtime;
+    this.server = createServer({ pauseOnConnect: true, noDelay: true, allowHalfOpen: true }, (socket) =>
+      this.current.accept(socket),
+    );
+  }
+
+  /** Binds. @throws the system's error, with the address in its text */
+  listen(reusePort: boolean): Promise<void> {
+    const { host, port } = this.address;
+    const backlog = this.current.config.tcp_backlog_size ?? 4096;
+    return new Promise((resolve, reject) => {
+      const onError = (error: NodeJS.ErrnoException): void => reject(error);
+      this.server.once('error', onError);
+      const options =
+        port === undefined ? { path: host, backlog } : { host, port, backlog, ...(reusePort ? { reusePort } : {}) };
+      this.server.listen(options, () => {
+        this.server.off('error', onError);
+        // Running out of descriptors, for one, is no reason to die: the connection waits in the kernel's queue.
+        this.server.on('error', () => {});
+        resolve();
+      });
+    });
+  }
+
+  /** Where it really listens. */
+  bound(): { readonly address: string; readonly port: number } {
+    const bound = this.server.address();
+    if (bound === null) return { address: this.address.host, port: this.address.port ?? 0 };
+    return typeof bound === 'string' ? { address: bound, port: 0 } : { address: bound.address, port: bound.port };
+  }
+
+  /** Accepts no more; connections that were accepted go on. */
+  close(): void {
+    this.server.close();
+  }
+}
+
+/** The address that a listener's configuration names. */
+export function listenAddress(config: ListenerConfig): ListenAddress {
+  const { socket_address: socket, pipe } = config.address;
+  if (socket !== undefined) return { host: socket.address, port: socket.port_value ?? 0 };
+  const path = pipe?.path ?? '';
+  return { host: path.startsWith('@') ? `\0${path.substring(1)}` : path, port: undefined };
+}
+
+/** The configured name, or the address. */
+export function listenerName(config: ListenerConfig): string {
+  if (config.name !== '') return config.name;
+  const { host, port } = listenAddress(config);
+  return port === undefined ? host : `${host}:${port}`;
+}
+
+/** `127.0.0.1_8080`, as Envoy names a listener's statistics. */
+function statAddress(config: ListenerConfig): string {
+  const { host, port } = listenAddress(config);
+  if (port === undefined) return host;
+  return host.includes(':') ? `[${host.replaceAll(':', '_')}]_${port}` : `${host}_${port}`;
+}
+
+const UNOWNED: ConnectionHandler = { onData() {}, onEnd() {}, onDrain() {}, onClose() {} };
+
+function openConnection(socket: Socket): Connection {
+  return HandleConnection.from(socket, UNOWNED) ?? new StreamConnection(socket, UNOWNED);
+}

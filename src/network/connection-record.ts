@@ -1,0 +1,34 @@
+import type { NetworkStream } from '../filter/network.ts';
+import { StreamRecord } from '../http/stream-record.ts';
+import type { ConnectionInfo } from '../observe/stream-info.ts';
+import type { Connection } from './connection.ts';
+
+let lastId = 0;
+
+/** The facts of an accepted connection. */
+export function connectionInfo(connection: Connection): ConnectionInfo {
+  return {
+    id: ++lastId,
+    remoteAddress: unmapped(connection.remoteAddress),
+    remotePort: connection.remotePort,
+    localAddress: unmapped(connection.localAddress),
+    localPort: connection.localPort,
+    serverName: '',
+    tls: undefined,
+  };
+}
+
+/** `::ffff:10.0.0.1` is 10.0.0.1: what a dual-stack listener shows of an IPv4 peer. */
+function unmapped(address: string): string {
+  return address.startsWith('::ffff:') && address.includes('.') ? address.substring(7) : address;
+}
+
+/** One downstream connection as network filters, the TCP proxy and its access log see it. */
+export class ConnectionRecord extends StreamRecord implements NetworkStream {
+  override readonly request = undefined;
+
+  constructor(info: ConnectionInfo) {
+    super(info);
+    this.startMs = performance.now();
+  }
+}

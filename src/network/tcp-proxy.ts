@@ -1,0 +1,104 @@
+import type { TcpProxy as TcpProxyConfig } from '../config/schema/tcp-proxy.ts';
+import { FLAG } from '../http/response-flags.ts';
+import { hash32 } from '../matching/hash.ts';
+import { type AccessLogger, compileAccessLogs } from '../observe/access-log/index.ts';
+import type { Counter, Gauge, StatsScope } from '../observe/stats.ts';
+import type { Runtime } from '../runtime.ts';
+import type { Connection } from './connection.ts';
+import type { ConnectionRecord } from './connection-record.ts';
+import { TcpSession } from './tcp-session.ts';
+
+/** The `tcp.<stat_prefix>.*` statistics. */
+export class TcpStats {
+  readonly downstreamCxTotal: Counter;
+  readonly downstreamCxNoRoute: Counter;
+  readonly downstreamCxRxBytesTotal: Counter;
+  readonly downstreamCxTxBytesTotal: Counter;
+  readonly idleTimeout: Counter;
+  readonly maxDownstreamConnectionDuration: Counter;
+  readonly upstreamFlushActive: Gauge;
+
+  constructor(scope: StatsScope) {
+    this.downstreamCxTotal = scope.counter('downstream_cx_total');
+    this.downstreamCxNoRoute = scope.counter('downstream_cx_no_route');
+    this.downstreamCxRxBytesTotal = scope.counter('downstream_cx_rx_bytes_total');
+    this.downstreamCxTxBytesTotal = scope.counter('downstream_cx_tx_bytes_total');
+    this.idleTimeout = scope.counter('idle_timeout');
+    this.maxDownstreamConnectionDuration = scope.counter('max_downstream_connection_duration');
+    this.upstreamFlushActive = scope.gauge('upstream_flush_active');
+  }
+}
+
+/** The terminal filter of TCP mode: joins each accepted connection with one to an endpoint of its cluster. */
+export class TcpProxy {
+  readonly kind = 'tcp';
+  readonly stats: TcpStats;
+  readonly clusters: Runtime['clusters'];
+  readonly idleTimeoutMs: number;
+  readonly maxDurationMs: number;
+  readonly maxConnectAttempts: number;
+  readonly accessLog: AccessLogger | undefined;
+  private readonly pickName: () => string;
+  private readonly hashesSource: boolean;
+  private readonly sessions = new Set<TcpSession>();
+  private readonly onClose: (connection: Connection) => void;
+
+  constructor(config: TcpProxyConfig, runtime: Runtime, onClose: (connection: Connection) => void) {
+    this.stats = new TcpStats(runtime.stats.scope(`tcp.${config.stat_prefix}`));
+    this.clusters = runtime.clusters;
+    this.idleTimeoutMs = config.idle_timeout;
+    this.maxDurationMs = config.max_downstream_connection_duration ?? 0;
+    this.maxConnectAttempts = config.max_connect_attempts;
+    const log = runtime.log.component('tcp');
+    this.accessLog = config.access_log.length === 0 ? undefined : compileAccessLogs(config.access_log, { log });
+    this.pickName = compilePick(config);
+    this.hashesSource = config.hash_policy.length > 0;
+    this.onClose = onClose;
+  }
+
+  get activeConnections(): number {
+    return this.sessions.size;
+  }
+
+  serve(connection: Connection, record: ConnectionRecord): void {
+    this.stats.downstreamCxTotal.inc();
+    const hash = this.hashesSource ? hash32(record.remoteAddress) : undefined;
+    const session = new TcpSession(this, connection, record, this.pickName(), hash);
+    this.sessions.add(session);
+    session.start();
+  }
+
+  /** Called by the session when both of its sides are gone. */
+  onSessionEnd(session: TcpSession): void {
+    this.sessions.delete(session);
+    this.stats.downstreamCxRxBytesTotal.add(session.record.bytesReceived);
+    this.stats.downstreamCxTxBytesTotal.add(session.record.bytesSent);
+    this.accessLog?.log(session.record);
+    this.onClose(session.downstream);
+  }
+
+  closeConnections(): void {
+    for (const session of [...this.sessions]) session.close(FLAG.DO, 'listener_drained');
+  }
+
+  dispose(): void {
+    this.accessLog?.dispose();
+  }
+}
+
+function compilePick(config: TcpProxyConfig): () => string {
+  const weighted = config.weighted_clusters?.clusters;
+  if (weighted === undefined) {
+    const name = config.cluster ?? '';
+    return () => name;
+  }
+  const total = weighted.reduce((sum, cluster) => sum + cluster.weight, 0);
+  return () => {
+    let ticket = Math.random() * total;
+    for (const cluster of weighted) {
+      ticket -= cluster.weight;
+      if (ticket < 0) return cluster.name;
+    }
+    return weighted[weighted.length - 1]?.name ?? '';
+  };
+}

@@ -1,0 +1,282 @@
+import { FLAG } from '../http/response-flags.ts';
+import type { Cluster } from '../upstream/cluster.ts';
+import { ConnectAttempt, type ConnectEvents, type ConnectFailure, countClosed } from '../upstream/connect.ts';
+import type { Endpoint } from '../upstream/endpoint.ts';
+import { BulkReader, drainSoon } from './bulk-reader.ts';
+import type { Connection, ConnectionHandler } from './connection.ts';
+import type { ConnectionRecord } from './connection-record.ts';
+import type { TcpProxy } from './tcp-proxy.ts';
+import { TimerEntry, timers } from './timer.ts';
+
+/** One of the two directions of a session: reads from one side, writes to the other. */
+class Direction implements ConnectionHandler {
+  readonly session: TcpSession;
+  readonly isDownstream: boolean;
+  private readonly reader: BulkReader;
+  private readonly source: Connection;
+  ended = false;
+
+  constructor(session: TcpSession, source: Connection, isDownstream: boolean) {
+    this.session = session;
+    this.source = source;
+    this.isDownstream = isDownstream;
+    this.reader = new BulkReader(source);
+  }
+
+  onData(buffer: Buffer, length: number): void {
+    const { session } = this;
+    session.count(this.isDownstream, length);
+    const sink = session.peerOf(this.isDownstream);
+    if (sink === undefined) return;
+    if (!this.reader.forward(buffer, length, sink)) this.source.pause();
+  }
+
+  onEnd(): void {
+    this.ended = true;
+    this.session.onEndOf(this.isDownstream);
+  }
+
+  /** This side took everything: the other one may read on. */
+  onDrain(): void {
+    this.session.onDrainOf(this.isDownstream);
+  }
+
+  onClose(error: Error | undefined): void {
+    this.reader.stop();
+    this.session.onCloseOf(this.isDownstream, error);
+  }
+}
+
+class SessionTimer extends TimerEntry {
+  private readonly session: TcpSession;
+
+  constructor(session: TcpSession) {
+    super();
+    this.session = session;
+  }
+
+  override onTimeout(): void {
+    this.session.onTimer();
+  }
+}
+
+/**
+ * One TCP session: a downstream and an upstream connection and the bytes between them. Each direction ends by itself
+ * (half-close), a reset is passed on as a reset, and nothing is read that the other side does not take.
+ */
+export class TcpSession implements ConnectEvents {
+  readonly record: ConnectionRecord;
+  readonly downstream: Connection;
+  private readonly proxy: TcpProxy;
+  private readonly clusterName: string;
+  private readonly hash: number | undefined;
+  private readonly timer: SessionTimer;
+  private readonly down: Direction;
+  private up: Direction | undefined = undefined;
+  private upstream: Connection | undefined = undefined;
+  private attempt: ConnectAttempt | undefined = undefined;
+  private cluster: Cluster | undefined = undefined;
+  private endpoint: Endpoint | undefined = undefined;
+  private upstreamStartedMs = 0;
+  private attempts = 0;
+  private lastActivityMs: number;
+  private downstreamClosed = false;
+  private holdsConnectionLimit = false;
+  private finished = false;
+
+  constructor(
+    proxy: TcpProxy,
+    downstream: Connection,
+    record: ConnectionRecord,
+    clusterName: string,
+    hash: number | undefined,
+  ) {
+    this.proxy = proxy;
+    this.downstream = downstream;
+    this.record = record;
+    this.clusterName = clusterName;
+    this.hash = hash;
+    this.timer = new SessionTimer(this);
+    this.lastActivityMs = record.startMs;
+    this.down = new Direction(this, downstream, true);
+  }
+
+  start(): void {
+    this.downstream.handler = this.down;
+    this.armTimer();
+    const cluster = this.proxy.clusters.get(this.clusterName);
+    if (cluster === undefined) {
+      this.proxy.stats.downstreamCxNoRoute.inc();
+      this.close(FLAG.NC, 'cluster_not_found');
+      return;
+    }
+    this.cluster = cluster;
+    this.record.upstreamCluster = cluster.name;
+    this.connect(cluster);
+  }
+
+  private connect(cluster: Cluster): void {
+    const endpoint = cluster.pick(this.hash);
+    if (endpoint === undefined) {
+      this.close(FLAG.UH, 'no_healthy_upstream');
+      return;
+    }
+    if (!this.holdsConnectionLimit) {
+      if (!cluster.limits.DEFAULT.connections.tryAcquire()) {
+        cluster.stats.upstreamCxOverflow.inc();
+        this.close(FLAG.UO, 'upstream_connection_overflow');
+        return;
+      }
+      this.holdsConnectionLimit = true;
+    }
+    this.attempts++;
+    this.record.upstreamAttemptCount = this.attempts;
+    this.endpoint = endpoint;
+    this.record.upstreamHost = endpoint.address;
+    this.attempt = new ConnectAttempt(cluster, endpoint, this);
+  }
+
+  onConnected(connection: Connection): void {
+    this.attempt = undefined;
+    if (this.downstreamClosed) {
+      this.upstreamStartedMs = performance.now();
+      connection.destroy();
+      return;
+    }
+    this.upstreamStartedMs = performance.now();
+    this.upstream = connection;
+    const { localAddress, localPort } = connection;
+    this.record.upstreamLocalAddress = localAddress.includes(':')
+      ? `[${localAddress}]:${localPort}`
+      : `${localAddress}:${localPort}`;
+    this.up = new Direction(this, connection, false);
+    connection.handler = this.up;
+    const endpoint = this.endpoint as Endpoint;
+    endpoint.activeRequests++;
+    endpoint.stats.rqTotal++;
+    connection.resume();
+    this.downstream.resume();
+  }
+
+  onConnectFailure(failure: ConnectFailure): void {
+    this.attempt = undefined;
+    if (this.downstreamClosed) return;
+    const cluster = this.cluster as Cluster;
+    if (this.attempts < this.proxy.maxConnectAttempts) {
+      this.connect(cluster);
+      return;
+    }
+    cluster.stats.upstreamCxConnectAttemptsExceeded.inc();
+    this.record.upstreamTransportFailureReason = `delayed connect error: ${failure.reason}`;
+    this.close(FLAG.UF | FLAG.URX, 'upstream_connection_failure');
+  }
+
+  // Only until a direction takes over: nothing is read before that.
+  onData(): void {}
+  onEnd(): void {}
+  onDrain(): void {}
+  /** The upstream connection ended before a direction took it over. */
+  onClose(): void {
+    this.releaseUpstream();
+    this.finishIfOver();
+  }
+
+  onDrainOf(fromDownstream: boolean): void {
+    const source = fromDownstream ? this.upstream : this.downstream;
+    source?.resume();
+  }
+
+  peerOf(isDownstream: boolean): Connection | undefined {
+    return isDownstream ? this.upstream : this.downstream;
+  }
+
+  count(fromDownstream: boolean, bytes: number): void {
+    this.lastActivityMs = performance.now();
+    if (fromDownstream) this.record.bytesReceived += bytes;
+    else this.record.bytesSent += bytes;
+  }
+
+  onCloseOf(isDownstream: boolean, error: Error | undefined): void {
+    if (isDownstream) {
+      this.downstreamClosed = true;
+      this.attempt?.cancel();
+      this.attempt = undefined;
+      const { upstream } = this;
+      if (upstream !== undefined && !upstream.closed) {
+        if (error === undefined) drainSoon(upstream);
+        else upstream.reset();
+      }
+      if (this.record.responseFlags === 0 && upstream === undefined) this.record.responseFlags = FLAG.DC;
+    } else {
+      this.releaseUpstream();
+      if (!this.downstreamClosed) {
+        if (error !== undefined && this.record.responseFlags === 0) this.record.responseFlags = FLAG.UC;
+        if (error === undefined) drainSoon(this.downstream);
+        else this.downstream.reset();
+      }
+    }
+    this.finishIfOver();
+  }
+
+  private releaseUpstream(): void {
+    const { cluster, endpoint } = this;
+    if (cluster === undefined || endpoint === undefined || this.upstreamStartedMs === 0) return;
+    if (this.upstream !== undefined) {
+      endpoint.activeRequests--;
+      cluster.stats.upstreamCxRxBytesTotal.add(this.upstream.bytesRead);
+      cluster.stats.upstreamCxTxBytesTotal.add(this.upstream.bytesWritten);
+    }
+    countClosed(cluster, endpoint, this.upstreamStartedMs);
+    this.upstreamStartedMs = 0;
+  }
+
+  onEndOf(isDownstream: boolean): void {
+    const sink = this.peerOf(isDownstream);
+    sink?.end();
+    if (!this.down.ended || this.up?.ended !== true) return;
+    // Both directions have ended; what is queued still goes out.
+    drainSoon(this.downstream);
+    if (this.upstream !== undefined) drainSoon(this.upstream);
+  }
+
+  private finishIfOver(): void {
+    if (this.finished || !this.downstreamClosed || this.upstreamStartedMs !== 0 || this.attempt !== undefined) return;
+    this.finished = true;
+    timers.cancel(this.timer);
+    if (this.holdsConnectionLimit) this.cluster?.limits.DEFAULT.connections.release();
+    this.record.endMs = performance.now();
+    this.proxy.onSessionEnd(this);
+  }
+
+  /** Ends both sides, for a reason of ours. */
+  close(flag: number, details: string): void {
+    this.record.responseFlags |= flag;
+    this.record.connectionTerminationDetails = details;
+    this.attempt?.cancel();
+    this.attempt = undefined;
+    this.upstream?.destroy();
+    this.downstream.destroy();
+  }
+
+  private armTimer(): void {
+    const { idleTimeoutMs, maxDurationMs } = this.proxy;
+    const now = performance.now();
+    let delayMs = idleTimeoutMs > 0 ? idleTimeoutMs - (now - this.lastActivityMs) : Number.POSITIVE_INFINITY;
+    if (maxDurationMs > 0) delayMs = Math.min(delayMs, maxDurationMs - (now - this.record.startMs));
+    if (delayMs !== Number.POSITIVE_INFINITY) timers.start(this.timer, Math.max(1, delayMs), now);
+  }
+
+  onTimer(): void {
+    const { idleTimeoutMs, maxDurationMs, stats } = this.proxy;
+    const now = performance.now();
+    if (maxDurationMs > 0 && now - this.record.startMs >= maxDurationMs) {
+      stats.maxDownstreamConnectionDuration.inc();
+      this.close(FLAG.DT, 'max_downstream_connection_duration');
+    } else if (idleTimeoutMs > 0 && now - this.lastActivityMs >= idleTimeoutMs) {
+      stats.idleTimeout.inc();
+      this.close(FLAG.SI, 'idle_timeout');
+    } else {
+      this.armTimer();
+    }
+  }
+}

@@ -1,0 +1,117 @@
+import { packageInfo } from './cli/package-info.ts';
+import type { LoadedConfig } from './config/load.ts';
+import type { ListenerSocket } from './listener/listener.ts';
+import type {
+  ClusterView,
+  EndpointView,
+  LimitsView,
+  ListenerView,
+  ProxyView,
+  ServerState,
+} from './observe/admin/view.ts';
+import { snapshotOf } from './observe/stats-snapshot.ts';
+import type { Runtime } from './runtime.ts';
+import type { Cluster } from './upstream/cluster.ts';
+import type { Endpoint } from './upstream/endpoint.ts';
+import type { ResourceLimits } from './upstream/limits.ts';
+
+/** What the view reads of the proxy. */
+export interface ViewSource {
+  readonly runtime: Runtime;
+  readonly config: LoadedConfig;
+  readonly loadedAtEpochMs: number;
+  readonly concurrency: number;
+  readonly state: ServerState;
+  sockets(): Iterable<ListenerSocket>;
+  failHealthChecks(fail: boolean): void;
+  drainListeners(inboundOnly: boolean): void;
+  reopenLogs(): void;
+  quit(): void;
+}
+
+/** The proxy as the admin server sees it. */
+export function createProxyView(source: ViewSource): ProxyView {
+  const { runtime } = source;
+  return {
+    version: packageInfo().version,
+    startedAtEpochMs: Math.round(performance.timeOrigin),
+    node: runtime.facts.node,
+    options: { concurrency: source.concurrency, config_path: source.config.file },
+    state: () => source.state,
+    stats: () => {
+      runtime.clusters.publishStats();
+      return snapshotOf(runtime.stats);
+    },
+    resetCounters: () => {
+      for (const counter of runtime.stats.counters.values()) counter.value = 0;
+    },
+    listeners: () => Array.from(source.sockets(), listenerView),
+    clusters: () => runtime.clusters.clusters.map(clusterView),
+    filterTimes: () => runtime.probe.times(),
+    denials: () => runtime.denials.list(),
+    config: () => ({
+      bootstrap: source.config.canonical,
+      hash: source.config.hash,
+      loadedAtEpochMs: source.loadedAtEpochMs,
+    }),
+    certificates: () => [],
+    pendingInit: () => (source.state === 'INITIALIZING' ? ['listeners'] : []),
+    failHealthChecks: (fail) => source.failHealthChecks(fail),
+    drainListeners: ({ inboundOnly }) => source.drainListeners(inboundOnly),
+    reopenLogs: () => source.reopenLogs(),
+    quit: () => source.quit(),
+  };
+}
+
+function listenerView(socket: ListenerSocket): ListenerView {
+  const { current } = socket;
+  const { address, port } = socket.bound();
+  return {
+    name: current.name,
+    address,
+    port,
+    kind: current.chains[0]?.kind ?? 'tcp',
+    activeConnections: current.activeConnections,
+    filterChains: current.chains.map((chain) => ({ name: chain.name, filters: chain.filterNames })),
+  };
+}
+
+function clusterView(cluster: Cluster): ClusterView {
+  return {
+    name: cluster.name,
+    type: cluster.config.type,
+    limits: { default: limitsView(cluster.limits.DEFAULT), high: limitsView(cluster.limits.HIGH) },
+    endpoints: cluster.endpoints.map(endpointView),
+  };
+}
+
+function limitsView(limits: ResourceLimits): LimitsView {
+  return {
+    max_connections: limits.connections.max,
+    max_pending_requests: limits.pendingRequests.max,
+    max_requests: limits.requests.max,
+    max_retries: limits.retries.max,
+  };
+}
+
+function endpointView(endpoint: Endpoint): EndpointView {
+  const { stats } = endpoint;
+  return {
+    address: endpoint.address,
+    hostname: endpoint.hostname,
+    healthy: endpoint.healthy,
+    healthFlags: endpoint.health === 'healthy' ? 'healthy' : `/eds_status_${endpoint.health}`,
+    weight: endpoint.weight,
+    priority: endpoint.priority,
+    stats: {
+      cx_total: stats.cxTotal,
+      cx_active: stats.cxActive,
+      cx_connect_fail: stats.cxConnectFail,
+      rq_total: stats.rqTotal,
+      rq_active: endpoint.activeRequests,
+      rq_error: stats.rqError,
+      rq_success: stats.rqSuccess,
+      rq_timeout: stats.rqTimeout,
+    },
+  };
+}

@@ -1,0 +1,21 @@
+import type { ProxyFacts } from './filter/env.ts';
+import type { DenialLog } from './observe/denials.ts';
+import type { RootLogger } from './observe/log.ts';
+import type { Probe } from './observe/probe.ts';
+import type { StatsStore } from './observe/stats.ts';
+import type { SharedMemory } from './shared-memory.ts';
+import type { ClusterManager } from './upstream/cluster-manager.ts';
+
+/** What every room of one thread of the proxy works with. */
+export interface Runtime {
+  readonly stats: StatsStore;
+  readonly log: RootLogger;
+  readonly clusters: ClusterManager;
+  readonly shared: SharedMemory;
+  readonly probe: Probe;
+  readonly denials: DenialLog;
+  readonly facts: ProxyFacts;
+  /** Folder from which module paths of the configuration are meant. */
+  readonly baseDir: string;
+  readonly filterDir: string | undefined;
+}

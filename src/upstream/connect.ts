@@ -1,0 +1,144 @@
+import { connect, type Socket } from 'node:net';
+import type { Connection, ConnectionHandler } from '../network/connection.ts';
+import { flushQueue } from '../network/flush-queue.ts';
+import { HandleConnection } from '../network/handle-connection.ts';
+import { StreamConnection } from '../network/stream-connection.ts';
+import { TimerEntry, timers } from '../network/timer.ts';
+import type { Cluster } from './cluster.ts';
+import type { Endpoint } from './endpoint.ts';
+
+/** Why no connection came about. */
+export interface ConnectFailure {
+  readonly timedOut: boolean;
+  /** The system's words, such as `Connection refused`. */
+  readonly reason: string;
+}
+
+/** Hears how a connection attempt went; exactly one of the two is called, later than `connectEndpoint` returned. */
+export interface ConnectEvents extends ConnectionHandler {
+  onConnected(connection: Connection): void;
+  onConnectFailure(failure: ConnectFailure): void;
+}
+
+/** The texts of strerror(3), which Envoy prints. */
+const REASONS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'Connection refused',
+  ECONNRESET: 'Connection reset by peer',
+  EHOSTUNREACH: 'No route to host',
+  ENETUNREACH: 'Network is unreachable',
+  ETIMEDOUT: 'Connection timed out',
+  EADDRNOTAVAIL: 'Cannot assign requested address',
+  EMFILE: 'Too many open files',
+  ENOENT: 'No such file or directory',
+  EACCES: 'Permission denied',
+};
+
+/**
+ * Opens a connection to an endpoint within the cluster's connect timeout. Reading has not begun when `onConnected` is
+ * called; `resume` begins it.
+ */
+export class ConnectAttempt extends TimerEntry {
+  private readonly cluster: Cluster;
+  private readonly endpoint: Endpoint;
+  private readonly events: ConnectEvents;
+  private readonly socket: Socket;
+  private readonly startedMs = performance.now();
+  private done = false;
+
+  constructor(cluster: Cluster, endpoint: Endpoint, events: ConnectEvents) {
+    super();
+    this.cluster = cluster;
+    this.endpoint = endpoint;
+    this.events = events;
+    const { stats } = cluster;
+    stats.upstreamCxTotal.inc();
+    stats.upstreamCxActive.inc();
+    endpoint.stats.cxTotal++;
+    endpoint.stats.cxActive++;
+    this.socket = connect(connectOptions(cluster, endpoint));
+    // net starts reading by itself otherwise, before the connection is handed over.
+    this.socket.pause();
+    this.socket.once('error', this.onError);
+    this.socket.once('connect', this.onConnect);
+    timers.start(this, Math.max(1, cluster.connectTimeoutMs), this.startedMs);
+  }
+
+  private readonly onConnect = (): void => {
+    if (this.done) return;
+    this.finish();
+    this.cluster.stats.upstreamCxConnectMs.record(performance.now() - this.startedMs);
+    this.socket.off('error', this.onError);
+    const keepalive = this.cluster.config.upstream_connection_options?.tcp_keepalive;
+    if (keepalive !== undefined) this.socket.setKeepAlive(true, (keepalive.keepalive_time ?? 0) * 1000);
+    const connection =
+      HandleConnection.from(this.socket, this.events) ?? new StreamConnection(this.socket, this.events);
+    flushQueue.enter();
+    this.events.onConnected(connection);
+    flushQueue.leave();
+  };
+
+  private readonly onError = (error: NodeJS.ErrnoException): void => {
+    if (this.done) return;
+    this.finish();
+    this.cluster.stats.upstreamCxConnectFail.inc();
+    this.endpoint.stats.cxConnectFail++;
+    this.fail({ timedOut: false, reason: REASONS[error.code ?? ''] ?? error.message });
+  };
+
+  override onTimeout(): void {
+    if (this.done) return;
+    this.finish();
+    this.cluster.stats.upstreamCxConnectTimeout.inc();
+    this.cluster.stats.upstreamCxConnectFail.inc();
+    this.endpoint.stats.cxConnectFail++;
+    this.socket.on('error', ignore);
+    this.socket.destroy();
+    this.fail({ timedOut: true, reason: 'connect timeout' });
+  }
+
+  /** Gives the attempt up; nothing is called any more. */
+  cancel(): void {
+    if (this.done) return;
+    this.finish();
+    countClosed(this.cluster, this.endpoint, this.startedMs);
+    this.socket.on('error', ignore);
+    this.socket.destroy();
+  }
+
+  private finish(): void {
+    this.done = true;
+    timers.cancel(this);
+  }
+
+  private fail(failure: ConnectFailure): void {
+    countClosed(this.cluster, this.endpoint, this.startedMs);
+    flushQueue.enter();
+    this.events.onConnectFailure(failure);
+    flushQueue.leave();
+  }
+}
+
+/** Keeps the statistics of a connection that is gone. */
+export function countClosed(cluster: Cluster, endpoint: Endpoint, startedMs: number): void {
+  cluster.stats.upstreamCxActive.dec();
+  cluster.stats.upstreamCxDestroy.inc();
+  cluster.stats.upstreamCxLengthMs.record(performance.now() - startedMs);
+  endpoint.stats.cxActive--;
+}
+
+function ignore(): void {
+  // An error after the attempt was given up concerns nobody.
+}
+
+function connectOptions(cluster: Cluster, endpoint: Endpoint) {
+  if (endpoint.pipe !== undefined) return { path: endpoint.pipe, allowHalfOpen: true };
+  const source = cluster.config.upstream_bind_config?.source_address?.address;
+  return {
+    host: endpoint.host,
+    port: endpoint.port,
+    noDelay: true,
+    allowHalfOpen: true,
+    autoSelectFamily: false,
+    ...(source === undefined ? {} : { localAddress: source }),
+  };
+}
