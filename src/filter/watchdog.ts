@@ -8,6 +8,7 @@ import { type BlockReport, detectBlocks, watchMainThread } from './watchdog-thre
 const BEAT = 0;
 const RUNNING = 1;
 const BEAT_INTERVAL_MS = 100;
+const DEFAULT_LIMIT_MS = 1000;
 
 /** This thread's cells: a heartbeat, and 1 + the index of the custom filter whose hook is running (0: none). */
 const cells = new Int32Array(new SharedArrayBuffer(8));
@@ -69,30 +70,40 @@ export interface WatchdogOptions {
 
 /**
  * Watches the calling thread's event loop from a small thread of its own (about 10 MB), which can still speak while
- * this one is blocked: it writes one line to standard error, and again when the time has doubled. Start it once, when
- * the first custom filter is loaded. Returns the function that ends it.
+ * this one is blocked: it writes one line to standard error, and again when the time has doubled. The thread starts
+ * with the first custom filter; without any, this costs nothing. Returns the function that ends it.
  */
-export function startWatchdog(options: WatchdogOptions): () => Promise<number> {
-  const limitMs = options.limitMs ?? 1000;
+export function startWatchdog(options: WatchdogOptions): () => Promise<void> {
+  let stop: (() => Promise<unknown>) | undefined;
+  const start = (): void => {
+    stop ??= startThread(options);
+  };
+  if (owners.length > 0) start();
+  else onNewOwner = start;
+  return async () => {
+    onNewOwner = undefined;
+    await stop?.();
+  };
+}
+
+function startThread(options: WatchdogOptions): () => Promise<unknown> {
   // As text, so that it runs from the sources and from a bundle alike.
-  const source = `(${watchMainThread.toString()})(${detectBlocks.toString()})`;
-  const thread = new Worker(source, {
+  const thread = new Worker(`(${watchMainThread.toString()})(${detectBlocks.toString()})`, {
     eval: true,
     execArgv: [],
-    workerData: { cells: cells.buffer, limitMs, filters: owners },
+    workerData: { cells: cells.buffer, limitMs: options.limitMs ?? DEFAULT_LIMIT_MS, filters: owners },
     resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 1, stackSizeMb: 1 },
   });
   const beat = startHeartbeat();
   onNewOwner = () => thread.postMessage(owners);
   thread.unref();
-  thread.on('error', (error) => options.log.warn(`the watchdog thread ended: ${String(error)}`));
+  thread.on('error', (error: unknown) => options.log.warn(`the watchdog thread ended: ${String(error)}`));
   thread.on('message', (report: BlockReport) => {
     const block = toBlock(report);
-    options.log.warn(`${describe(block)}; it runs again`, { ...block });
+    options.log.warn(`${describe(block)}; it runs again`);
     options.onBlocked?.(block);
   });
   return () => {
-    onNewOwner = undefined;
     clearInterval(beat);
     return thread.terminate();
   };
@@ -113,16 +124,14 @@ export function watchThread(
   filters: () => readonly FilterOwner[],
   options: WatchdogOptions,
 ): () => void {
-  const limitMs = options.limitMs ?? 1000;
-  const stop = detectBlocks(new Int32Array(shared), limitMs, {
+  return detectBlocks(new Int32Array(shared), options.limitMs ?? DEFAULT_LIMIT_MS, {
     blocked(index, blockedMs) {
       const block = { filter: filters()[index - 1], blockedMs, at: undefined };
-      options.log.warn(`${describe(block)} (${name})`, { ...block });
+      options.log.warn(`${describe(block)} (${name})`);
       options.onBlocked?.(block);
     },
     ended() {},
   });
-  return stop;
 }
 
 function toBlock(report: BlockReport): Block {
