@@ -51,7 +51,9 @@ export function sentGrpcStatusOf(info: StreamInfo): number {
 
 function explicitStatus(info: StreamInfo): number | undefined {
   const text = info.responseTrailers?.get('grpc-status') ?? info.response?.get('grpc-status');
-  return text !== undefined && /^\d{1,9}$/.test(text) ? Number(text) : undefined;
+  if (text === undefined) return undefined;
+  // -1 is Envoy's number for what is no status.
+  return /^\d{1,9}$/.test(text) ? Number(text) : -1;
 }
 
 /** Number of a gRPC status by its name, as `grpc_status_filter` has it; undefined when there is no such name. */

@@ -93,6 +93,9 @@ describe('compileFormat', () => {
     const requestHeaders = { 'content-type': 'application/grpc+proto' };
     expect(print(format, { requestHeaders, responseTrailers: { 'grpc-status': '5' } })).toBe('NotFound NOT_FOUND 5');
     expect(print(format, { requestHeaders, fields: { responseCode: 503 } })).toBe('Unavailable UNAVAILABLE 14');
+    expect(print(format, { requestHeaders })).toBe('Unknown UNKNOWN 2');
+    expect(print(format, { requestHeaders, responseHeaders: { 'grpc-status': '99' } })).toBe('99 99 99');
+    expect(print(format, { requestHeaders, responseHeaders: { 'grpc-status': 'x' } })).toBe('-1 -1 -1');
     expect(print(format, { responseTrailers: { 'grpc-status': '5' } })).toBe('- - -');
   });
 
