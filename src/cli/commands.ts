@@ -5,6 +5,8 @@ export interface CommandEntry {
   readonly name: string;
   readonly summary: string;
   readonly load: () => Promise<Command>;
+  /** Runs command lines that need no help, without loading commander; undefined leaves them to `load`. */
+  readonly runOrdinary?: (args: readonly string[]) => Promise<number | undefined>;
 }
 
 /** The commands, in the order in which the help shows them. */
@@ -17,7 +19,12 @@ export const COMMANDS: readonly CommandEntry[] = [
   {
     name: 'run',
     summary: 'run the proxy, with a configuration file or for one app',
-    load: async () => (await import('./run.ts')).runCommand(),
+    load: async () => (await import('./run-command.ts')).runCommand(),
+    runOrdinary: async (args) => {
+      const { readOrdinary } = await import('./run-options.ts');
+      const flags = readOrdinary(args);
+      return flags === undefined ? undefined : (await import('./run.ts')).run(flags);
+    },
   },
   {
     name: 'check',

@@ -40,6 +40,8 @@ async function dispatch(args: readonly string[]): Promise<number> {
     const hint = meant === undefined ? 'outrigger help lists the commands' : `did you mean outrigger ${meant}?`;
     throw new UsageError(`there is no command '${name}'`, hint);
   }
+  const ordinary = await entry.runOrdinary?.(rest);
+  if (ordinary !== undefined) return ordinary;
   const command = await entry.load();
   await command
     .exitOverride()

@@ -1,14 +1,15 @@
-import { type Command, Option } from 'commander';
 import { LOG_LEVELS, type LogLevel, parseLogLevel } from '../observe/log.ts';
 import { type HostPort, parseHostPort } from './address.ts';
 import { UsageError } from './usage-error.ts';
 
-/** What `run` and `demo` take from the command line alike, as commander gives it. */
+/** How the proxy is to serve, as the command line has it. */
 export interface ServeFlags {
-  concurrency: string;
+  concurrency?: string;
   admin?: string;
-  logLevel: string;
-  drainTime: string;
+  logLevel?: string;
+  drainTime?: string;
+  /** Envoy's spelling of `drainTime`. */
+  drainTimeS?: string;
   filterDir?: string;
 }
 
@@ -21,23 +22,17 @@ export interface ServeSettings {
   readonly filterDir: string | undefined;
 }
 
-/** Adds the options, with Envoy's spellings where they differ. */
-export function addServeOptions(command: Command): Command {
-  return command
-    .option('--concurrency <n>', 'threads that serve; one does without worker threads', '1')
-    .option('--admin <host:port>', 'address of the admin server, in place of the configuration’s')
-    .option('-l, --log-level <level>', `lowest level that is logged: ${LOG_LEVELS.join(', ')}`, 'info')
-    .option('--drain-time <seconds>', 'longest time to finish what runs after SIGTERM', '20')
-    .addOption(new Option('--drain-time-s <seconds>').hideHelp());
-}
+/** Below the 30 s that Kubernetes gives a pod to end. */
+const DRAIN_TIME_S = '20';
 
 /** @throws UsageError that names the option, the value and what is allowed. */
-export function readServeSettings(flags: ServeFlags & { drainTimeS?: string }): ServeSettings {
+export function readServeSettings(flags: ServeFlags): ServeSettings {
+  const drainTimeS = flags.drainTimeS ?? flags.drainTime ?? DRAIN_TIME_S;
   return {
-    concurrency: readNumber('--concurrency', flags.concurrency, 1, 128, true),
+    concurrency: readNumber('--concurrency', flags.concurrency ?? '1', 1, 128, true),
     adminAddress: flags.admin === undefined ? undefined : parseHostPort(flags.admin, '--admin', '127.0.0.1'),
-    logLevel: readLogLevel(flags.logLevel),
-    drainTimeMs: readNumber('--drain-time', flags.drainTimeS ?? flags.drainTime, 0, 86_400, false) * 1000,
+    logLevel: readLogLevel(flags.logLevel ?? 'info'),
+    drainTimeMs: readNumber('--drain-time', drainTimeS, 0, 86_400, false) * 1000,
     filterDir: flags.filterDir,
   };
 }

@@ -55,6 +55,8 @@ export async function serve(options: ServeOptions): Promise<number> {
       log.info(`${name} listening on ${port > 0 ? formatHostPort({ host: address, port }) : address}`);
     }
     options.onReady?.(proxy);
+    // `POST /quitquitquit` asks for the same as SIGTERM.
+    void proxy.quitRequested.then(() => signals.push('SIGTERM'));
     for (;;) {
       const signal = await signals.next();
       if (signal === 'SIGHUP') void reloader.reload('SIGHUP');
@@ -135,14 +137,16 @@ class SignalQueue {
   readonly #signals: readonly HandledSignal[];
   readonly #pending: HandledSignal[] = [];
   #wake: (() => void) | undefined;
-  readonly #onSignal = (signal: NodeJS.Signals): void => {
-    this.#pending.push(signal as HandledSignal);
-    this.#wake?.();
-  };
+  readonly #onSignal = (signal: NodeJS.Signals): void => this.push(signal as HandledSignal);
 
   constructor(signals: readonly HandledSignal[]) {
     this.#signals = signals;
     for (const signal of signals) process.on(signal, this.#onSignal);
+  }
+
+  push(signal: HandledSignal): void {
+    this.#pending.push(signal);
+    this.#wake?.();
   }
 
   async next(): Promise<HandledSignal> {
