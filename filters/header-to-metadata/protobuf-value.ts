@@ -1,21 +1,27 @@
 /** Nesting at which a value is refused. */
 const MAX_DEPTH = 64;
 
+const VARINT = 0;
+const FIXED64 = 1;
+const BYTES = 2;
+const FIXED32 = 5;
+
 /**
- * Decodes a serialized google.protobuf.Value into its JSON form: null, number, string, boolean, list or map.
+ * Decodes a serialized google.protobuf.Value into its JSON form: null, number, string, boolean, list or map; undefined
+ * when it has no kind. Fields that are not known are skipped.
  *
- * @throws Error for bytes that are not such a message
+ * @throws Error for bytes that are not a message
  */
 export function decodeProtobufValue(bytes: Buffer, depth = 0): unknown {
   if (depth > MAX_DEPTH) throw new Error('the value is nested too deeply');
-  let value: unknown = null;
-  for (const { field, data, number } of readFields(bytes)) {
-    if (field === 1) value = null;
-    else if (field === 2) value = (data as Buffer).readDoubleLE(0);
-    else if (field === 3) value = (data as Buffer).toString('utf8');
-    else if (field === 4) value = number !== 0;
-    else if (field === 5) value = decodeStruct(data as Buffer, depth + 1);
-    else if (field === 6) value = decodeList(data as Buffer, depth + 1);
+  let value: unknown;
+  for (const { field, type, data, number } of readFields(bytes)) {
+    if (field === 1 && type === VARINT) value = null;
+    else if (field === 2 && type === FIXED64) value = data.readDoubleLE(0);
+    else if (field === 3 && type === BYTES) value = data.toString('utf8');
+    else if (field === 4 && type === VARINT) value = number !== 0;
+    else if (field === 5 && type === BYTES) value = decodeStruct(data, depth + 1);
+    else if (field === 6 && type === BYTES) value = decodeList(data, depth + 1);
   }
   return value;
 }
@@ -23,13 +29,14 @@ export function decodeProtobufValue(bytes: Buffer, depth = 0): unknown {
 /** google.protobuf.Struct: a map of `fields`. */
 function decodeStruct(bytes: Buffer, depth: number): Record<string, unknown> {
   const entries: [string, unknown][] = [];
-  for (const { field, data } of readFields(bytes)) {
-    if (field !== 1) continue;
+  for (const { field, type, data } of readFields(bytes)) {
+    if (field !== 1 || type !== BYTES) continue;
     let key = '';
     let value: unknown = null;
-    for (const part of readFields(data as Buffer)) {
-      if (part.field === 1) key = (part.data as Buffer).toString('utf8');
-      else if (part.field === 2) value = decodeProtobufValue(part.data as Buffer, depth);
+    for (const part of readFields(data)) {
+      if (part.type !== BYTES) continue;
+      if (part.field === 1) key = part.data.toString('utf8');
+      else if (part.field === 2) value = decodeProtobufValue(part.data, depth) ?? null;
     }
     entries.push([key, value]);
   }
@@ -38,21 +45,24 @@ function decodeStruct(bytes: Buffer, depth: number): Record<string, unknown> {
 
 function decodeList(bytes: Buffer, depth: number): unknown[] {
   const values: unknown[] = [];
-  for (const { field, data } of readFields(bytes)) {
-    if (field === 1) values.push(decodeProtobufValue(data as Buffer, depth));
+  for (const { field, type, data } of readFields(bytes)) {
+    if (field === 1 && type === BYTES) values.push(decodeProtobufValue(data, depth) ?? null);
   }
   return values;
 }
 
 interface WireField {
   readonly field: number;
+  readonly type: number;
   /** Of a varint. */
   readonly number: number;
   /** Of the other wire types. */
-  readonly data: Buffer | undefined;
+  readonly data: Buffer;
 }
 
-/** The wire type that each field of Value, Struct, its entries and ListValue must have is checked where it is used. */
+const NO_BYTES = Buffer.alloc(0);
+
+/** The fields of a message in protobuf's wire format. */
 function* readFields(bytes: Buffer): Generator<WireField> {
   let at = 0;
   const varint = (): number => {
@@ -69,14 +79,14 @@ function* readFields(bytes: Buffer): Generator<WireField> {
     const tag = varint();
     const field = Math.floor(tag / 8);
     const type = tag & 7;
-    if (field === 0 || type > 5 || type === 3 || type === 4) throw new Error('not a protobuf message');
-    if (type === 0) {
-      yield { field, number: varint(), data: undefined };
+    if (type === VARINT && field !== 0) {
+      yield { field, type, number: varint(), data: NO_BYTES };
       continue;
     }
-    const length = type === 2 ? varint() : type === 1 ? 8 : 4;
+    if (field === 0 || (type !== FIXED64 && type !== BYTES && type !== FIXED32)) throw new Error('not a message');
+    const length = type === BYTES ? varint() : type === FIXED64 ? 8 : 4;
     if (at + length > bytes.length) throw new Error('a field is cut off');
-    yield { field, number: 0, data: bytes.subarray(at, at + length) };
+    yield { field, type, number: 0, data: bytes.subarray(at, at + length) };
     at += length;
   }
 }
