@@ -54,10 +54,10 @@ export function detectBlocks(cells: Int32Array, limitMs: number, listener: Block
  * standard error itself; the debugger protocol tells at which line the other thread is. Refers to nothing outside itself.
  */
 export function watchMainThread(detect: typeof detectBlocks): void {
-  const { parentPort, workerData, isMainThread } =
-    require('node:worker_threads') as typeof import('node:worker_threads');
-  const { Session } = require('node:inspector') as typeof import('node:inspector');
-  const { writeSync } = require('node:fs') as typeof import('node:fs');
+  // Not require: bundlers put a helper of their own in its place, which this text would not find.
+  const { parentPort, workerData, isMainThread } = process.getBuiltinModule('node:worker_threads');
+  const { Session } = process.getBuiltinModule('node:inspector');
+  const { writeSync } = process.getBuiltinModule('node:fs');
   if (isMainThread || parentPort === null) return;
   const port = parentPort;
   let filters = workerData.filters as FilterOwner[];
