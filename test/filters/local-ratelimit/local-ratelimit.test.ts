@@ -165,6 +165,38 @@ describe('envoy.filters.http.local_ratelimit', () => {
     ]);
   });
 
+  test('two descriptors of a request limit it as a recorded run of Envoy 1.40 did', () => {
+    const filter = harness({
+      token_bucket: bucket(100),
+      enable_x_ratelimit_headers: 'DRAFT_VERSION_03',
+      rate_limits: [
+        { actions: [{ generic_key: { descriptor_value: 'per' } }, ...byClient.actions] },
+        { actions: [{ remote_address: {} }] },
+      ],
+      descriptors: [
+        { entries: [{ key: 'generic_key', value: 'per' }, { key: 'client' }], token_bucket: bucket(1) },
+        { entries: [{ key: 'remote_address', value: '127.0.0.1' }], token_bucket: bucket(5) },
+      ],
+    });
+    const seen = ['a', 'b', 'a', 'b', '', 'c', 'd', '', ''].map((client) => {
+      const { stream, verdict } = filter.request(client === '' ? {} : { 'x-client': client });
+      const { response } = filter.response(stream);
+      const shown = ['limit', 'remaining', 'reset'].map((part) => response.get(`x-ratelimit-${part}`));
+      return `${verdict === undefined ? 200 : 429} ${shown.join(' ')}`;
+    });
+    expect(seen).toEqual([
+      '200 1 0 3600',
+      '200 1 0 3600',
+      '429 1 0 3600',
+      '429 1 0 3600',
+      '200 5 2 0',
+      '200 1 0 3600',
+      '200 1 0 3600',
+      '429 5 0 3600',
+      '429 5 0 3600',
+    ]);
+  });
+
   test('a connection has a bucket of its own where the limit is per connection', () => {
     const filter = harness({ local_rate_limit_per_downstream_connection: true });
     const one = filter.request().stream.connection;
