@@ -1,7 +1,8 @@
-import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { testFilterFile } from '../../src/cli/filter-test.ts';
 import { checkTypes } from '../../src/cli/filter-types.ts';
 import { tempFolder } from './temp-folder.ts';
 
@@ -111,10 +112,26 @@ test('types alone guide the author: right use compiles, each wrong one says what
 
 test('the examples compile with the strictest settings of a filter', async () => {
   const folder = fileURLToPath(new URL('../../examples/filters', import.meta.url));
-  const files = execFileSync('ls', [folder])
-    .toString()
-    .split('\n')
-    .filter((name) => name.endsWith('.ts'));
+  const files = readdirSync(folder).filter((name) => name.endsWith('.ts'));
   expect(files.length).toBeGreaterThanOrEqual(5);
   expect(await checkTypes(files.map((name) => join(folder, name)))).toMatchObject({ kind: 'ok' });
+});
+
+test('the filter and the test of the guide compile, and pass', async () => {
+  const guide = readFileSync(fileURLToPath(new URL('../../docs/custom-filters.md', import.meta.url)), 'utf8');
+  const blocks = [...guide.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, text]) => text as string);
+  const [filter, ownTest] = blocks.filter((text) => text.startsWith('import'));
+  const folder = tempFolder({ 'greeting.ts': filter as string, 'greeting.test.ts': ownTest as string });
+  let text = '';
+  const write = (part: string): void => {
+    text += part;
+  };
+  const code = await testFilterFile(join(folder, 'greeting.ts'), {
+    config: undefined,
+    json: false,
+    types: true,
+    write,
+  });
+  expect(text).toMatch(/types {6}ok[\s\S]*test {7}ok/);
+  expect(code).toBe(0);
 });
