@@ -75,9 +75,8 @@ async function bundle(): Promise<void> {
     external: EXTERNAL,
     // Yaml's CommonJS build, which Node gets, cannot be shaken; its ES build is the same code.
     alias: { yaml: join(ROOT, 'node_modules/yaml/browser/index.js') },
-    banner: {
-      js: "import { createRequire as $createRequire } from 'node:module'; const require = $createRequire(import.meta.url);",
-    },
+    // Commander is CommonJS and asks for Node's own modules only.
+    banner: { js: 'const require = (name) => process.getBuiltinModule(name);' },
     minifyWhitespace: true,
     minifySyntax: true,
     legalComments: 'linked',
