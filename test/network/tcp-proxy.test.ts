@@ -1,0 +1,154 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { startTestProxy, tcpConfig } from '../support/proxy.ts';
+import { listen, TestClient } from '../support/sockets.ts';
+
+test('bytes pass both ways unchanged, in any size', async () => {
+  await using app = await listen((socket) => socket.pipe(socket));
+  await using proxy = await startTestProxy(tcpConfig(app.port));
+  for (const size of [1, 100, 8192, 8193, 65_536, 65_537, 300_000, 5_000_000]) {
+    const sent = randomBytes(size);
+    const client = await TestClient.connect(proxy.port);
+    client.write(sent);
+    await client.until((one) => one.received.length >= size);
+    expect(createHash('sha1').update(client.received).digest('hex')).toBe(createHash('sha1').update(sent).digest('hex'));
+    client.destroy();
+  }
+});
+
+test('each direction ends by itself', async () => {
+  await using app = await listen((socket) => {
+    let received = '';
+    socket.on('data', (chunk) => {
+      received += chunk.toString();
+    });
+    socket.on('end', () => {
+      socket.write(`got ${received}`);
+      setTimeout(() => socket.end(' and more'), 30);
+    });
+  });
+  await using proxy = await startTestProxy(tcpConfig(app.port));
+  const client = await TestClient.connect(proxy.port);
+  client.write('question');
+  client.socket.end();
+  await client.untilClosed();
+  expect(client.text).toBe('got question and more');
+});
+
+test('a server that speaks first is heard', async () => {
+  await using app = await listen((socket) => socket.write('220 ready\r\n'));
+  await using proxy = await startTestProxy(tcpConfig(app.port));
+  const client = await TestClient.connect(proxy.port);
+  await client.untilText('220 ready');
+  client.destroy();
+});
+
+test('a reset of either side reaches the other one as a reset', async () => {
+  await using app = await listen((socket) => {
+    socket.on('data', (chunk) => {
+      if (chunk.toString() === 'reset me') socket.resetAndDestroy();
+    });
+  });
+  await using proxy = await startTestProxy(tcpConfig(app.port));
+  const client = await TestClient.connect(proxy.port);
+  client.write('reset me');
+  await client.until((one) => one.closed);
+  expect(client.error?.code).toBe('ECONNRESET');
+  const other = await TestClient.connect(proxy.port);
+  other.write('x');
+  await expect.poll(() => app.sockets.length).toBe(2);
+  const code = new Promise((resolve) => app.sockets[1]?.once('error', (error: NodeJS.ErrnoException) => resolve(error.code)));
+  other.socket.resetAndDestroy();
+  expect(await code).toBe('ECONNRESET');
+});
+
+test('a slow reader slows the writer down, and everything arrives', async () => {
+  const size = 40_000_000;
+  let written = 0;
+  await using app = await listen((socket) => {
+    const chunk = randomBytes(100_000);
+    const push = (): void => {
+      while (written < size) {
+        written += chunk.length;
+        if (!socket.write(chunk)) {
+          socket.once('drain', push);
+          return;
+        }
+      }
+      socket.end();
+    };
+    push();
+  });
+  await using proxy = await startTestProxy(tcpConfig(app.port));
+  const client = await TestClient.connect(proxy.port);
+  client.socket.pause();
+  const before = process.memoryUsage().rss;
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect(written).toBeLessThan(size);
+  expect(process.memoryUsage().rss - before).toBeLessThan(60_000_000);
+  let total = client.received.length;
+  client.socket.removeAllListeners('data');
+  client.socket.on('data', (chunk) => {
+    total += chunk.length;
+  });
+  client.socket.resume();
+  await client.until((one) => one.ended, 15_000);
+  expect(total).toBe(size);
+});
+
+test('connecting is tried again as often as configured, then the log says why it failed', async () => {
+  const path = join(tmpdir(), `tcp-proxy-${process.pid}.log`);
+  const closed = await listen(() => {});
+  const { port } = closed;
+  await closed[Symbol.asyncDispose]();
+  const log = `max_connect_attempts: 3
+access_log:
+- name: file
+  typed_config:
+    "@type": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog
+    path: ${path}
+    log_format: { text_format_source: { inline_string: "%RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %UPSTREAM_CLUSTER% %UPSTREAM_TRANSPORT_FAILURE_REASON%\\n" } }`;
+  {
+    await using proxy = await startTestProxy(tcpConfig(port, log));
+    const client = await TestClient.connect(proxy.port);
+    await client.until((one) => one.closed || one.ended);
+    expect(proxy.stat('cluster.app.upstream_cx_connect_fail')).toBe(3);
+    expect(proxy.stat('cluster.app.upstream_cx_connect_attempts_exceeded')).toBe(1);
+  }
+  expect(readFileSync(path, 'utf8')).toBe('UF,URX 0 0 app delayed_connect_error:_Connection_refused\n');
+  rmSync(path);
+});
+
+test('a session without traffic ends after the idle timeout, one with traffic does not', async () => {
+  await using app = await listen((socket) => socket.pipe(socket));
+  await using proxy = await startTestProxy(tcpConfig(app.port, 'idle_timeout: 0.3s'));
+  const quiet = await TestClient.connect(proxy.port);
+  const busy = await TestClient.connect(proxy.port);
+  const ticking = setInterval(() => busy.write('.'), 50);
+  await quiet.until((one) => one.closed || one.ended);
+  expect(busy.closed || busy.ended).toBe(false);
+  expect(proxy.stat('tcp.test.idle_timeout')).toBe(1);
+  clearInterval(ticking);
+  busy.destroy();
+});
+
+test('connections above the circuit breaker are closed and counted', async () => {
+  await using app = await listen((socket) => socket.pipe(socket));
+  const limit = 'circuit_breakers: { thresholds: [{ max_connections: 1 }] }';
+  await using proxy = await startTestProxy(tcpConfig(app.port, '', limit));
+  const first = await TestClient.connect(proxy.port);
+  first.write('a');
+  await first.untilText('a');
+  const second = await TestClient.connect(proxy.port);
+  await second.until((one) => one.closed || one.ended);
+  expect(proxy.stat('cluster.app.upstream_cx_overflow')).toBe(1);
+  first.destroy();
+  await expect.poll(() => proxy.stat('cluster.app.upstream_cx_active')).toBe(0);
+  const third = await TestClient.connect(proxy.port);
+  third.write('b');
+  await third.untilText('b');
+  third.destroy();
+});
