@@ -5,8 +5,7 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { outriggerEntry } from '../filter/loader.ts';
-import { testingEntry } from '../filter/module-hooks.ts';
+import { outriggerEntry, testingEntry } from '../filter/module-hooks.ts';
 
 /** The result of a type check; `missing` when there is no TypeScript to make it. */
 export type TypeCheck =

@@ -7,13 +7,10 @@ import * as outrigger from './index.ts';
 import { FilterLoadError, syntaxErrorPlace } from './loader-error.ts';
 import { placeInFilter } from './loader-owners.ts';
 import { type ModuleImport, type ModuleText, transformModule } from './loader-transform.ts';
+import { installModuleHooks } from './module-hooks.ts';
 
 /** What a module exports, by name. */
 export type Namespace = Readonly<Record<string, unknown>>;
-
-/** Packages that a filter gets from the proxy's own installation where its folder has none of its own. */
-export const LENT_PACKAGES: ReadonlySet<string> = new Set(['valibot']);
-const OWN_MODULE = fileURLToPath(import.meta.url);
 
 interface ModuleNode {
   /** Where it is read from: symbolic links resolved. */
@@ -258,17 +255,12 @@ const importers = new Map<string, Importer>();
 /** Imports a package or built-in module as the file itself would, through Node's own loader. */
 async function importPackage(specifier: string, from: string): Promise<Namespace> {
   if (specifier === 'outrigger') return outrigger as unknown as Namespace;
-  try {
-    return await nativeImporter(from)(specifier);
-  } catch (error) {
-    const isMissing = (error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND';
-    if (!isMissing || !LENT_PACKAGES.has(specifier)) throw error;
-    return nativeImporter(OWN_MODULE)(specifier);
-  }
+  return nativeImporter(from)(specifier);
 }
 
 /** `import()` whose specifiers are resolved from a file; made once per folder, since Node keeps what it compiled. */
 export function nativeImporter(file: string): Importer {
+  installModuleHooks();
   const folder = dirname(file);
   let importer = importers.get(folder);
   if (importer === undefined) {

@@ -1,7 +1,6 @@
 import { existsSync, realpathSync, statSync } from 'node:fs';
 import { createRequire, findPackageJSON } from 'node:module';
 import { basename, isAbsolute, join, relative, resolve, sep } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { type AnyFilter, definitionProblem, type FilterKind, hooksProblem } from './loader-check.ts';
 import { FilterLoadError } from './loader-error.ts';
 import { ModuleGraph, type Namespace, nativeImporter } from './loader-graph.ts';
@@ -39,12 +38,6 @@ export interface LoadedFilterModule<K extends FilterKind | 'any' = FilterKind | 
 
 /** The `version` of a package: it is loaded once, by Node, and never again. */
 export const PACKAGE_VERSION = 'package';
-
-/** The module that `import … from 'outrigger'` means: the sources in a checkout, the compiled one in a package or image. */
-export function outriggerEntry(): string {
-  const source = fileURLToPath(new URL('./index.ts', import.meta.url));
-  return existsSync(source) ? source : fileURLToPath(new URL('./filter.js', import.meta.url));
-}
 
 /**
  * Loads a custom filter: a path of a `.ts`, `.js`, `.mts` or `.mjs` file or a package name, with `#name` behind it

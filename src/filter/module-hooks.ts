@@ -1,8 +1,15 @@
 import { existsSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { outriggerEntry } from './loader.ts';
-import { LENT_PACKAGES } from './loader-graph.ts';
+
+/** Packages that filters get from the proxy's own installation where their folder has none of its own. */
+const LENT_PACKAGES = ['valibot'];
+
+/** The module that `import … from 'outrigger'` means: the sources in a checkout, the compiled one in a package or image. */
+export function outriggerEntry(): string {
+  const source = fileURLToPath(new URL('./index.ts', import.meta.url));
+  return existsSync(source) ? source : fileURLToPath(new URL('./filter.js', import.meta.url));
+}
 
 /** `outrigger/testing`: the harness for a filter's own tests. */
 export function testingEntry(): string {
@@ -31,16 +38,19 @@ function parameters(): [urls: Record<string, string>, lent: string[], lender: st
     outrigger: pathToFileURL(outriggerEntry()).href,
     'outrigger/testing': pathToFileURL(testingEntry()).href,
   };
-  return [urls, [...LENT_PACKAGES], import.meta.url];
+  return [urls, LENT_PACKAGES, import.meta.url];
 }
+
+let installed = false;
 
 /**
  * Makes `import … from 'outrigger'` (and `outrigger/testing`) mean this installation for modules that Node itself
- * loads: packaged filters and the tests of filters. Returns the function that takes it back.
+ * loads: packaged filters and packages that filters import. Once per thread; it stays.
  */
-export function installModuleHooks(): () => void {
-  const hooks = register(registerHooks, ...parameters());
-  return () => hooks.deregister();
+export function installModuleHooks(): void {
+  if (installed) return;
+  installed = true;
+  register(registerHooks, ...parameters());
 }
 
 /** The same as a URL for `node --import`. */

@@ -3,8 +3,9 @@ import { mkdirSync, renameSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { type LoadFilterOptions, loadFilterModule, outriggerEntry } from '../../src/filter/loader.ts';
+import { type LoadFilterOptions, loadFilterModule } from '../../src/filter/loader.ts';
 import type { FilterLoadError } from '../../src/filter/loader-error.ts';
+import { outriggerEntry } from '../../src/filter/module-hooks.ts';
 import { RequestHead } from '../../src/http/message.ts';
 import { stampFilter, tempFolder, writeIn } from './temp-folder.ts';
 
@@ -106,9 +107,7 @@ describe('a filter module', () => {
       'node_modules/stamper/main.js': stampFilter(`'packaged'`),
     });
     const script = `
-      import { installModuleHooks } from ${JSON.stringify(join(root, 'src/filter/module-hooks.ts'))};
       import { loadFilterModule } from ${JSON.stringify(join(root, 'src/filter/loader.ts'))};
-      installModuleHooks();
       const loaded = await loadFilterModule('stamper', { baseDir: ${JSON.stringify(folder)}, anywhere: true, kind: 'http' });
       console.log(loaded.definition.name, loaded.version);`;
     const printed = execFileSync(process.execPath, ['--no-warnings', '--input-type=module', '-e', script]);
