@@ -45,6 +45,9 @@ export interface OpenLoopResult {
   readonly intendedRate: number;
   /** Responses per second that arrived within the measured part. */
   readonly achievedRate: number;
+  /** Responses that arrived within the measured part: what the CPU time of that part was spent on. */
+  readonly answeredInWindow: number;
+  /** Requests that were due in the measured part. */
   readonly requests: number;
   /** Wrong status, lost connection. */
   readonly errors: number;
@@ -96,7 +99,10 @@ class OpenLoopLoad implements ConnectionEvents {
   /** The next request of the schedule that the generator has not looked at: for its lag. */
   private looked = 0;
   private answered = 0;
-  private answeredInTime = 0;
+  /** Answers between `onMeasure` and `onMeasured`, whenever their requests were due. */
+  private answeredInWindow = 0;
+  private windowStartMs = 0;
+  private windowMs = 0;
   private errors = 0;
   private measuring = false;
   private finish: (() => void) | undefined;
@@ -139,9 +145,7 @@ class OpenLoopLoad implements ConnectionEvents {
     connection.intendedMs = -1;
     this.idle.push(connection);
     this.count(intended, now, status === this.options.expectStatus);
-    if (now <= this.total * this.intervalMs) {
-      if (intended >= this.firstMeasured * this.intervalMs) this.answeredInTime++;
-    }
+    if (this.cpuAtStart !== undefined) this.answeredInWindow++;
     this.sendDue(now);
   }
 
@@ -186,14 +190,15 @@ class OpenLoopLoad implements ConnectionEvents {
   private beginMeasuring(): void {
     this.measuring = true;
     this.cpuAtStart = process.cpuUsage();
+    this.windowStartMs = clockMs();
     this.options.onMeasure?.();
   }
 
   private endMeasuring(): void {
     const used = process.cpuUsage(this.cpuAtStart);
     this.cpuAtStart = undefined;
-    const wallMicros = (this.total - this.firstMeasured) * this.intervalMs * 1000;
-    this.cpuPercent = (100 * (used.user + used.system)) / wallMicros;
+    this.windowMs = clockMs() - this.windowStartMs;
+    this.cpuPercent = (used.user + used.system) / (10 * this.windowMs);
     this.options.onMeasured?.();
   }
 
@@ -212,18 +217,17 @@ class OpenLoopLoad implements ConnectionEvents {
 
   private result(): OpenLoopResult {
     if (this.cpuAtStart !== undefined) this.endMeasuring();
-    const endMs = this.total * this.intervalMs;
     const unanswered = this.total - this.answered;
     const now = clockMs() - this.startMs;
     for (const connection of this.connections) this.recordCutOff(connection.intendedMs, now);
     for (; this.next < this.total; this.next++) this.recordCutOff(this.next * this.intervalMs, now);
-    const measuredSeconds = (endMs - this.firstMeasured * this.intervalMs) / 1000;
     const lag = { p50: at(this.lag, 50), p99: at(this.lag, 99), max: this.lag.maxValue };
     return {
       latency: latencyFigures(this.latency),
       curve: CURVE.map((percentile) => [percentile, at(this.latency, percentile)] as const),
       intendedRate: this.options.rate,
-      achievedRate: this.answeredInTime / measuredSeconds,
+      achievedRate: (1000 * this.answeredInWindow) / this.windowMs,
+      answeredInWindow: this.answeredInWindow,
       requests: this.latency.totalCount,
       errors: this.errors,
       unanswered,

@@ -1,6 +1,15 @@
 import { formatSeconds } from '../run/progress.ts';
 import type { BenchReport } from './result.ts';
-import { cpuTable, LEGEND, latencyTable, memoryTable, overallCpuRatio, startTable, type Table } from './tables.ts';
+import {
+  cpuTable,
+  failureLines,
+  LEGEND,
+  latencyTable,
+  memoryTable,
+  overallCpuRatio,
+  startTable,
+  type Table,
+} from './tables.ts';
 
 /** The report for a terminal: plain text, no colours, aligned. */
 export function renderConsole(report: BenchReport): string {
@@ -31,6 +40,7 @@ export function factLines(report: BenchReport): string[] {
     `Load: ${report.load}; ${report.rounds} × ${report.durationS} s of each; took ${formatSeconds(report.seconds)}; ` +
       `noise of the machine +${noise} %, load average before ${machine.loadAverage.toFixed(2)}`,
     ...report.warnings.map((warning) => `Warning: ${warning}`),
+    ...failureLines(report),
   ];
 }
 

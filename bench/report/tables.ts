@@ -212,16 +212,25 @@ export function overallCpuRatio(report: BenchReport, peer: string): number | und
   return ratios.length === 0 ? undefined : median(ratios);
 }
 
+/** What failed, and the first line of why. */
+export function failureLines(report: BenchReport): string[] {
+  const failures: [where: string, peer: string, error: string | undefined][] = [
+    ...report.scenarios.flatMap(({ scenario, peers }) =>
+      peers.map(({ peer, error }): [string, string, string | undefined] => [scenario.name, peer, error]),
+    ),
+    ...report.memory.map(({ peer, error }): [string, string, string | undefined] => ['memory', peer, error]),
+    ...report.start.map(({ peer, error }): [string, string, string | undefined] => ['start', peer, error]),
+  ];
+  return failures.flatMap(([where, peer, error]) =>
+    error === undefined ? [] : [`Failed: ${where}, ${peer}: ${error.split('\n', 1)[0]}`],
+  );
+}
+
 function peerLabel(peer: PeerResult): string {
-  if (peer.error !== undefined) return `${peer.peer} (failed: ${firstLine(peer.error)})`;
   const errors = peer.saturation?.errors ?? 0;
-  return errors > 0 ? `${peer.peer} (${errors} errors)` : peer.peer;
+  return errors > 0 ? `${errorLabel(peer)} (${errors} errors)` : errorLabel(peer);
 }
 
 function errorLabel(result: { readonly peer: string; readonly error?: string }): string {
-  return result.error === undefined ? result.peer : `${result.peer} (failed: ${firstLine(result.error)})`;
-}
-
-function firstLine(text: string): string {
-  return text.split('\n', 1)[0] ?? '';
+  return result.error === undefined ? result.peer : `${result.peer} (failed)`;
 }

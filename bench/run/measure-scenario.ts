@@ -100,7 +100,7 @@ function peerResult(rounds: Rounds, plan: Plan, slowest: number | undefined): Pe
 
 function saturationFigures(peer: PeerName, runs: readonly Measured<SaturationResult>[]): SaturationFigures | undefined {
   const requestsPerSecond = spread(runs.map((run) => run.result.requestsPerSecond));
-  const cpu = cpuFigures(peer, runs);
+  const cpu = cpuFigures(peer, runs, (result) => result.requests);
   if (requestsPerSecond === undefined || cpu === undefined) return undefined;
   return { requestsPerSecond, ...cpu, errors: runs.reduce((sum, run) => sum + run.result.errors, 0) };
 }
@@ -111,7 +111,7 @@ function rateFigures(
   rate: number,
   runs: readonly Measured<OpenLoopResult>[],
 ): RateFigures | undefined {
-  const cpu = cpuFigures(peer, runs);
+  const cpu = cpuFigures(peer, runs, (result) => result.answeredInWindow);
   const first = runs[0];
   if (cpu === undefined || first === undefined) return undefined;
   const of = (pick: (result: OpenLoopResult) => number): Spread =>
@@ -138,10 +138,14 @@ function rateFigures(
   };
 }
 
-function cpuFigures(peer: PeerName, runs: readonly Measured<{ readonly requests: number }>[]): CpuFigures | undefined {
-  const machineMicros = spread(runs.map((run) => run.cpu.machineMicros / run.result.requests));
+function cpuFigures<R>(
+  peer: PeerName,
+  runs: readonly Measured<R>[],
+  requests: (result: R) => number,
+): CpuFigures | undefined {
+  const machineMicros = spread(runs.map((run) => run.cpu.machineMicros / requests(run.result)));
   if (machineMicros === undefined) return undefined;
-  const processMicros =
-    peer === 'direct' ? undefined : spread(runs.map((run) => run.cpu.processMicros / run.result.requests));
+  if (peer === 'direct') return { machineMicros };
+  const processMicros = spread(runs.map((run) => run.cpu.processMicros / requests(run.result)));
   return { ...(processMicros && { processMicros }), machineMicros };
 }

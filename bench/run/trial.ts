@@ -53,6 +53,7 @@ export async function withTrial<T>(
   const directory = mkdtempSync(join(env.workFolder, `${peer.name}-`));
   const backend = await startBackend(scenario, env.root, directory, env.loadCores);
   let proxy: Child | undefined;
+  let isReady = false;
   try {
     const [listenPort] = (await freePorts(1)) as [number];
     const command = await peer.prepare({ scenario, listenPort, backendPort: backend.port, directory });
@@ -62,9 +63,10 @@ export async function withTrial<T>(
     const status = proxy === undefined ? 200 : scenario.expectStatus;
     const answeredAt = await waitForStatus(port, requestPath(scenario), status, proxy);
     const startMs = proxy === undefined ? 0 : answeredAt - spawnedAt;
+    isReady = true;
     return await use({ scenario, env, directory, port, pid: proxy?.pid, backend: backend.kind, startMs });
   } catch (error) {
-    if (!proxy?.hasExited()) throw error;
+    if (!isReady || !proxy?.hasExited()) throw error;
     const code = await proxy.exited;
     throw new Error(`ended with ${code} under load: ${proxy.stderrTail() || (error as Error).message}`);
   } finally {

@@ -99,7 +99,7 @@ const EXIT_INTERRUPTED = 130;
 const DEFAULT_ROUNDS = 3;
 const DEFAULT_DURATION_S = 3;
 const QUICK_ROUNDS = 2;
-const QUICK_DURATION_S = 1;
+const QUICK_DURATION_S = 2;
 const STARTS = 9;
 const QUICK_STARTS = 3;
 

@@ -21,10 +21,11 @@ describe('figures', () => {
 describe('the report on a terminal', () => {
   const text = renderConsole(SAMPLE);
 
-  it('gives every peer its row, the failed one with the first line of its reason', () => {
+  it('gives every peer its row, and tells the first line of a failure', () => {
     expect(text).toMatch(/^outrigger +25,000 \[2\.00\] ~ +25\.0 \[0\.50\] ~/m);
     expect(text).toMatch(/^envoy +12,500 ~ +50\.0 ~/m);
-    expect(text).toContain('haproxy (failed: port 80 | taken)');
+    expect(text).toMatch(/^haproxy \(failed\) +–/m);
+    expect(text).toMatch(/^Failed: http, haproxy: port 80 \| taken$/m);
     expect(text).not.toContain('second line');
   });
 
