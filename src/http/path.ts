@@ -6,6 +6,9 @@ export interface NormalizedPath {
   path: string;
 }
 
+/** The result is the same object for every call: read it before the next one. */
+export type PathNormalizer = (path: string) => NormalizedPath;
+
 type PathSettings = Pick<
   HttpConnectionManager,
   'normalize_path' | 'merge_slashes' | 'path_with_escaped_slashes_action'
@@ -28,9 +31,9 @@ const MAYBE_DOT_SEGMENT = /\/\./;
  * segments removed, unreserved characters unescaped, backslashes turned), then repeated slashes. The query stays as it
  * is. Undefined when nothing is to be done.
  *
- * The result is the same object for every call: read it before the next one. A fragment is not looked for here.
+ * A fragment is not looked for here.
  */
-export function compilePathNormalizer(settings: PathSettings): ((path: string) => NormalizedPath) | undefined {
+export function compilePathNormalizer(settings: PathSettings): PathNormalizer | undefined {
   const escapedSlashes = settings.path_with_escaped_slashes_action;
   const handlesEscaped = escapedSlashes !== 'KEEP_UNCHANGED' && escapedSlashes !== 'IMPLEMENTATION_SPECIFIC_DEFAULT';
   const normalizes = settings.normalize_path;
@@ -78,7 +81,7 @@ function mergeSlashes(path: string): string {
 function canonicalPath(path: string): string | undefined {
   if (path.includes('%00') || /[\0\x80-\xff]/.test(path)) return undefined;
   const plain = path.replace(DOT_SEGMENT_PARAMETERS, '/$1').replaceAll('\\', '/');
-  const decoded = plain.replace(ESCAPE_SEQUENCE, unescapeUnreserved).replace(TO_ESCAPE, escape);
+  const decoded = plain.replace(ESCAPE_SEQUENCE, unescapeUnreserved).replace(TO_ESCAPE, percentEncode);
   return MAYBE_DOT_SEGMENT.test(decoded) ? removeDotSegments(decoded) : decoded;
 }
 
@@ -87,7 +90,7 @@ function unescapeUnreserved(sequence: string): string {
   return UNRESERVED.test(char) ? char : sequence;
 }
 
-function escape(char: string): string {
+function percentEncode(char: string): string {
   return `%${char.charCodeAt(0).toString(16).toUpperCase()}`;
 }
 

@@ -60,7 +60,7 @@ function compileConditions(config: RouteMatch, random: () => number): Condition 
   for (const { name, string_match: stringMatch, invert_match: invert } of config.cookies) {
     const matches = compileStringMatcher(stringMatch);
     conditions.push((request) => {
-      const value = cookieValue(request.get('cookie'), name);
+      const value = cookieValue(request, name);
       return (value !== undefined && matches(value)) !== invert;
     });
   }
