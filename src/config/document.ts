@@ -13,6 +13,7 @@ import {
   visit,
 } from 'yaml';
 import type { ConfigProblem, Path } from './errors.ts';
+import { readPlainYaml } from './plain-yaml.ts';
 import { camelCase } from './schema/message.ts';
 
 /** A place in a file; both count from 1. */
@@ -51,6 +52,20 @@ const IGNORE_TAG = '!ignore';
  * @returns the document, or what is wrong with its syntax
  */
 export function parseSource(text: string): SourceDocument | ConfigProblem[] {
+  const plain = readPlainYaml(text);
+  if (plain === undefined) return parseFully(text);
+  let full: SourceDocument | ConfigProblem[] | undefined;
+  return {
+    data: plain.data,
+    locate: (path) => {
+      full ??= parseFully(text);
+      return Array.isArray(full) ? { line: 1, column: 1 } : full.locate(path);
+    },
+  };
+}
+
+/** Parses any YAML and remembers where everything stands. */
+export function parseFully(text: string): SourceDocument | ConfigProblem[] {
   const lines = new LineCounter();
   const at = (offset: number): Position => {
     const { line, col } = lines.linePos(offset);
