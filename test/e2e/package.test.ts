@@ -1,0 +1,153 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { RunningCli, runCli } from '../cli/run-cli.ts';
+
+/**
+ * The package as people install it: `npm pack`, then `npm install -g` into a folder of its own. Slow: it builds. The
+ * pinned Node is not fetched (that needs a registry) but found in PATH, the other way that the launcher knows.
+ */
+const ROOT = join(import.meta.dirname, '../..');
+
+let folder: string;
+let launcher: string;
+let env: NodeJS.ProcessEnv;
+let app: Server;
+let running: RunningCli | undefined;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'outrigger-package-'));
+  npm('pack', '--pack-destination', folder);
+  const [tarball = ''] = readdirSync(folder);
+  const prefix = join(folder, 'prefix');
+  npm('install', '-g', '--prefix', prefix, '--offline', '--omit=optional', join(folder, tarball));
+  launcher = join(prefix, 'bin/outrigger');
+  env = { PATH: `${dirname(process.execPath)}:${process.env.PATH}`, HOME: folder };
+  app = createServer((request, response) => response.end(`app saw ${request.url}`));
+  await new Promise<void>((done) => app.listen(0, '127.0.0.1', done));
+}, 180_000);
+
+afterEach(async () => {
+  await running?.kill();
+  running = undefined;
+});
+
+afterAll(() => {
+  app?.closeAllConnections();
+  app?.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function npm(...args: string[]): void {
+  execFileSync('npm', args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
+}
+
+function appAddress(): string {
+  return `127.0.0.1:${(app.address() as AddressInfo).port}`;
+}
+
+/** Starts the installed proxy and waits for its port. */
+async function start(args: readonly string[]): Promise<string> {
+  running = new RunningCli(['run', ...args, '--admin', '127.0.0.1:0'], { launcher, env, cwd: folder });
+  const [, port] = await running.output(/listening on 127\.0\.0\.1:(\d+)/);
+  return `http://127.0.0.1:${port}`;
+}
+
+const GREETING = `
+import { defineHttpFilter, reply } from 'outrigger';
+import * as v from 'valibot';
+const word: string = 'hello';
+export default defineHttpFilter({
+  name: 'greeting',
+  config: v.object({ word: v.optional(v.string(), word) }),
+  semantics: { side: 'either', state: 'none', body: 'none' },
+  create: (config) => ({
+    onRequest: (request) => (request.path === '/teapot' ? reply(418, { body: 'short and stout' }) : undefined),
+    onResponse(response) { response.set('x-greeting', config.word); },
+  }),
+});
+`;
+
+describe('the installed package', () => {
+  test('knows its version and its commands', async () => {
+    const { code, stdout } = await runCli(['version'], { launcher, env, cwd: folder });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^outrigger \d+\.\d+\.\d+ /);
+  });
+
+  test('stands in front of an app, and ends in order', async () => {
+    const url = await start(['--listen', '127.0.0.1:0', '--app', appAddress()]);
+    const response = await fetch(`${url}/hello`);
+    expect([response.status, await response.text()]).toEqual([200, 'app saw /hello']);
+    running?.child.kill('SIGTERM');
+    const { code, stdout } = await (running as RunningCli).ended();
+    expect(code).toBe(0);
+    expect(stdout).toContain('"GET /hello HTTP/1.1" 200');
+  });
+
+  test('runs a sidecar file with built-in filters', async () => {
+    const file = join(folder, 'sidecar.yaml');
+    const filters = '[{ rbac: { deny: [{ name: no-secrets, paths: /secret* }] } }, { rate_limit: { requests: 100 } }]';
+    writeFileSync(file, `listen: 127.0.0.1:0\napp: ${appAddress()}\nfilters: ${filters}\n`);
+    const url = await start(['-c', file]);
+    expect((await fetch(`${url}/open`)).status).toBe(200);
+    expect((await fetch(`${url}/secret`)).status).toBe(403);
+  });
+
+  test('runs a TypeScript filter from any folder', async () => {
+    const filter = join(folder, 'greeting.ts');
+    // Valibot comes from the installation: the folder has no packages of its own.
+    writeFileSync(
+      filter,
+      GREETING.replace("import * as v from 'valibot';", '')
+        .replace(/config: v.*\n/, '')
+        .replaceAll('config.word', 'word'),
+    );
+    const url = await start(['--listen', '127.0.0.1:0', '--app', appAddress(), '--filter', filter]);
+    const response = await fetch(`${url}/hello`);
+    expect([response.status, response.headers.get('x-greeting')]).toEqual([200, 'hello']);
+    expect((await fetch(`${url}/teapot`)).status).toBe(418);
+  });
+
+  test('tells what is wrong with a file, with its line', async () => {
+    const file = join(folder, 'wrong.yaml');
+    writeFileSync(file, 'listen: 127.0.0.1:0\napp: 127.0.0.1:1\nfiltres: []\n');
+    const { code, stdout } = await runCli(['check', '-c', file], { launcher, env, cwd: folder });
+    expect(code).toBe(2);
+    expect(stdout).toContain(`${file}:3:1`);
+    expect(stdout).toContain('did you mean');
+  });
+
+  test('carries declarations that a strict compiler accepts', () => {
+    const dist = join(dirname(launcher), '../lib/node_modules/outrigger/dist');
+    const filter = join(folder, 'typed.ts');
+    writeFileSync(filter, GREETING);
+    writeFileSync(
+      join(folder, 'tsconfig.json'),
+      JSON.stringify({
+        compilerOptions: {
+          strict: true,
+          noEmit: true,
+          skipLibCheck: false,
+          target: 'ES2024',
+          module: 'Preserve',
+          types: ['node'],
+          typeRoots: [join(ROOT, 'node_modules/@types')],
+          paths: {
+            outrigger: [join(dist, 'types/src/filter/index.d.ts')],
+            valibot: [join(dist, '../node_modules/valibot')],
+          },
+        },
+        files: [filter],
+      }),
+    );
+    const tsc = join(ROOT, 'node_modules/.bin/tsc');
+    expect(() => execFileSync(tsc, ['-p', folder], { encoding: 'utf8', stdio: 'pipe' })).not.toThrow();
+    writeFileSync(filter, GREETING.replace("'x-greeting', config.word", "'x-greeting', 42"));
+    expect(() => execFileSync(tsc, ['-p', folder], { encoding: 'utf8', stdio: 'pipe' })).toThrow();
+  });
+});
