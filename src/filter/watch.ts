@@ -8,8 +8,8 @@ import { versionOfFiles } from './loader-graph.ts';
 
 export interface WatchFilterOptions {
   readonly log?: Logger;
-  /** Quiet time after the last change before the module is loaded again; default 50 ms. */
-  readonly debounceMs?: number;
+  /** Time from the first report of a change until the files are looked at; default 50 ms. */
+  readonly settleMs?: number;
   /** How often files are looked at where the system cannot report changes; default 500 ms. */
   readonly pollMs?: number;
   /** Looks instead of waiting for reports, for file systems that send none. */
@@ -42,8 +42,10 @@ class FilterWatcher<K extends FilterKind | 'any'> {
   #files: readonly string[];
   #signature: string;
   #lastProblem: string | undefined;
-  #debounce: NodeJS.Timeout | undefined;
+  #settle: NodeJS.Timeout | undefined;
   #poll: NodeJS.Timeout | undefined;
+  /** The files may have changed since they were read, without a report. */
+  #isUnsure = true;
   #isLoading = false;
   #isClosed = false;
 
@@ -68,7 +70,7 @@ class FilterWatcher<K extends FilterKind | 'any'> {
 
   close(): void {
     this.#isClosed = true;
-    clearTimeout(this.#debounce);
+    clearTimeout(this.#settle);
     clearInterval(this.#poll);
     for (const watcher of this.#folders.values()) watcher.close();
     this.#folders.clear();
@@ -113,9 +115,12 @@ class FilterWatcher<K extends FilterKind | 'any'> {
   }
 
   #schedule(): void {
-    if (this.#isClosed) return;
-    clearTimeout(this.#debounce);
-    this.#debounce = setTimeout(() => void this.#reload(), this.#options.debounceMs ?? 50).unref();
+    // Not put off by later reports: in a busy folder there is always one more.
+    if (this.#isClosed || this.#settle !== undefined) return;
+    this.#settle = setTimeout(() => {
+      this.#settle = undefined;
+      void this.#reload();
+    }, this.#options.settleMs ?? 50).unref();
   }
 
   async #reload(): Promise<void> {
@@ -125,7 +130,9 @@ class FilterWatcher<K extends FilterKind | 'any'> {
     }
     this.#rearm();
     const before = signatureOf(this.#files);
-    if (before === this.#signature && !this.#isStale()) return;
+    const isStale = this.#isUnsure && this.#isStale();
+    this.#isUnsure = false;
+    if (before === this.#signature && !isStale) return;
     this.#isLoading = true;
     try {
       const result = await this.#load();
@@ -136,7 +143,8 @@ class FilterWatcher<K extends FilterKind | 'any'> {
       this.#signature = signatureOf(this.#files);
       this.#deliver(result);
       // What changed while it was read is another change.
-      if (signatureOf(old) !== before || this.#isStale()) this.#schedule();
+      this.#isUnsure = signatureOf(old) !== before || this.#isStale();
+      if (this.#isUnsure) this.#schedule();
     } finally {
       this.#isLoading = false;
     }

@@ -159,3 +159,13 @@ test('nothing is reported behind close', async () => {
   await pause(300);
   expect(reports.count).toBe(0);
 });
+
+test('a folder in which something always changes does not keep a save waiting', async () => {
+  const folder = tempFolder({ 'x.ts': stampFilter(`'one'`) });
+  const reports = await watched(folder);
+  const noise = setInterval(() => writeIn(folder, 'noise.log', String(Math.random())), 10);
+  onTestFinished(() => clearInterval(noise));
+  await pause(100);
+  writeIn(folder, 'x.ts', stampFilter(`'two'`));
+  expect(await reports.next()).toBe('two');
+});
