@@ -22,6 +22,8 @@ export interface OpenLoopOptions {
   readonly headers: Readonly<Record<string, string>>;
   /** Longest wait for all connections to open, default 5000 ms. */
   readonly connectTimeoutMs?: number;
+  /** How long answers are waited for after the last request was due, default 2000 ms. */
+  readonly drainMs?: number;
   /** Called when the measured part begins. */
   readonly onMeasure?: () => void;
   /** Called when its schedule has ended; answers may still be on their way. */
@@ -51,7 +53,7 @@ export interface OpenLoopResult {
   readonly requests: number;
   /** Wrong status, lost connection. */
   readonly errors: number;
-  /** Requests that had no answer two seconds after the end; their latency so far is in the figures. */
+  /** Requests that had no answer `drainMs` after the end; their latency so far is in the figures. */
   readonly unanswered: number;
   /** How much later than intended the generator itself looked at a request, µs. */
   readonly lag: { readonly p50: number; readonly p99: number; readonly max: number };
@@ -125,7 +127,7 @@ class OpenLoopLoad implements ConnectionEvents {
     this.startMs = clockMs() + START_DELAY_MS;
     const pacer: Pacer = await startPacer(this.startMs, pacerGapMs(this.intervalMs), () => this.tick());
     const endMs = this.startMs + this.total * this.intervalMs;
-    const deadline = setTimeout(() => this.finish?.(), endMs + DRAIN_MS - clockMs());
+    const deadline = setTimeout(() => this.finish?.(), endMs + (this.options.drainMs ?? DRAIN_MS) - clockMs());
     await done;
     clearTimeout(deadline);
     await pacer.stop();

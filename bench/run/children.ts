@@ -20,8 +20,8 @@ export interface Child {
   readonly closed: Promise<number | string>;
   readonly hasExited: () => boolean;
   onStdout(listener: (text: string) => void): void;
-  /** SIGTERM, and SIGKILL if that has not helped after two seconds. */
-  stop(): Promise<void>;
+  /** SIGTERM, and SIGKILL if that has not helped in time, default 2000 ms. */
+  stop(patienceMs?: number): Promise<void>;
 }
 
 const running = new Set<ChildProcess>();
@@ -73,10 +73,10 @@ export function start(command: Command, cores: readonly number[]): Child {
     closed: ended('close'),
     hasExited: () => gone,
     onStdout: (listener) => child.stdout.on('data', listener),
-    async stop() {
+    async stop(patienceMs = STOP_PATIENCE_MS) {
       if (gone) return;
       child.kill('SIGTERM');
-      const force = setTimeout(() => killTree(child), STOP_PATIENCE_MS);
+      const force = setTimeout(() => killTree(child), patienceMs);
       await exited;
       clearTimeout(force);
     },

@@ -41,12 +41,12 @@ describe('open-loop load', () => {
   });
 
   it('counts a stall that outlasts the load', async () => {
-    const load = await options({ durationMs: 300, rate: 500 });
+    const load = await options({ durationMs: 300, rate: 500, drainMs: 300 });
     const run = runOpenLoop({ ...load, onMeasure: () => setTimeout(() => backend?.stall(60_000), 100) });
     const { latency, unanswered, requests } = await run;
     expect(requests).toBe(150);
     expect(unanswered).toBeGreaterThan(50);
-    expect(latency.max).toBeGreaterThan(2_000_000);
+    expect(latency.max).toBeGreaterThan(450_000);
   });
 
   it('sends at the rate that it was told', async () => {

@@ -4,11 +4,11 @@ import { describe, expect, it } from 'vitest';
 import { killAll, runToEnd, start } from '../../../bench/run/children.ts';
 
 describe('child processes', () => {
-  it('that ignore SIGTERM are killed', { timeout: 8000 }, async () => {
+  it('that ignore SIGTERM are killed', async () => {
     const script = "process.on('SIGTERM', () => {}); setInterval(() => {}, 1000); console.log('up')";
     const child = start({ command: execPath, args: ['-e', script] }, []);
     await new Promise<void>((resolve) => child.onStdout(() => resolve()));
-    await child.stop();
+    await child.stop(200);
     expect(await child.exited).toBe('SIGKILL');
   });
 
