@@ -1,4 +1,4 @@
-import type { Reporter, TestCase } from 'vitest/node';
+import type { Reporter, TestCase, Vitest } from 'vitest/node';
 
 /**
  * Prints every skipped test with its reason, and fails the run when one gives none: a test that silently does not run
@@ -6,9 +6,15 @@ import type { Reporter, TestCase } from 'vitest/node';
  */
 export class SkipReporter implements Reporter {
   readonly #skipped: TestCase[] = [];
+  #isSelection = false;
+
+  onInit(vitest: Vitest): void {
+    // With `-t PATTERN` most tests are skipped because nobody asked for them.
+    this.#isSelection = vitest.config.testNamePattern !== undefined;
+  }
 
   onTestCaseResult(test: TestCase): void {
-    if (test.result().state === 'skipped') this.#skipped.push(test);
+    if (!this.#isSelection && test.result().state === 'skipped') this.#skipped.push(test);
   }
 
   onTestRunEnd(): void {

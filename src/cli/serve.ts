@@ -132,7 +132,10 @@ class Reloader {
 
 type HandledSignal = 'SIGHUP' | 'SIGTERM' | 'SIGINT' | 'SIGUSR1';
 
-/** The process's signals as a queue, from its making to `dispose`. */
+/**
+ * The process's signals as a queue, from its making to `dispose`. A handler of SIGUSR1 also takes it from Node, which
+ * would open its debugger's port (`--disable-sigusr1` is no way: it blocks the signal for everybody).
+ */
 class SignalQueue {
   readonly #signals: readonly HandledSignal[];
   readonly #pending: HandledSignal[] = [];
