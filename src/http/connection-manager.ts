@@ -15,7 +15,7 @@ import { FilterChains } from './filter-chains.ts';
 import { HttpStats } from './http-stats.ts';
 import { Http1ServerConnection } from './http1/server-connection.ts';
 import { compileLocalReplies, type LocalReplyRewriter } from './local-reply-config.ts';
-import { compilePathNormalizer, type PathNormalizer } from './path.ts';
+import { compilePathNormalizer } from './path.ts';
 import { compileRouteConfiguration, type RouteTable } from './route/index.ts';
 import { HttpStream } from './stream.ts';
 
@@ -43,7 +43,7 @@ export class ConnectionManager {
   readonly log: Logger;
   readonly accessLog: AccessLogger | undefined;
   readonly internalAddresses: CidrSet | undefined;
-  readonly normalizePath: PathNormalizer | undefined;
+  readonly normalizePath: ReturnType<typeof compilePathNormalizer>;
   readonly normalizeAuthority: ((authority: string, localPort: number) => string) | undefined;
   readonly rewriteLocalReply: LocalReplyRewriter | undefined;
   readonly router: { readonly suppressEnvoyHeaders: boolean };
@@ -65,7 +65,9 @@ export class ConnectionManager {
     this.listenerName = options.listenerName;
     this.onClose = options.onClose;
     this.accessLog =
-      config.access_log.length === 0 ? undefined : compileAccessLogs(config.access_log, { log: this.log });
+      config.access_log.length === 0
+        ? undefined
+        : compileAccessLogs(config.access_log, { log: this.log, stats: runtime.stats });
     const ranges = config.internal_address_config?.cidr_ranges ?? [];
     this.internalAddresses = ranges.length === 0 ? undefined : new CidrSet(ranges);
     this.normalizePath = compilePathNormalizer(config);
@@ -74,7 +76,7 @@ export class ConnectionManager {
     const router = config.http_filters.find((filter) => filter.typed_config.type === ROUTER)?.typed_config.value;
     this.router = { suppressEnvoyHeaders: (router as RouterConfig | undefined)?.suppress_envoy_headers ?? false };
     this.routes = compileRouteConfiguration(config.route_config as NonNullable<typeof config.route_config>, {
-      stats: this.stats,
+      suppressEnvoyHeaders: this.router.suppressEnvoyHeaders,
     });
     for (const entry of this.routes.entries) {
       chains.override(entry.perFilterConfigs, (chain) => {
