@@ -34,6 +34,7 @@ export const httpRbac = defineHttpFilter<HttpRbac, HttpRbacPerRoute>({
   create(base, env) {
     const override = env.routeConfigs.at(-1);
     const config = override === undefined ? base : override.rbac;
+    if (config !== undefined) makeCounters(config, env.stats.scope('rbac'));
     const shadow = config?.shadow_rules === undefined ? undefined : compileShadow(config.shadow_rules, config, env);
     const enforce = config?.rules === undefined ? undefined : compileEnforced(config.rules, config, env);
     if (enforce === undefined && shadow === undefined) return {};
@@ -52,6 +53,14 @@ const NAMESPACE = 'envoy.filters.http.rbac';
 type Enforce = (request: RequestHead, stream: HttpStream) => Reply | undefined;
 type Env = FilterEnv<HttpRbacPerRoute>;
 type Rules = NonNullable<HttpRbac['rules']>;
+
+/** Envoy shows all four counters of a filter, also where it has no rules of that kind. */
+function makeCounters(config: HttpRbac, stats: StatsScope): void {
+  for (const verdict of ['allowed', 'denied']) {
+    stats.counter(`${statPrefix(config.rules_stat_prefix)}${verdict}`);
+    stats.counter(`${statPrefix(config.shadow_rules_stat_prefix)}shadow_${verdict}`);
+  }
+}
 
 function deny(details: string): Reply {
   return reply(403, { body: 'RBAC: access denied', details });

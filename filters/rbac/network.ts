@@ -58,6 +58,9 @@ const NO_HEADERS: HeaderSource = { get: () => undefined };
 type Decide = (stream: NetworkStream) => Stop | undefined;
 
 function compileDecision(config: NetworkRbac, stats: StatsScope): Decide {
+  // Envoy shows all four counters of a filter, also where it has no rules of that kind.
+  const shadowPrefix = `${statPrefix(config.shadow_rules_stat_prefix)}shadow_`;
+  for (const name of ['allowed', 'denied', `${shadowPrefix}allowed`, `${shadowPrefix}denied`]) stats.counter(name);
   const shadow = config.shadow_rules === undefined ? undefined : compileShadow(config.shadow_rules, config, stats);
   if (config.rules === undefined) {
     return (stream) => {

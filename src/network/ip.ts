@@ -23,6 +23,9 @@ export interface CidrRangeConfig {
 
 /** The words of the address that `parseInto` read last; only valid until its next call. */
 const words = new Uint32Array(4);
+/** The text that `words` are of, and its family: the filters of one request ask about the same one or two addresses. */
+let lastText = '';
+let lastFamily: 0 | 4 | 6 = 0;
 /** The eight groups of the IPv6 address being read. */
 const groups = new Uint16Array(8);
 
@@ -113,6 +116,14 @@ function parseIpv6(text: string, end: number): boolean {
 
 /** Reads an address into `words`; answers its family, or 0 when the text is no address. A zone (`%eth0`) is ignored. */
 function parseInto(text: string): 0 | 4 | 6 {
+  if (text !== lastText) {
+    lastFamily = parseWords(text);
+    lastText = text;
+  }
+  return lastFamily;
+}
+
+function parseWords(text: string): 0 | 4 | 6 {
   const quad = parseIpv4(text, 0, text.length);
   if (quad >= 0) {
     words[0] = 0;
@@ -166,6 +177,8 @@ function parseRange(config: CidrRangeConfig): Range {
     else {
       family = 6;
       words[2] = 0xffff;
+      lastText = '';
+      lastFamily = 0;
     }
   }
   const width = family === 4 ? 32 : 128;

@@ -46,6 +46,7 @@ describe('envoy.filters.http.rbac', () => {
     expect(filter.request({ ':path': '/public' }).verdict).toBeUndefined();
     expect(filter.stat('http.test.rbac.denied')).toBe(2);
     expect(filter.stat('http.test.rbac.allowed')).toBe(1);
+    expect(filter.stat('http.test.rbac.shadow_allowed')).toBe(0);
   });
 
   test('an allow list denies what no policy matches, and everything when it is empty', () => {

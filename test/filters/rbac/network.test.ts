@@ -25,6 +25,7 @@ describe('envoy.filters.network.rbac', () => {
     expect(filter.connect({ peer: '198.51.100.9' }).verdict).toBeUndefined();
     expect(filter.stat('db.rbac.denied')).toBe(1);
     expect(filter.stat('db.rbac.allowed')).toBe(1);
+    expect(filter.stat('db.rbac.shadow_denied')).toBe(0);
   });
 
   test('shadow rules count and leave their result', () => {
