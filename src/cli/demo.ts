@@ -7,7 +7,7 @@ import { builtinRegistry } from '../../filters/index.ts';
 import { loadConfig } from '../config/load.ts';
 import { startDemoApp } from '../demo/app.ts';
 import { createLogger } from '../observe/log.ts';
-import type { Proxy as Sidecar } from '../proxy.ts';
+import type { RunningProxy as Sidecar } from '../proxy.ts';
 import { demoGuide } from './demo-guide.ts';
 import { packageInfo } from './package-info.ts';
 import { serve } from './serve.ts';

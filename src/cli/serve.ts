@@ -1,6 +1,6 @@
 import type { LoadedConfig } from '../config/load.ts';
 import type { RootLogger } from '../observe/log.ts';
-import { type Proxy as Sidecar, startProxy } from '../proxy.ts';
+import { type RunningProxy as Sidecar, startProxy } from '../proxy.ts';
 import { formatHostPort } from './address.ts';
 import { EXIT } from './exit-code.ts';
 import { reportError } from './report-error.ts';

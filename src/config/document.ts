@@ -9,6 +9,7 @@ import {
   type Node,
   type Pair,
   parseDocument,
+  type Scalar,
   type ScalarTag,
   visit,
 } from 'yaml';
@@ -77,7 +78,7 @@ export function parseFully(text: string): SourceDocument | ConfigProblem[] {
       lineCounter: lines,
       version: '1.2',
       customTags: (tags) => [envoyBool, ...tags.filter((tag) => typeof tag === 'string' || !isBoolTag(tag))],
-      uniqueKeys: true,
+      uniqueKeys: (a, b) => isScalar(a) && isScalar(b) && keyText(a) === keyText(b),
       prettyErrors: false,
       logLevel: 'silent',
     });
@@ -85,7 +86,9 @@ export function parseFully(text: string): SourceDocument | ConfigProblem[] {
     return [tooDeep(error)];
   }
   if (document.errors.length > 0) {
-    return document.errors.map((error) => ({ ...at(error.pos[0]), path: '', message: error.message }));
+    // One error per place: the parser finds more in what follows from the first.
+    const byOffset = new Map(document.errors.toReversed().map((error) => [error.pos[0], error.message]));
+    return [...byOffset].sort(([a], [b]) => a - b).map(([offset, message]) => ({ ...at(offset), path: '', message }));
   }
   try {
     visit(document, { Pair: keepKeyAsWritten });
@@ -110,7 +113,11 @@ function tooDeep(error: unknown): ConfigProblem {
 
 /** Keys are names, never booleans or numbers: `on:` is the key "on". */
 function keepKeyAsWritten(_: unknown, { key }: Pair): void {
-  if (isScalar(key) && typeof key.value !== 'string' && key.source !== undefined) key.value = key.source;
+  if (isScalar(key)) key.value = keyText(key);
+}
+
+function keyText(key: Scalar): string {
+  return typeof key.value === 'string' ? key.value : (key.source ?? String(key.value));
 }
 
 /** Removes the ignored entries of the root; what they anchor has been resolved by then. */

@@ -91,8 +91,12 @@ export class FilterChains {
       const overrides = levels.map((level) => level[source.name]).filter((config) => config !== undefined);
       const { disabled, configs } = readOverrides(overrides, source.disabled);
       if (disabled) continue;
-      if (configs.length === 0) filters.push((source.base ??= this.configure(source, [])));
-      else filters.push(this.configure(source, configs));
+      if (configs.length > 0) {
+        filters.push(this.configure(source, configs));
+        continue;
+      }
+      source.base ??= this.configure(source, []);
+      filters.push(source.base);
     }
     return new FilterChain(filters, this.slotCount);
   }

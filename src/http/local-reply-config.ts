@@ -50,10 +50,7 @@ function compileMapper(config: ResponseMapper): CompiledMapper {
     body: config.body === undefined ? undefined : readText(config.body),
     format:
       config.body_format_override === undefined ? undefined : compileSubstitutionFormat(config.body_format_override),
-    mutate:
-      config.headers_to_add.length === 0
-        ? undefined
-        : compileHeaderMutations({ add: config.headers_to_add, remove: [] }),
+    mutate: config.headers_to_add.length === 0 ? undefined : compileHeaderMutations(config.headers_to_add, []),
   };
 }
 

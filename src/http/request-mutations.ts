@@ -52,7 +52,8 @@ export function mutateRequest(stream: HttpStream): Reply | undefined {
     }
     request.path = result.path;
   }
-  if (manager.normalizeAuthority !== undefined) request.authority = manager.normalizeAuthority(request.authority, stream.connection.localPort);
+  if (manager.normalizeAuthority !== undefined)
+    request.authority = manager.normalizeAuthority(request.authority, stream.connection.localPort);
   const internal = setRemoteAddress(stream);
   const edge = settings.useRemoteAddress && !internal;
   if (request.present & (1 << KNOWN.ANY_ENVOY)) removeEnvoyHeaders(request, internal, edge);

@@ -72,6 +72,7 @@ export class HttpStream extends StreamRecord implements FilterStream, Downstream
   private requestCollectorNext = 0;
   private responseCollector: BodyCollector | undefined = undefined;
   private responseCollectorNext = 0;
+  private responseCookies: string[] | undefined = undefined;
   private abort: AbortController | undefined = undefined;
   /** Name of the filter that answered the request or ended it; '' when none did. */
   private deniedBy = '';
@@ -100,6 +101,7 @@ export class HttpStream extends StreamRecord implements FilterStream, Downstream
     this.responseLength = -1;
     this.routeCleared = false;
     this.deniedBy = '';
+    this.responseCookies = undefined;
     this.requestCollector = undefined;
     this.responseCollector = undefined;
     this.collectedRequest = undefined;
@@ -117,6 +119,12 @@ export class HttpStream extends StreamRecord implements FilterStream, Downstream
   get signal(): AbortSignal {
     this.abort ??= new AbortController();
     return this.abort.signal;
+  }
+
+  /** A cookie that the route's hash policy wants the client to keep. */
+  addResponseCookie(setCookie: string): void {
+    this.responseCookies ??= [];
+    this.responseCookies.push(setCookie);
   }
 
   clearRouteCache(): void {
@@ -453,6 +461,7 @@ export class HttpStream extends StreamRecord implements FilterStream, Downstream
   private sendResponseHead(head: ResponseHead, endStream: boolean): void {
     this.responseHeadSent = true;
     mutateResponse(this, head);
+    if (this.responseCookies !== undefined) for (const cookie of this.responseCookies) head.add('set-cookie', cookie);
     this.responseCode = head.status;
     this.downstreamTxBeginMs = performance.now();
     if (head.status === 101 || (this.request.method === 'CONNECT' && head.status < 300)) {

@@ -50,7 +50,7 @@ export class TcpProxy {
     this.maxDurationMs = config.max_downstream_connection_duration ?? 0;
     this.maxConnectAttempts = config.max_connect_attempts;
     const log = runtime.log.component('tcp');
-    this.accessLog = config.access_log.length === 0 ? undefined : compileAccessLogs(config.access_log, { log });
+    this.accessLog = config.access_log.length === 0 ? undefined : compileAccessLogs(config.access_log, { log, stats: runtime.stats });
     this.pickName = compilePick(config);
     this.hashesSource = config.hash_policy.length > 0;
     this.onClose = onClose;

@@ -20,7 +20,8 @@ export function poolOf(cluster: Cluster, endpoint: Endpoint, priority: RoutingPr
     pools = { DEFAULT: undefined, HIGH: undefined };
     endpoint.pool = pools;
   }
-  return (pools[priority] ??= new Http1Pool(cluster, endpoint, priority, poolOptions(cluster)));
+  pools[priority] ??= new Http1Pool(cluster, endpoint, priority, poolOptions(cluster));
+  return pools[priority];
 }
 
 /** Ends the pools of an endpoint: idle connections now (all with `close`), the others after their exchange. */

@@ -3,11 +3,12 @@ import { join } from 'node:path';
 import { builtinRegistry } from '../../filters/index.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { createLogger } from '../../src/observe/log.ts';
-import { type Proxy, type ProxyOptions, startProxy } from '../../src/proxy.ts';
+import { SidecarProxy } from '../../src/sidecar-proxy.ts';
+import { type ProxyOptions, type RunningProxy, startProxy } from '../../src/proxy.ts';
 
 /** A proxy under test with its first listener's address, and the lines that it logged. */
 export interface TestProxy extends AsyncDisposable {
-  readonly proxy: Proxy;
+  readonly proxy: RunningProxy;
   readonly port: number;
   readonly logLines: readonly string[];
   /** Value of a counter or gauge by its full name, 0 when it does not exist. */
@@ -42,6 +43,7 @@ export async function startTestProxy(text: string, options: TestProxyOptions = {
     port: proxy.listeners()[0]?.port ?? 0,
     logLines,
     stat: (name) => {
+      if (!(proxy instanceof SidecarProxy)) throw new Error('the statistics of several threads are on the admin server');
       const { counters, gauges } = proxy.runtime.stats;
       return (counters.get(name) ?? gauges.get(name))?.value ?? 0;
     },

@@ -31,7 +31,7 @@ export async function listen(onConnection: (socket: Socket) => void): Promise<Te
 /** A client socket that keeps everything it got. */
 export class TestClient {
   readonly socket: Socket;
-  received = Buffer.alloc(0);
+  received: Buffer = Buffer.alloc(0);
   ended = false;
   closed = false;
   error: NodeJS.ErrnoException | undefined;
@@ -39,7 +39,7 @@ export class TestClient {
 
   private constructor(socket: Socket) {
     this.socket = socket;
-    socket.on('data', (chunk) => {
+    socket.on('data', (chunk: Buffer) => {
       this.received = Buffer.concat([this.received, chunk]);
       this.wake();
     });

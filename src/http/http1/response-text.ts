@@ -7,7 +7,8 @@ import { type Framing, headerLines, properCaseHeaderLines } from './message-writ
 const statusLines: string[] = [];
 
 function statusLine(status: number): string {
-  return (statusLines[status] ??= `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`);
+  statusLines[status] ??= `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`;
+  return statusLines[status];
 }
 
 /** Text of an interim response. */

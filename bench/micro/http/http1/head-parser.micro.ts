@@ -7,6 +7,12 @@ import type { MicroBenchmark } from '../../micro.ts';
  * Our head parser beside llhttp: undici's SIMD WebAssembly build, driven with spans in its own memory, as lean as it
  * can be (offsets are kept, the head becomes one string, nothing else is decoded).
  */
+/** What Node's types do not declare without the DOM's. */
+interface WasmApi {
+  Module: new (bytes: Buffer) => object;
+  Instance: new (module: object, imports: object) => { exports: unknown };
+}
+
 const HEAD = Buffer.from(
   'GET /api/v1/orders/17?expand=items HTTP/1.1\r\n' +
     'Host: orders.default.svc.cluster.local:8080\r\n' +
@@ -44,9 +50,10 @@ function createLlhttp(): { memory: Buffer; at: number; execute: () => number; sp
     wasm_on_body: none,
     wasm_on_message_complete: none,
   };
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(wasm), { env });
-  const api = exports as unknown as {
-    memory: WebAssembly.Memory;
+  const { Module, Instance } = (globalThis as unknown as { WebAssembly: WasmApi }).WebAssembly;
+  const { exports } = new Instance(new Module(wasm), { env });
+  const api = exports as {
+    memory: { buffer: ArrayBuffer };
     malloc(bytes: number): number;
     llhttp_alloc(type: number): number;
     llhttp_execute(parser: number, at: number, length: number): number;

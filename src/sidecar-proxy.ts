@@ -1,0 +1,266 @@
+import { dirname, resolve } from 'node:path';
+import { builtinRegistry } from '../filters/index.ts';
+import type { LoadedConfig } from './config/load.ts';
+import type { Listener as ListenerConfig } from './config/schema/listener.ts';
+import {
+  type ListenAddress,
+  ListenerRuntime,
+  ListenerSocket,
+  listenAddress,
+  listenerName,
+} from './listener/listener.ts';
+import { flushAll, reopenAll } from './observe/access-log/index.ts';
+import type { AdminServer, ServerState } from './observe/admin/index.ts';
+import { DenialLog } from './observe/denials.ts';
+import { Probe } from './observe/probe.ts';
+import { StatsStore } from './observe/stats.ts';
+import type { ProxyOptions, RunningProxy } from './proxy.ts';
+import type { ViewSource } from './proxy-view.ts';
+import type { Runtime } from './runtime.ts';
+import { SharedMemory } from './shared-memory.ts';
+import type { Cluster } from './upstream/cluster.ts';
+import { ClusterManager } from './upstream/cluster-manager.ts';
+import { drainPools } from './upstream/pools.ts';
+
+/** Time filters in one of so many streams. */
+const PROBE_EVERY = 128;
+
+/** One thread's whole proxy. */
+export class SidecarProxy implements RunningProxy, ViewSource {
+  readonly runtime: Runtime;
+  state: ServerState = 'PRE_INITIALIZING';
+  loadedAtEpochMs = Date.now();
+  readonly quitRequested: Promise<void>;
+  quit: () => void = () => {};
+  private admin: AdminServer | undefined = undefined;
+  private healthChecksFail = false;
+  private readonly options: ProxyOptions;
+  private readonly registry = builtinRegistry();
+  private readonly byAddress = new Map<string, ListenerSocket>();
+  private readonly drainingRuntimes = new Set<ListenerRuntime>();
+  config: LoadedConfig;
+
+  constructor(options: ProxyOptions) {
+    this.options = options;
+    this.config = options.config;
+    this.quitRequested = new Promise((resolve) => {
+      this.quit = resolve;
+    });
+    const { log, config, filterDir } = options;
+    const stats = new StatsStore();
+    const { thread } = options;
+    const clusters = new ClusterManager({
+      stats,
+      log: log.component('upstream'),
+      ...(thread === undefined ? {} : { shared: thread.shared.get }),
+    });
+    clusters.onRemove = (cluster) => retire(cluster);
+    this.runtime = {
+      stats,
+      log,
+      clusters,
+      shared: options.thread?.shared ?? new SharedMemory(),
+      probe: new Probe(PROBE_EVERY),
+      denials: new DenialLog(),
+      facts: {
+        healthy: () => this.state === 'LIVE' && !this.healthChecksFail,
+        healthyPercent: (name) => clusters.get(name)?.healthyPercent,
+        node: { id: config.bootstrap.node.id, cluster: config.bootstrap.node.cluster },
+      },
+      baseDir: dirname(resolve(config.file)),
+      filterDir,
+    };
+  }
+
+  async start(): Promise<void> {
+    this.state = 'INITIALIZING';
+    await this.apply(this.config);
+    this.state = 'LIVE';
+    const address = this.options.adminAddress ?? adminAddress(this.config);
+    if (address !== undefined) await this.startAdmin(address.host, address.port);
+  }
+
+  private async startAdmin(host: string, port: number): Promise<void> {
+    const [{ startAdminServer }, { createProxyView }] = await Promise.all([
+      import('./observe/admin/index.ts'),
+      import('./proxy-view.ts'),
+    ]);
+    try {
+      this.admin = await startAdminServer({ host, port, view: createProxyView(this), log: this.options.log });
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  get adminAddress(): { host: string; port: number } | undefined {
+    return this.admin === undefined ? undefined : { host: this.admin.address, port: this.admin.port };
+  }
+
+  get concurrency(): number {
+    return this.options.concurrency;
+  }
+
+  sockets(): Iterable<ListenerSocket> {
+    return this.byAddress.values();
+  }
+
+  failHealthChecks(fail: boolean): void {
+    this.healthChecksFail = fail;
+  }
+
+  /** Stops accepting; what runs goes on. */
+  drainListeners(inboundOnly: boolean): void {
+    for (const socket of this.byAddress.values()) {
+      if (inboundOnly && socket.current.config.traffic_direction !== 'INBOUND') continue;
+      socket.close();
+      socket.current.drain();
+    }
+  }
+
+  listeners(): { name: string; address: string; port: number }[] {
+    return [...this.byAddress.values()].map((socket) => ({ name: socket.current.name, ...socket.bound() }));
+  }
+
+  async reload(config: LoadedConfig): Promise<'unchanged' | 'updated'> {
+    if (config.hash === this.config.hash) return 'unchanged';
+    await this.apply(config);
+    this.config = config;
+    this.loadedAtEpochMs = Date.now();
+    return 'updated';
+  }
+
+  /** Prepares everything that can fail, then switches over. */
+  private async apply(config: LoadedConfig): Promise<void> {
+    const { bootstrap } = config;
+    const clusters = await this.runtime.clusters.prepare(bootstrap.static_resources.clusters);
+    const prepared: { key: string; runtime: ListenerRuntime; socket: ListenerSocket | undefined }[] = [];
+    const bound: ListenerSocket[] = [];
+    try {
+      for (const listener of bootstrap.static_resources.listeners) {
+        const key = addressKey(listenAddress(listener));
+        const existing = this.byAddress.get(key);
+        if (existing !== undefined && sameConfig(existing.current.config, listener)) continue;
+        const runtime = await ListenerRuntime.create(listener, this.runtime, this.registry);
+        prepared.push({ key, runtime, socket: existing });
+        if (existing === undefined) bound.push(await this.bind(listenAddress(listener), runtime));
+      }
+    } catch (error) {
+      clusters.cancel();
+      for (const socket of bound) socket.close();
+      for (const { runtime } of prepared) runtime.dispose();
+      throw error;
+    }
+    clusters.commit();
+    for (const cluster of this.runtime.clusters.clusters) watchEndpoints(cluster);
+    for (const { key, runtime, socket } of prepared) {
+      if (socket === undefined) {
+        this.byAddress.set(key, bound.shift() as ListenerSocket);
+      } else {
+        this.drainRuntime(socket.current);
+        socket.current = runtime;
+      }
+      await runtime.watchFilters();
+    }
+    const wanted = new Set(bootstrap.static_resources.listeners.map((listener) => addressKey(listenAddress(listener))));
+    for (const [key, socket] of [...this.byAddress]) {
+      if (wanted.has(key)) continue;
+      this.byAddress.delete(key);
+      socket.close();
+      this.drainRuntime(socket.current);
+    }
+  }
+
+  private async bind(address: ListenAddress, runtime: ListenerRuntime): Promise<ListenerSocket> {
+    const port = address.port === 0 ? (this.options.thread?.ports[runtime.name] ?? 0) : address.port;
+    const socket = new ListenerSocket({ ...address, port }, runtime);
+    try {
+      await socket.listen(this.options.thread !== undefined);
+    } catch (error) {
+      throw bindError(error as NodeJS.ErrnoException, listenerName(runtime.config), address);
+    }
+    return socket;
+  }
+
+  /** The old configuration of a listener: what runs may finish within the drain time. */
+  private drainRuntime(runtime: ListenerRuntime): void {
+    this.drainingRuntimes.add(runtime);
+    runtime.drain();
+    const deadline = performance.now() + this.options.drainTimeMs;
+    const timer = setInterval(() => {
+      if (runtime.activeConnections > 0 && performance.now() < deadline) return;
+      clearInterval(timer);
+      runtime.closeConnections();
+      runtime.dispose();
+      this.drainingRuntimes.delete(runtime);
+    }, 50);
+    timer.unref();
+  }
+
+  reopenLogs(): void {
+    void reopenAll();
+  }
+
+  async drain(): Promise<void> {
+    this.state = 'DRAINING';
+    const deadline = performance.now() + this.options.drainTimeMs;
+    const runtimes = [...[...this.byAddress.values()].map((socket) => socket.current), ...this.drainingRuntimes];
+    for (const socket of this.byAddress.values()) socket.close();
+    for (const runtime of runtimes) runtime.drain();
+    while (performance.now() < deadline && runtimes.some((runtime) => runtime.activeConnections > 0)) {
+      await new Promise((done) => setTimeout(done, 20));
+    }
+  }
+
+  async close(): Promise<void> {
+    this.state = 'DRAINING';
+    await this.admin?.close();
+    const runtimes = [...[...this.byAddress.values()].map((socket) => socket.current), ...this.drainingRuntimes];
+    for (const socket of this.byAddress.values()) socket.close();
+    this.byAddress.clear();
+    for (const runtime of runtimes) {
+      runtime.closeConnections();
+      runtime.dispose();
+    }
+    for (const cluster of this.runtime.clusters.clusters) {
+      for (const endpoint of cluster.endpoints) drainPools(endpoint, true);
+    }
+    this.runtime.clusters.close();
+    await flushAll();
+  }
+}
+
+/** Where the configuration wants the admin server; undefined when it wants none. */
+function adminAddress(config: LoadedConfig): { host: string; port: number } | undefined {
+  const socket = config.bootstrap.admin?.address?.socket_address;
+  return socket === undefined ? undefined : { host: socket.address, port: socket.port_value ?? 0 };
+}
+
+/** An address that can be compared. */
+function addressKey(address: ListenAddress): string {
+  return `${address.host} ${address.port ?? 'pipe'}`;
+}
+
+function sameConfig(a: ListenerConfig, b: ListenerConfig): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
+
+/** A cluster that is gone: its connections end when their exchange does. */
+function retire(cluster: Cluster): void {
+  for (const endpoint of cluster.endpoints) drainPools(endpoint);
+}
+
+function watchEndpoints(cluster: Cluster): void {
+  cluster.onEndpointRemoved = (endpoint) => drainPools(endpoint);
+  cluster.onEndpointDrained = (endpoint) => drainPools(endpoint);
+}
+
+function bindError(error: NodeJS.ErrnoException, name: string, { host, port }: ListenAddress): Error {
+  const where = port === undefined ? host : `${host}:${port}`;
+  const why = error.code === 'EADDRINUSE' ? 'is in use by another process' : error.message;
+  return Object.assign(new Error(`listener ${name}: ${where} ${why}`), {
+    code: error.code,
+    address: where,
+    cause: error,
+  });
+}

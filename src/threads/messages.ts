@@ -1,0 +1,53 @@
+import type { ClusterView, ListenerView } from '../observe/admin/view.ts';
+import type { Denial } from '../observe/denials.ts';
+import type { LogLevel } from '../observe/log.ts';
+import type { FilterTime } from '../observe/probe.ts';
+import type { StatsSnapshot } from '../observe/stats-snapshot.ts';
+
+/** What a worker thread is started with. */
+export interface WorkerStart {
+  readonly file: string;
+  /** The configuration in canonical form, as JSON. */
+  readonly config: string;
+  readonly filterDir: string | undefined;
+  readonly drainTimeMs: number;
+  readonly logLevel: LogLevel;
+  /** Ports that the first worker was given by the system, by listener name, for the others to share. */
+  readonly ports: Readonly<Record<string, number>>;
+  readonly sharedPort: import('node:worker_threads').MessagePort;
+}
+
+/** What the main thread may ask of a worker, and what it answers. */
+export interface WorkerCommands {
+  stats: { argument: undefined; result: StatsSnapshot };
+  resetCounters: { argument: undefined; result: undefined };
+  listeners: { argument: undefined; result: readonly ListenerView[] };
+  clusters: { argument: undefined; result: readonly ClusterView[] };
+  filterTimes: { argument: undefined; result: readonly FilterTime[] };
+  denials: { argument: undefined; result: readonly Denial[] };
+  reload: { argument: string; result: 'unchanged' | 'updated' };
+  failHealthChecks: { argument: boolean; result: undefined };
+  drainListeners: { argument: boolean; result: undefined };
+  reopenLogs: { argument: undefined; result: undefined };
+  drain: { argument: undefined; result: undefined };
+  close: { argument: undefined; result: undefined };
+}
+
+export type CommandName = keyof WorkerCommands;
+
+export interface CommandMessage {
+  readonly id: number;
+  readonly name: CommandName;
+  readonly argument: unknown;
+}
+
+export interface AnswerMessage {
+  readonly id: number;
+  readonly result?: unknown;
+  readonly error?: string;
+}
+
+/** A worker's first message: it serves. */
+export interface ReadyMessage {
+  readonly listeners: readonly { readonly name: string; readonly address: string; readonly port: number }[];
+}

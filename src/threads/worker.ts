@@ -1,0 +1,59 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { builtinRegistry } from '../../filters/index.ts';
+import { loadConfig } from '../config/load.ts';
+import { createLogger } from '../observe/log.ts';
+import { createProxyView } from '../proxy-view.ts';
+import { SidecarProxy } from '../sidecar-proxy.ts';
+import type {
+  AnswerMessage,
+  CommandMessage,
+  CommandName,
+  ReadyMessage,
+  WorkerCommands,
+  WorkerStart,
+} from './messages.ts';
+import { sharedMemoryOf } from './shared-memory-port.ts';
+
+/** A worker thread: one whole proxy with a listening socket of its own for each address (SO_REUSEPORT). */
+const start = workerData as WorkerStart;
+const load = (text: string) => loadConfig(start.file, { registry: builtinRegistry(), text });
+const proxy = new SidecarProxy({
+  config: load(start.config),
+  concurrency: 1,
+  log: createLogger({ level: start.logLevel }),
+  drainTimeMs: start.drainTimeMs,
+  ...(start.filterDir === undefined ? {} : { filterDir: start.filterDir }),
+  thread: { shared: sharedMemoryOf(start.sharedPort), ports: start.ports },
+});
+const view = createProxyView(proxy);
+
+const commands: { [Name in CommandName]: (argument: WorkerCommands[Name]['argument']) => unknown } = {
+  stats: () => view.stats(),
+  resetCounters: () => view.resetCounters(),
+  listeners: () => view.listeners(),
+  clusters: () => view.clusters(),
+  filterTimes: () => view.filterTimes(),
+  denials: () => view.denials(),
+  reload: (text) => proxy.reload(load(text)),
+  failHealthChecks: (fail) => proxy.failHealthChecks(fail),
+  drainListeners: (inboundOnly) => proxy.drainListeners(inboundOnly),
+  reopenLogs: () => proxy.reopenLogs(),
+  drain: () => proxy.drain(),
+  close: () => proxy.close(),
+};
+
+async function answer({ id, name, argument }: CommandMessage): Promise<AnswerMessage> {
+  try {
+    return { id, result: await (commands[name] as (argument: unknown) => unknown)(argument) };
+  } catch (error) {
+    return { id, error: (error as Error).message };
+  }
+}
+
+parentPort?.on('message', async (message: CommandMessage) => {
+  parentPort?.postMessage(await answer(message));
+  if (message.name === 'close') parentPort?.close();
+});
+
+await proxy.start();
+parentPort?.postMessage({ listeners: proxy.listeners() } satisfies ReadyMessage);
