@@ -37,8 +37,7 @@ export class WorkerHandle {
   static start(start: Omit<WorkerStart, 'sharedPort'>, memory: SharedMemory): Promise<WorkerHandle> {
     const { port1, port2 } = new MessageChannel();
     serveSharedMemory(port1, memory);
-    const entry = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
-    const worker = new Worker(entry, { workerData: { ...start, sharedPort: port2 }, transferList: [port2] });
+    const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: { ...start, sharedPort: port2 }, transferList: [port2] });
     return new Promise((resolve, reject) => {
       worker.once('error', reject);
       worker.once('exit', () => reject(new Error('a worker thread ended before it served')));
