@@ -289,7 +289,8 @@ class Exchange {
     if (isVerdict(verdict) && verdict.kind === 'buffer' && bytes > 0) {
       if (bytes > verdict.maxBytes) {
         const side = name === 'onRequestBody' ? 'request' : 'response';
-        throw new Ended(reply(tooLargeStatus, { details: `${side}_payload_too_large` }));
+        const body = tooLargeStatus === 413 ? 'Payload Too Large' : 'Internal Server Error';
+        throw new Ended(reply(tooLargeStatus, { body, details: `${side}_payload_too_large` }));
       }
       chunks = [Buffer.concat(chunks)];
     } else if (bytes > 0) {

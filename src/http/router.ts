@@ -120,10 +120,12 @@ export class Router implements UpstreamEvents {
     for (const mirror of entry.mirrors) if (mirror.sampled()) startMirror(stream, mirror.cluster);
     const collected = stream.takeCollectedRequest();
     if (collected !== undefined) {
-      stream.requestContentLength = collected.length;
+      // Trailers need chunks.
+      stream.requestContentLength = stream.requestTrailers === undefined ? collected.length : -1;
       this.replay = new BodyCollector(Number.POSITIVE_INFINITY);
       this.replay.add(collected, 0, collected.length);
       this.requestEnded = true;
+      this.trailers = stream.requestTrailers;
     } else if (!endStream && entry.retry !== undefined) {
       this.replay = new BodyCollector(manager.settings.bufferLimitBytes);
     }
@@ -177,7 +179,9 @@ export class Router implements UpstreamEvents {
       codec.writeHead(
         stream.request,
         endStream,
-        this.requestEnded && body !== undefined ? body.length : stream.requestContentLength,
+        this.requestEnded && body !== undefined && this.trailers === undefined
+          ? body.length
+          : stream.requestContentLength,
       );
     } catch (error) {
       this.cancel();

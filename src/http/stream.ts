@@ -241,6 +241,20 @@ export class HttpStream extends StreamRecord implements FilterStream, Downstream
 
   private requestHeadDone(): void {
     if (this.completed || this.responseStarted) return;
+    const collected = this.collectedRequest;
+    if (collected === undefined) this.startRouting();
+    else if (this.chain.requestBody.length > 0) this.runRequestBodyHooks(0, collected, true, false);
+    else this.collectedRequestDone(collected);
+  }
+
+  /** The body that was collected has passed its hooks; head and body go to the router together. */
+  private collectedRequestDone(body: Buffer): void {
+    this.collectedRequest = body;
+    this.runRequestTrailersHooks();
+    if (!this.completed && !this.responseStarted) this.startRouting();
+  }
+
+  private startRouting(): void {
     if (this.routeCleared) this.matchRoute();
     this.routed = true;
     if (this.chain.changesRequestBody && !this.requestComplete && !this.isUpgrade) this.requestContentLength = -1;
@@ -309,6 +323,10 @@ export class HttpStream extends StreamRecord implements FilterStream, Downstream
       bytes = next;
     }
     if (this.completed) return;
+    if (!this.routed) {
+      this.collectedRequestDone(bytes);
+      return;
+    }
     if (bytes.length > 0) this.router.body(bytes, 0, bytes.length, stable);
     if (end) this.endRequest();
   }
@@ -321,10 +339,19 @@ export class HttpStream extends StreamRecord implements FilterStream, Downstream
   }
 
   private endRequest(): void {
-    if (this.requestTrailers !== undefined) {
-      for (const filter of this.chain.requestTrailers) filter.hooks.onRequestTrailers(this.requestTrailers, this);
+    this.runRequestTrailersHooks();
+    if (!this.completed) this.router.end(this.requestTrailers);
+  }
+
+  private runRequestTrailersHooks(): void {
+    if (this.requestTrailers === undefined) return;
+    for (const filter of this.chain.requestTrailers) {
+      try {
+        filter.hooks.onRequestTrailers(this.requestTrailers, this);
+      } catch (error) {
+        if (!this.filterFailed(filter, error)) return;
+      }
     }
-    this.router.end(this.requestTrailers);
   }
 
   /** For the router: the body that was collected before it started. */
@@ -564,7 +591,13 @@ export class HttpStream extends StreamRecord implements FilterStream, Downstream
   private finishResponse(): void {
     if (this.completed) return;
     if (this.responseTrailers !== undefined) {
-      for (const filter of this.chain.responseTrailers) filter.hooks.onResponseTrailers(this.responseTrailers, this);
+      for (const filter of this.chain.responseTrailers) {
+        try {
+          filter.hooks.onResponseTrailers(this.responseTrailers, this);
+        } catch (error) {
+          if (!this.filterFailed(filter, error)) return;
+        }
+      }
     }
     this.codec.finish(this.responseTrailers);
   }
