@@ -86,6 +86,8 @@ export function parseFully(text: string): SourceDocument | ConfigProblem[] {
     return [tooDeep(error)];
   }
   if (document.errors.length > 0) {
+    // The parser catches its own stack overflows and reports them as errors of the text.
+    if (document.errors.some(({ message }) => /call stack|stack overflow/i.test(message))) return [TOO_DEEP];
     // One error per place: the parser finds more in what follows from the first.
     const byOffset = new Map(document.errors.toReversed().map((error) => [error.pos[0], error.message]));
     return [...byOffset].sort(([a], [b]) => a - b).map(([offset, message]) => ({ ...at(offset), path: '', message }));
@@ -106,8 +108,10 @@ function isBoolTag(tag: object): boolean {
   return (tag as { tag?: unknown }).tag === 'tag:yaml.org,2002:bool';
 }
 
+const TOO_DEEP: ConfigProblem = { line: 1, column: 1, path: '', message: 'the file is nested too deeply' };
+
 function tooDeep(error: unknown): ConfigProblem {
-  if (error instanceof RangeError) return { line: 1, column: 1, path: '', message: 'is nested too deeply' };
+  if (error instanceof RangeError) return TOO_DEEP;
   throw error;
 }
 
