@@ -33,7 +33,8 @@ export type FilterModule = v.InferOutput<typeof FilterModule>;
 
 const EMPTY = message({});
 
-const BUILT_IN: Readonly<Record<ExtensionCategory, Readonly<Record<string, StandardSchemaV1>>>> = {
+/** What the extension points take without any filter registered. */
+export const BUILT_IN_TYPES: Readonly<Record<ExtensionCategory, Readonly<Record<string, StandardSchemaV1>>>> = {
   network_filter: {
     [HTTP_CONNECTION_MANAGER]: HttpConnectionManager,
     [TCP_PROXY]: TcpProxy,
@@ -59,7 +60,7 @@ const BUILT_IN: Readonly<Record<ExtensionCategory, Readonly<Record<string, Stand
 export function extensionsOf(registry: FilterRegistry): ExtensionResolver {
   const networkFilters = withRegistry('network_filter', registry.network.values(), (filter) => filter.configType);
   const httpFilters = withRegistry('http_filter', registry.http.values(), (filter) => filter.configType);
-  const routeConfigs = new Map(Object.entries(BUILT_IN.route_filter_config));
+  const routeConfigs = new Map(Object.entries(BUILT_IN_TYPES.route_filter_config));
   for (const filter of registry.http.values()) {
     const type = filter.routeConfigType ?? filter.configType;
     if (type !== undefined) routeConfigs.set(type, filter.routeConfig ?? filter.config ?? EMPTY);
@@ -70,8 +71,8 @@ export function extensionsOf(registry: FilterRegistry): ExtensionResolver {
     route_filter_config: routeConfigs,
   };
   return {
-    find: (category, type) => tables[category]?.get(type) ?? BUILT_IN[category][type],
-    names: (category) => [...(tables[category]?.keys() ?? Object.keys(BUILT_IN[category]))],
+    find: (category, type) => tables[category]?.get(type) ?? BUILT_IN_TYPES[category][type],
+    names: (category) => [...(tables[category]?.keys() ?? Object.keys(BUILT_IN_TYPES[category]))],
   };
 }
 
@@ -80,7 +81,7 @@ function withRegistry<F extends { config?: StandardSchemaV1 }>(
   filters: Iterable<F>,
   typeOf: (filter: F) => string | undefined,
 ): Map<string, StandardSchemaV1> {
-  const table = new Map(Object.entries(BUILT_IN[category]));
+  const table = new Map(Object.entries(BUILT_IN_TYPES[category]));
   for (const filter of filters) {
     const type = typeOf(filter);
     if (type !== undefined && !table.has(type)) table.set(type, filter.config ?? EMPTY);

@@ -1,0 +1,143 @@
+import type * as v from 'valibot';
+import type { FilterRegistry } from '../filter/registry.ts';
+import { BUILT_IN_TYPES, extensionsOf } from './extensions.ts';
+import * as accessLog from './schema/access-log.ts';
+import * as bootstrap from './schema/bootstrap.ts';
+import * as cluster from './schema/cluster.ts';
+import type { ExtensionCategory } from './schema/containers.ts';
+import * as core from './schema/core.ts';
+import * as address from './schema/core-address.ts';
+import * as endpoint from './schema/endpoint.ts';
+import * as manager from './schema/http-connection-manager.ts';
+import * as protocol from './schema/http-protocol-options.ts';
+import * as listener from './schema/listener.ts';
+import * as matcher from './schema/matcher.ts';
+import type { MessageFacts } from './schema/message.ts';
+import * as percent from './schema/percent.ts';
+import * as retry from './schema/retry-policy.ts';
+import * as route from './schema/route.ts';
+import * as components from './schema/route-components.ts';
+import * as routeMatchers from './schema/route-matchers.ts';
+import * as router from './schema/router.ts';
+import * as tcpProxy from './schema/tcp-proxy.ts';
+import * as transport from './schema/transport-socket.ts';
+
+/** The sections of the reference, in the order of a configuration file. */
+const SECTIONS: readonly (readonly [title: string, messages: Readonly<Record<string, unknown>>])[] = [
+  ['Bootstrap', bootstrap],
+  ['Listeners', listener],
+  ['TCP proxy', tcpProxy],
+  ['HTTP connection manager', manager],
+  ['Router', router],
+  ['Routes', { ...route, ...components, ...retry }],
+  ['Matchers', { ...routeMatchers, ...matcher }],
+  ['Clusters', { ...cluster, ...endpoint, ...transport }],
+  ['Protocol options', protocol],
+  ['Access log', accessLog],
+  ['Common messages', { ...core, ...address, ...percent }],
+];
+
+/** What schemas tell about themselves. */
+interface Facts {
+  readonly type: string;
+  readonly expects: string;
+  readonly wrapped?: v.GenericSchema;
+  readonly default?: unknown;
+  readonly item?: v.GenericSchema;
+  readonly category?: ExtensionCategory;
+  readonly getter?: () => v.GenericSchema;
+  readonly entries?: v.ObjectEntries;
+}
+
+/** The supported subset of Envoy's configuration as Markdown, from the schemas themselves. */
+export function configurationReference(registry: FilterRegistry): string {
+  const names = new Map<unknown, string>();
+  for (const [, messages] of SECTIONS) {
+    for (const [name, schema] of Object.entries(messages)) if (isMessage(schema)) names.set(schema, name);
+  }
+  const sections = SECTIONS.map(([title, messages]) => {
+    const tables = Object.entries(messages).filter(([, schema]) => isMessage(schema));
+    return [`## ${title}`, ...tables.map(([name, schema]) => table(name, schema as MessageFacts, names))].join('\n\n');
+  });
+  return `${INTRODUCTION}\n${sections.join('\n\n')}\n\n${extensionPoints(registry)}\n`;
+}
+
+const INTRODUCTION = `# Configuration
+
+Outrigger reads Envoy's v3 configuration (a bootstrap with static resources) as YAML or JSON. This page lists what is
+supported, with Envoy's defaults, message by message; it is generated from the schemas that check the files
+(\`npm test -- test/config/reference.test.ts -u\`). For the short form see [sidecar-file.md](sidecar-file.md).
+
+- Field names are those of the protobuf messages, in \`snake_case\` or \`camelCase\`; \`null\` means unset.
+- Durations are seconds with an \`s\`, as in \`1.5s\`; 0 switches a timeout off where Envoy says so.
+- Numbers may be written as strings of digits, enums by name or number, \`bytes\` in base64.
+- A field that is not listed is an error. \`outrigger check -c FILE\` reports every error of a file at once, each with its
+  line, column and path, what is allowed, and what was probably meant.
+- As in Envoy, unquoted \`yes\`, \`no\`, \`on\`, \`off\`, \`y\` and \`n\` are booleans, and an entry at the root whose key is
+  tagged \`!ignore\` is a place for anchors.
+- Files may name clusters, filters and domains only once and only where they exist; the router is the last HTTP filter,
+  \`tcp_proxy\` or the connection manager the last network filter.
+`;
+
+function isMessage(schema: unknown): schema is MessageFacts {
+  return typeof schema === 'object' && schema !== null && (schema as unknown as Facts).type === 'message';
+}
+
+function table(name: string, message: MessageFacts, names: ReadonlyMap<unknown, string>): string {
+  const lines = [`### ${name}`];
+  const entries = Object.entries(message.entries);
+  if (entries.length === 0) lines.push('No fields.');
+  else {
+    const rows = entries.map(([field, schema]) => row(field, schema as unknown as Facts, names));
+    lines.push(['| field | type | default |', '| --- | --- | --- |', ...rows].join('\n'));
+  }
+  const refused = byReason(message.unsupported);
+  if (refused.length > 0) lines.push(`Not supported: ${refused.join('; ')}.`);
+  return lines.join('\n\n');
+}
+
+function row(field: string, schema: Facts, names: ReadonlyMap<unknown, string>): string {
+  const fallback = schema.type === 'optional' ? defaultText(schema.default) : 'required';
+  return `| \`${field}\` | ${typeText(schema, names)} | ${fallback} |`;
+}
+
+function defaultText(value: unknown): string {
+  if (value === undefined || value === '') return '';
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  return text === '{}' || text === '[]' ? '' : `\`${text}\``;
+}
+
+function typeText(schema: Facts, names: ReadonlyMap<unknown, string>): string {
+  if (schema.wrapped !== undefined) return typeText(schema.wrapped as unknown as Facts, names);
+  if (schema.getter !== undefined) return typeText(schema.getter() as unknown as Facts, names);
+  const name = names.get(schema);
+  if (name !== undefined) return `[${name}](#${name.toLowerCase()})`;
+  if (schema.category !== undefined) return `[${schema.category}](#extension-points)`;
+  if (schema.item !== undefined) {
+    const item = typeText(schema.item as unknown as Facts, names);
+    return schema.type === 'map' ? `map of ${item}` : `list of ${item}`;
+  }
+  if (schema.entries !== undefined) {
+    const parts = Object.entries(schema.entries).map(
+      ([field, part]) => `${field}: ${typeText(part as unknown as Facts, names)}`,
+    );
+    return parts.length === 0 ? '{}' : `{ ${parts.join(', ')} }`;
+  }
+  return schema.expects.replaceAll('|', '\\|');
+}
+
+function byReason(unsupported: ReadonlyMap<string, string>): string[] {
+  const fields = [...unsupported].filter(([field]) => !/[A-Z]/.test(field));
+  return [...Map.groupBy(fields, ([, reason]) => reason)].map(
+    ([reason, group]) => `${group.map(([field]) => `\`${field}\``).join(', ')} (${reason})`,
+  );
+}
+
+function extensionPoints(registry: FilterRegistry): string {
+  const extensions = extensionsOf(registry);
+  const parts = Object.keys(BUILT_IN_TYPES).map((category) => {
+    const types = [...extensions.names(category as ExtensionCategory)].sort();
+    return `### ${category}\n\n${types.map((type) => `- \`${type}\``).join('\n')}`;
+  });
+  return `## Extension points\n\nWhat \`typed_config\` may hold, by the name in its \`@type\`.\n\n${parts.join('\n\n')}`;
+}
