@@ -89,7 +89,7 @@ function commonFacts(route: Route, scope: RouteScope): Omit<RouteFacts, keyof Re
     autoHostRewrite: false,
     appendForwardedHost: false,
     pathRewrite: undefined,
-    keepOriginalPath: !scope.suppressEnvoyHeaders,
+    keepOriginal: !scope.suppressEnvoyHeaders,
     redirect: undefined,
     directResponse: undefined,
   };
@@ -112,7 +112,7 @@ function actionFacts(action: RouteAction, route: Route, scope: RouteScope): Part
     hash: compileHashPolicies(action.hash_policy),
     mirrors: mirrorConfigs(action, scope).map((policy) => compileMirrorPolicy(policy, scope.random)),
     upgrades: new Map(action.upgrade_configs.map((upgrade) => [upgrade.upgrade_type.toLowerCase(), upgrade.enabled])),
-    hostRewrite: compileHostRewrite(action),
+    hostRewrite: compileHostRewrite(action, !scope.suppressEnvoyHeaders),
     autoHostRewrite: action.auto_host_rewrite ?? false,
     appendForwardedHost: action.append_x_forwarded_host,
     pathRewrite: compilePathRewrite(action.prefix_rewrite, action.regex_rewrite, route.match),
@@ -133,12 +133,12 @@ function clusterFacts(
   scope: RouteScope,
 ): RouteFacts {
   const host = toWireText(cluster.host_rewrite_literal);
-  const forwarded = facts.appendForwardedHost;
+  const trace = { forwarded: facts.appendForwardedHost, keepOriginal: facts.keepOriginal };
   return {
     ...facts,
     ...combine([...levels, compileLevel(cluster)], scope),
     clusterName: cluster.name,
     clusterHeader: cluster.cluster_header ?? '',
-    hostRewrite: host === '' ? facts.hostRewrite : (request) => setHost(request, host, forwarded),
+    hostRewrite: host === '' ? facts.hostRewrite : (request) => setHost(request, host, trace),
   };
 }

@@ -54,30 +54,45 @@ export function compilePathRewrite(
  *
  * @throws RegexError
  */
-export function compileHostRewrite(config: RouteAction): ((request: RequestHead) => void) | undefined {
-  const forwarded = config.append_x_forwarded_host;
+export function compileHostRewrite(
+  config: RouteAction,
+  keepOriginal: boolean,
+): ((request: RequestHead) => void) | undefined {
+  const trace: HostTrace = { forwarded: config.append_x_forwarded_host, keepOriginal };
   if (config.host_rewrite_literal) {
     const literal = toWireText(config.host_rewrite_literal);
-    return (request) => setHost(request, literal, forwarded);
+    return (request) => setHost(request, literal, trace);
   }
   if (config.host_rewrite_header !== undefined) {
     const name = config.host_rewrite_header;
     return (request) => {
       const host = request.get(name);
-      if (host !== undefined && host !== '') setHost(request, host, forwarded);
+      if (host !== undefined && host !== '') setHost(request, host, trace);
     };
   }
   if (config.host_rewrite_path_regex === undefined) return undefined;
   const { pattern, substitution } = config.host_rewrite_path_regex;
   const substitute = compileSubstitution(pattern.regex, substitution);
-  return (request) => setHost(request, substitute(request.path.substring(0, pathEnd(request.path))), forwarded);
+  return (request) => setHost(request, substitute(request.path.substring(0, pathEnd(request.path))), trace);
 }
 
-/** Sets the authority; with `forwarded`, x-forwarded-host gets the one before, behind what it holds already. */
-export function setHost(request: RequestHead, host: string, forwarded: boolean): void {
-  if (forwarded && request.authority !== '' && request.authority !== host) {
-    const before = request.get('x-forwarded-host');
-    request.set('x-forwarded-host', before ? `${before},${request.authority}` : request.authority);
+/** Where the authority before a rewrite is left. */
+export interface HostTrace {
+  /** Behind what x-forwarded-host holds already. */
+  readonly forwarded: boolean;
+  /** In x-envoy-original-host. */
+  readonly keepOriginal: boolean;
+}
+
+/** Replaces the authority. */
+export function setHost(request: RequestHead, host: string, trace: HostTrace): void {
+  const original = request.authority;
+  if (original !== '' && original !== host) {
+    if (trace.forwarded) {
+      const before = request.get('x-forwarded-host');
+      request.set('x-forwarded-host', before ? `${before},${original}` : original);
+    }
+    if (trace.keepOriginal) request.set('x-envoy-original-host', original);
   }
   request.authority = host;
 }

@@ -8,7 +8,7 @@ import type { StreamHash } from './hash-policy.ts';
 import type { HeaderMutator } from './header-mutations.ts';
 import type { MirrorPolicy } from './mirror-policy.ts';
 import type { Redirect } from './redirect.ts';
-import { type PathRewrite, setHost } from './rewrite.ts';
+import { type HostTrace, type PathRewrite, setHost } from './rewrite.ts';
 import type { PerFilterConfig } from './route-level.ts';
 
 /** A stream that a route can answer by itself. */
@@ -58,8 +58,8 @@ export interface RouteFacts {
   readonly autoHostRewrite: boolean;
   readonly appendForwardedHost: boolean;
   readonly pathRewrite: PathRewrite | undefined;
-  /** Whether a path rewrite leaves the old path in x-envoy-original-path. */
-  readonly keepOriginalPath: boolean;
+  /** Whether rewrites leave what was before in x-envoy-original-path and x-envoy-original-host. */
+  readonly keepOriginal: boolean;
   readonly redirect: Redirect | undefined;
   readonly directResponse: DirectResponse | undefined;
 }
@@ -100,7 +100,7 @@ export class RouteEntry {
   private readonly responseMutators: readonly HeaderMutator[];
   private readonly hostRewrite: ((request: RequestHead) => void) | undefined;
   private readonly pathRewrite: PathRewrite | undefined;
-  private readonly keepOriginalPath: boolean;
+  private readonly keepOriginal: boolean;
 
   constructor(facts: RouteFacts) {
     this.name = facts.name;
@@ -122,7 +122,9 @@ export class RouteEntry {
     this.perFilterConfigs = facts.perFilterConfigs;
     this.redirect = facts.redirect;
     this.directResponse = facts.directResponse;
-    this.rewriteHost = facts.autoHostRewrite ? autoHostRewrite(facts.appendForwardedHost) : undefined;
+    this.rewriteHost = facts.autoHostRewrite
+      ? autoHostRewrite({ forwarded: facts.appendForwardedHost, keepOriginal: facts.keepOriginal })
+      : undefined;
     this.view = Object.freeze({
       name: facts.name,
       virtualHostName: facts.virtualHostName,
@@ -134,7 +136,7 @@ export class RouteEntry {
     this.responseMutators = facts.responseMutators;
     this.hostRewrite = facts.hostRewrite;
     this.pathRewrite = facts.pathRewrite;
-    this.keepOriginalPath = facts.keepOriginalPath;
+    this.keepOriginal = facts.keepOriginal;
   }
 
   /** The cluster for a request: the configured one, or the one that a header names ('' when the header is missing). */
@@ -149,7 +151,7 @@ export class RouteEntry {
     if (this.hostRewrite !== undefined) this.hostRewrite(request);
     if (this.pathRewrite === undefined) return;
     const original = request.path;
-    if (this.keepOriginalPath) request.set('x-envoy-original-path', original);
+    if (this.keepOriginal) request.set('x-envoy-original-path', original);
     request.path = this.pathRewrite(original);
   }
 
@@ -172,6 +174,8 @@ export class RouteEntry {
     } else if (directResponse !== undefined) {
       status = directResponse.status;
       body = directResponse.body(stream);
+      // As in Envoy, a created resource is said to be the one that was asked for.
+      if (status === 201 || (status >= 300 && status < 400)) head.add('location', requestUri(stream.request));
       if (directResponse.contentType !== '') head.add('content-type', directResponse.contentType);
     }
     head.status = status;
@@ -183,8 +187,12 @@ export class RouteEntry {
   }
 }
 
-function autoHostRewrite(forwarded: boolean): (request: RequestHead, hostname: string) => void {
+function requestUri(request: RequestHead): string {
+  return `${request.scheme}://${request.authority}${request.path}`;
+}
+
+function autoHostRewrite(trace: HostTrace): (request: RequestHead, hostname: string) => void {
   return (request, hostname) => {
-    if (hostname !== '') setHost(request, hostname, forwarded);
+    if (hostname !== '') setHost(request, hostname, trace);
   };
 }
