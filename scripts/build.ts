@@ -1,8 +1,9 @@
 /**
  * Makes dist/: what a package or an image runs, since Node strips no types under node_modules.
  *
- *   outrigger.js   the command line; every command, and what a configuration may not need, in chunks loaded lazily
- *   filter.js      what `import … from 'outrigger'` means; shares its chunks with the proxy, so there is one of each class
+ *   outrigger.js   the command line; every command but `run` in chunks that are loaded when it is called
+ *   run.js         `outrigger run`, in one file: each module that Node loads costs half a millisecond of the start
+ *   filter.js      what `import … from 'outrigger'` means
  *   testing.js     `outrigger/testing`, the harness of filter tests
  *   types/         declarations of both
  *   cache/         V8's compile cache for the Node that builds, filled by a short run
@@ -10,9 +11,10 @@
  * All files lie flat in dist: `new URL('./x.ts', import.meta.url)` in a source becomes an entry of its own beside them.
  */
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, globSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
-import { build, type Plugin } from 'esbuild';
+import { type BuildOptions, build, type Plugin } from 'esbuild';
+import { builtinNames, rewriteBuiltinImports, virtualBuiltins } from './builtin-imports.ts';
 import { fillCache } from './fill-cache.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
@@ -24,20 +26,43 @@ const NAMED_ENTRIES: Readonly<Record<string, string>> = {
   'src/filter/harness.ts': 'testing',
 };
 
+/** Bundled in one file each, with their own copy of everything. */
+const STANDALONE: Readonly<Record<string, string>> = {
+  'src/cli/run.ts': 'run',
+  'src/threads/worker.ts': 'worker',
+};
+
 const SIBLING_URL = /new URL\(\s*'(\.{1,2}\/[^']+\.ts)',\s*import\.meta\.url,?\s*\)/g;
 
-/** Loaded from the user's own installation where they are needed at all. */
-const EXTERNAL = ['typescript', 'autocannon', 'esbuild', 'vitest'];
+const COMMON: BuildOptions = {
+  absWorkingDir: ROOT,
+  outdir: DIST,
+  bundle: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node24',
+  // Found in the user's own installation where they are needed at all.
+  external: ['typescript', 'autocannon', 'esbuild', 'vitest'],
+  // Yaml's CommonJS build, which Node gets, cannot be shaken; its ES build is the same code.
+  alias: { yaml: join(ROOT, 'node_modules/yaml/browser/index.js') },
+  // Commander is CommonJS and asks for Node's own modules only.
+  banner: { js: 'const require = (name) => process.getBuiltinModule(name);' },
+  minifyWhitespace: true,
+  minifySyntax: true,
+  legalComments: 'linked',
+  logLevel: 'warning',
+  write: false,
+};
 
 /** Entry name by source file: the named ones, and every file that another one starts by URL (threads, processes). */
 function findEntries(): Map<string, string> {
-  const entries = new Map(Object.entries(NAMED_ENTRIES).filter(([file]) => existsSync(join(ROOT, file))));
+  const entries = new Map(Object.entries({ ...NAMED_ENTRIES, ...STANDALONE }));
   for (const file of globSync('{src,filters,bench}/**/*.ts', { cwd: ROOT })) {
-    const text = readFileSync(join(ROOT, file), 'utf8');
-    for (const [, specifier = ''] of text.matchAll(SIBLING_URL)) {
+    for (const [, specifier = ''] of readFileSync(join(ROOT, file), 'utf8').matchAll(SIBLING_URL)) {
       const target = relative(ROOT, resolve(ROOT, dirname(file), specifier));
-      if (!existsSync(join(ROOT, target)) || entries.has(target)) continue;
-      entries.set(target, target.replace(/\.ts$/, '').replaceAll('/', '-'));
+      if (existsSync(join(ROOT, target)) && !entries.has(target)) {
+        entries.set(target, target.replace(/\.ts$/, '').replaceAll('/', '-'));
+      }
     }
   }
   return entries;
@@ -49,8 +74,7 @@ function siblingUrls(entries: ReadonlyMap<string, string>): Plugin {
     name: 'sibling-urls',
     setup(builder) {
       builder.onLoad({ filter: /\/(?:src|filters|bench)\/.*\.ts$/ }, ({ path }) => {
-        const text = readFileSync(path, 'utf8');
-        const contents = text.replace(SIBLING_URL, (all, specifier: string) => {
+        const contents = readFileSync(path, 'utf8').replace(SIBLING_URL, (all, specifier: string) => {
           const name = entries.get(relative(ROOT, resolve(dirname(path), specifier)));
           return name === undefined ? all : `new URL('./${name}.js', import.meta.url)`;
         });
@@ -60,33 +84,46 @@ function siblingUrls(entries: ReadonlyMap<string, string>): Plugin {
   };
 }
 
+/** Leaves imports of `src/cli/run.ts` to the file that is bundled of it. */
+const runIsElsewhere: Plugin = {
+  name: 'run-is-elsewhere',
+  setup(builder) {
+    builder.onResolve({ filter: /\/run\.ts$/ }, ({ path, resolveDir }) =>
+      resolve(resolveDir, path) === join(ROOT, 'src/cli/run.ts') ? { path: './run.js', external: true } : undefined,
+    );
+  },
+};
+
 async function bundle(): Promise<void> {
   const entries = findEntries();
-  await build({
-    absWorkingDir: ROOT,
-    entryPoints: [...entries].map(([file, name]) => ({ in: join(ROOT, file), out: name })),
-    outdir: DIST,
-    bundle: true,
+  const plugins = [siblingUrls(entries)];
+  const split = await build({
+    ...COMMON,
+    entryPoints: [...entries]
+      .filter(([file]) => STANDALONE[file] === undefined)
+      .map(([file, name]) => ({ in: join(ROOT, file), out: name })),
     splitting: true,
     chunkNames: '[name]-[hash]',
-    format: 'esm',
-    platform: 'node',
-    target: 'node24',
-    external: EXTERNAL,
-    // Yaml's CommonJS build, which Node gets, cannot be shaken; its ES build is the same code.
-    alias: { yaml: join(ROOT, 'node_modules/yaml/browser/index.js') },
-    // Commander is CommonJS and asks for Node's own modules only.
-    banner: { js: 'const require = (name) => process.getBuiltinModule(name);' },
-    minifyWhitespace: true,
-    minifySyntax: true,
-    legalComments: 'linked',
-    logLevel: 'warning',
-    plugins: [siblingUrls(entries)],
+    plugins: [...plugins, runIsElsewhere],
   });
-  // Read at run time, relative to the module that reads them.
-  if (existsSync(join(ROOT, 'bench/scenarios'))) {
-    cpSync(join(ROOT, 'bench/scenarios'), join(DIST, 'scenarios'), { recursive: true });
+  for (const { path, text } of split.outputFiles ?? []) {
+    put(path, path.endsWith('.js') ? rewriteBuiltinImports(text) : text);
   }
+  for (const [file, name] of Object.entries(STANDALONE)) {
+    const options: BuildOptions = { ...COMMON, entryPoints: [{ in: join(ROOT, file), out: name }] };
+    // Unshaken: what is dropped in the end is looked up all the same.
+    const plain = await build({ ...options, plugins, treeShaking: false });
+    const code = plain.outputFiles?.find(({ path }) => path.endsWith('.js'))?.text ?? '';
+    const result = await build({ ...options, plugins: [...plugins, virtualBuiltins(builtinNames(code))] });
+    for (const { path, text } of result.outputFiles ?? []) put(path, text);
+  }
+  // Read at run time, relative to the module that reads them.
+  cpSync(join(ROOT, 'bench/scenarios'), join(DIST, 'scenarios'), { recursive: true });
+}
+
+function put(path: string, text: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, text);
 }
 
 function declarations(): void {

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { readOrdinary } from './run-options.ts';
 
 /** One line of `outrigger help`, and how to get the command: each is loaded only when it is asked for. */
 export interface CommandEntry {
@@ -21,7 +22,6 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'run the proxy, with a configuration file or for one app',
     load: async () => (await import('./run-command.ts')).runCommand(),
     runOrdinary: async (args) => {
-      const { readOrdinary } = await import('./run-options.ts');
       const flags = readOrdinary(args);
       return flags === undefined ? undefined : (await import('./run.ts')).run(flags);
     },

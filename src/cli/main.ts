@@ -1,9 +1,9 @@
 import { constants, enableCompileCache } from 'node:module';
 import { join } from 'node:path';
+import { main } from './dispatch.ts';
 
-// Only Node's own modules may be imported statically here: what loads before the cache is on is compiled at every start.
+// What is imported statically is compiled at every start, since the cache is not on yet: it must stay small.
 enableCache();
-const { main } = await import('./dispatch.ts');
 process.exitCode = await main(process.argv.slice(2));
 
 /**

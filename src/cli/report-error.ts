@@ -1,7 +1,7 @@
-import { ConfigError } from '../config/errors.ts';
+import type { ConfigError } from '../config/errors.ts';
 import { EXIT } from './exit-code.ts';
 import { problemText } from './problem-text.ts';
-import { UsageError } from './usage-error.ts';
+import type { UsageError } from './usage-error.ts';
 
 /** Tells a person what went wrong, on standard error, and returns the exit code that says it to a script. */
 export function reportError(error: unknown): number {
@@ -10,11 +10,12 @@ export function reportError(error: unknown): number {
     // Commander has printed it already, the help that was asked for included.
     return (error as { exitCode?: number }).exitCode === 0 ? EXIT.ok : EXIT.usage;
   }
-  if (error instanceof ConfigError) {
+  // By name: `run` is bundled by itself and has its own copy of the classes.
+  if (isNamed<ConfigError>(error, 'ConfigError')) {
     process.stderr.write(problemText(error.file, error.problems, process.stderr));
     return EXIT.usage;
   }
-  if (error instanceof UsageError) {
+  if (isNamed<UsageError>(error, 'UsageError')) {
     process.stderr.write(`outrigger: ${error.message}\n${error.hint === undefined ? '' : `  ${error.hint}\n`}`);
     return EXIT.usage;
   }
@@ -43,4 +44,8 @@ export function plainMessage(error: unknown): string {
   return Object.getPrototypeOf(error) === Error.prototype || error.name.endsWith('LoadError')
     ? error.message
     : (error.stack ?? error.message);
+}
+
+function isNamed<E extends Error>(error: unknown, name: E['name']): error is E {
+  return error instanceof Error && error.name === name;
 }

@@ -37,11 +37,16 @@ export function loadConfig(file: string, options: LoadOptions): LoadedConfig {
   const { canonical, sourcePathOf } = toCanonical(file, source);
   const result = validateBootstrap(canonical, options.registry);
   if (Array.isArray(result)) throw new ConfigError(file, problemsOf(result, source, sourcePathOf));
+  let fingerprint: string | undefined;
   return {
     file,
     bootstrap: result,
     canonical: canonical as Record<string, unknown>,
-    hash: hash('sha256', canonicalJson(canonical)),
+    // On demand: nothing asks before the first reload, and crypto takes its time to load.
+    get hash() {
+      fingerprint ??= hash('sha256', canonicalJson(canonical));
+      return fingerprint;
+    },
     locate: (path) => locateLater(text, sourcePathOf(path)),
   };
 }

@@ -1,13 +1,13 @@
-import { STATUS_CODES } from 'node:http';
 import type { HttpSettings } from '../connection-manager-settings.ts';
 import type { HeaderMap } from '../headers.ts';
 import type { RequestHead, ResponseHead } from '../message.ts';
+import { STATUS_TEXT } from '../status-text.ts';
 import { type Framing, headerLines, properCaseHeaderLines } from './message-writer.ts';
 
 const statusLines: string[] = [];
 
 function statusLine(status: number): string {
-  statusLines[status] ??= `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`;
+  statusLines[status] ??= `HTTP/1.1 ${status} ${STATUS_TEXT[status] ?? ''}\r\n`;
   return statusLines[status];
 }
 
