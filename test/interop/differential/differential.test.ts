@@ -1,0 +1,42 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { findEnvoy, NO_ENVOY } from '../../support/envoy.ts';
+import { scenarios } from './cases/index.ts';
+import { differencesOf } from './harness/observation.ts';
+import { type Results, runScenarios } from './harness/run.ts';
+
+const envoy = findEnvoy();
+const DOCUMENT = join(import.meta.dirname, '..', '..', '..', 'docs', 'differences-from-envoy.md');
+
+describe.skipIf(envoy === undefined)(`the same bytes to Envoy and to Outrigger${envoy === undefined ? ` (${NO_ENVOY})` : ''}`, () => {
+  let results: Results;
+  beforeAll(async () => {
+    results = await runScenarios(envoy as string, scenarios);
+  }, 120_000);
+
+  for (const scenario of scenarios) {
+    describe(scenario.name, () => {
+      it.each(scenario.cases)('$name', (exchange) => {
+        const { envoy, outrigger } = results.of(scenario, exchange);
+        const found = differencesOf(envoy, outrigger);
+        const meant = Object.values(exchange.differs ?? {}).flat();
+        expect(Object.keys(found).sort(), JSON.stringify(found, null, 1)).toEqual([...meant].sort());
+      });
+
+      it.each(scenario.stats ?? [])('counts %s alike', (name) => {
+        const { envoy, outrigger } = results.stat(scenario, name);
+        expect(outrigger).toBe(envoy);
+      });
+    });
+  }
+});
+
+describe('docs/differences-from-envoy.md', () => {
+  const listed = [...readFileSync(DOCUMENT, 'utf8').matchAll(/^\| `([a-z0-9-]+)` \|/gm)].map((match) => match[1]);
+  const used = new Set(scenarios.flatMap(({ cases }) => cases.flatMap(({ differs }) => Object.keys(differs ?? {}))));
+
+  it('lists every difference that the cases expect, and no other', () => {
+    expect([...listed].sort()).toEqual([...used].sort());
+  });
+});

@@ -1,0 +1,91 @@
+import { FACETS, type Case, type Facet } from './case.ts';
+import { type ClientRecord, PROBE_HOST } from './client.ts';
+import type { Message } from './message.ts';
+import { requestsOf, type UpstreamConnection } from './recording-upstream.ts';
+
+/** What one proxy did about a case, in a form that can be compared. */
+export type Observation = Record<Facet, unknown>;
+
+/** Headers whose value is another one each time. */
+const CHANGING = new Set(['date', 'x-envoy-upstream-service-time']);
+const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
+
+export interface LogLine {
+  readonly port: number;
+  readonly authority: string;
+  readonly codeAndFlags: string;
+  readonly details: string;
+}
+
+export function readLog(text: string): LogLine[] {
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => {
+      const [address = '', authority = '', codeAndFlags = '', details = ''] = line.split('\t');
+      return { port: Number(address.slice(address.lastIndexOf(':') + 1)), authority, codeAndFlags, details };
+    });
+}
+
+/** @param ports of the proxy's own listener and of its upstream, which differ between the two */
+export function observe(
+  exchange: Case,
+  client: ClientRecord,
+  upstream: readonly UpstreamConnection[],
+  log: readonly LogLine[],
+  ports: readonly number[],
+): Observation {
+  const lines = log.filter((line) => line.port === client.port && line.authority !== PROBE_HOST);
+  const plain = (value: unknown) => withoutPorts(value, ports);
+  return {
+    status: client.responses.map((message) => message.startLine),
+    headers: plain(client.responses.map((message) => headersOf(message.headers, exchange.order === true))),
+    body: plain([...client.responses.map(bodyOf), ...(client.rest === '' ? [] : [{ rest: client.rest }])]),
+    fate: client.fate,
+    upstream: plain(upstream.filter(({ bytes }) => bytes !== '').map((connection) => requests(connection, exchange))),
+    upstreamFate: upstream.map((connection) => connection.fate),
+    flags: lines.map((line) => line.codeAndFlags),
+    details: plain(lines.map((line) => line.details)),
+  };
+}
+
+function requests(connection: UpstreamConnection, exchange: Case): unknown[] {
+  return requestsOf(connection.bytes).map((message) => ({
+    line: message.startLine,
+    headers: headersOf(message.headers, exchange.order === true),
+    ...bodyOf(message),
+  }));
+}
+
+function bodyOf({ framing, body, trailers, complete }: Message): object {
+  return { framing, body: body.length > 400 ? `${body.length} bytes, ${body.slice(0, 40)}…` : body, trailers, complete };
+}
+
+/** Sorted by name; lines of the same name keep their order. */
+function headersOf(headers: readonly string[], inOrder: boolean): string[] {
+  const masked = headers.map((line) => {
+    const name = line.slice(0, line.indexOf(':'));
+    const value = CHANGING.has(name.toLowerCase()) ? ' *' : line.slice(name.length + 1).replaceAll(UUID, 'UUID');
+    return { name, line: `${name}:${value.length > 200 ? `${value.length} bytes` : value}` };
+  });
+  if (!inOrder) masked.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+  return masked.map(({ line }) => line);
+}
+
+function withoutPorts(value: unknown, ports: readonly number[]): unknown {
+  let text = JSON.stringify(value);
+  ports.forEach((port, index) => {
+    text = text.replaceAll(new RegExp(`\\b${port}\\b`, 'g'), `PORT${index}`);
+  });
+  return JSON.parse(text);
+}
+
+/** The facets in which two observations differ, with both values. */
+export function differencesOf(envoy: Observation, outrigger: Observation): Partial<Record<Facet, { envoy: unknown; outrigger: unknown }>> {
+  const found: Partial<Record<Facet, { envoy: unknown; outrigger: unknown }>> = {};
+  for (const facet of FACETS) {
+    if (JSON.stringify(envoy[facet]) === JSON.stringify(outrigger[facet])) continue;
+    found[facet] = { envoy: envoy[facet], outrigger: outrigger[facet] };
+  }
+  return found;
+}
