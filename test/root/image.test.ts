@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, type TestContext, test } from 'vitest';
@@ -12,6 +12,7 @@ beforeAll(() => {
   if (process.getuid?.() !== 0) return;
   execFileSync(join(ROOT, 'bin/node'), ['scripts/build.ts'], { cwd: ROOT, stdio: 'pipe' });
   image = mkdtempSync(join(tmpdir(), 'outrigger-image-'));
+  chmodSync(image, 0o755);
   execFileSync(join(ROOT, 'scripts/assemble-image.sh'), [image]);
   // What distroless/cc has: the C and C++ libraries, by which alone Node must start.
   const libraries = execFileSync('ldd', [join(image, 'outrigger/bin/node')], { encoding: 'utf8' }).matchAll(
@@ -20,7 +21,7 @@ beforeAll(() => {
   for (const [, library = ''] of libraries) {
     if (library.includes('libatomic')) continue;
     mkdirSync(dirname(join(image, library)), { recursive: true });
-    cpSync(library, join(image, library), { dereference: true });
+    copyFileSync(library, join(image, library));
   }
 }, 120_000);
 
