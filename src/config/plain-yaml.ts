@@ -182,7 +182,7 @@ class PlainReader {
     let raw = this.text.slice(this.at, end);
     const comment = raw.indexOf(' #');
     if (comment >= 0) raw = raw.slice(0, comment);
-    raw = raw.trimEnd();
+    raw = withoutSpacesAtEnd(raw);
     if (raw.includes(': ') || raw.endsWith(':')) throw UNSURE;
     this.at += raw.length;
     return resolvePlain(raw);
@@ -192,7 +192,7 @@ class PlainReader {
   private refuseIndicator(): void {
     const first = this.text[this.at]!;
     const second = this.text.charCodeAt(this.at + 1);
-    if (',[]{}#&*!|>\'"%@`'.includes(first) || ('-?:'.includes(first) && isBlankOrEnd(second))) throw UNSURE;
+    if (',[]{}#&*!|>\'"%@`'.includes(first) || ('-?:'.includes(first) && isFlowEnd(second))) throw UNSURE;
   }
 
   private endOfLine(): number {
@@ -285,7 +285,7 @@ class PlainReader {
       if (code === HASH && text.charCodeAt(this.at - 1) === SPACE) throw UNSURE;
     }
     const raw = text.slice(start, this.at);
-    return raw.trimEnd();
+    return withoutSpacesAtEnd(raw);
   }
 
   /** The next character in a flow collection that is not blank. */
@@ -321,17 +321,25 @@ function isFlowEnd(code: number): boolean {
 const NULL = /^(?:~|[Nn]ull|NULL)$/;
 const TRUE = /^(?:[Yy]|YES|[Yy]es|TRUE|[Tt]rue|ON|[Oo]n)$/;
 const FALSE = /^(?:[Nn]|NO|[Nn]o|FALSE|[Ff]alse|OFF|[Oo]ff)$/;
+const LONGEST_WORD = 'false'.length;
 const NUMBER = /^[-+]?(?:\.\d+|\d+(?:\.\d*)?)(?:[eE][-+]?\d+)?$/;
 
 /** The value of a plain scalar by YAML's core schema, with Envoy's words for booleans. */
 function resolvePlain(raw: string): unknown {
-  if (raw.length > 24) return raw;
-  if (NULL.test(raw)) return null;
-  if (TRUE.test(raw)) return true;
-  if (FALSE.test(raw)) return false;
   if (/^[-+.\d]/.test(raw)) {
     if (NUMBER.test(raw)) return Number(raw);
     if (/^(?:0[xo]|[-+]?\.(?:inf|nan))/i.test(raw)) throw UNSURE;
+    return raw;
   }
-  return raw;
+  if (raw.length > LONGEST_WORD) return raw;
+  if (NULL.test(raw)) return null;
+  if (TRUE.test(raw)) return true;
+  return FALSE.test(raw) ? false : raw;
+}
+
+/** Only spaces: what JavaScript trims besides them (U+00A0, U+2028, …) is text to YAML. */
+function withoutSpacesAtEnd(text: string): string {
+  let end = text.length;
+  while (text.charCodeAt(end - 1) === SPACE) end--;
+  return text.slice(0, end);
 }

@@ -91,6 +91,8 @@ describe('readPlainYaml', () => {
       '-',
       ':',
       '.5',
+      '\u00a0',
+      '\u2028',
     ];
     const damage = fc.record({
       file: fc.integer({ min: 0, max: all.length - 1 }),
