@@ -69,6 +69,7 @@ export class SidecarProxy implements RunningProxy, ViewSource {
       },
       baseDir: dirname(resolve(config.file)),
       filterDir,
+      onCustomFilter: once(() => options.onCustomFilter?.(stats)),
     };
   }
 
@@ -138,7 +139,7 @@ export class SidecarProxy implements RunningProxy, ViewSource {
     const bound: ListenerSocket[] = [];
     try {
       for (const listener of bootstrap.static_resources.listeners) {
-        const key = addressKey(listenAddress(listener));
+        const key = addressKey(listener);
         const existing = this.byAddress.get(key);
         if (existing !== undefined && sameConfig(existing.current.config, listener)) continue;
         const runtime = await ListenerRuntime.create(listener, this.runtime, this.registry);
@@ -162,7 +163,7 @@ export class SidecarProxy implements RunningProxy, ViewSource {
       }
       await runtime.watchFilters();
     }
-    const wanted = new Set(bootstrap.static_resources.listeners.map((listener) => addressKey(listenAddress(listener))));
+    const wanted = new Set(bootstrap.static_resources.listeners.map(addressKey));
     for (const [key, socket] of [...this.byAddress]) {
       if (wanted.has(key)) continue;
       this.byAddress.delete(key);
@@ -236,9 +237,18 @@ function adminAddress(config: LoadedConfig): { host: string; port: number } | un
   return socket === undefined ? undefined : { host: socket.address, port: socket.port_value ?? 0 };
 }
 
-/** An address that can be compared. */
-function addressKey(address: ListenAddress): string {
-  return `${address.host} ${address.port ?? 'pipe'}`;
+function once(run: () => void): () => void {
+  let done = false;
+  return () => {
+    if (!done) run();
+    done = true;
+  };
+}
+
+/** What a listener keeps its socket by over reloads: its address, and its name where the system chooses the port. */
+function addressKey(listener: ListenerConfig): string {
+  const { host, port } = listenAddress(listener);
+  return port === 0 ? `${host} 0 ${listener.name}` : `${host} ${port ?? 'pipe'}`;
 }
 
 function sameConfig(a: ListenerConfig, b: ListenerConfig): boolean {
