@@ -5,11 +5,11 @@ type AuthoritySettings = Pick<
   'strip_matching_host_port' | 'strip_any_host_port' | 'strip_trailing_host_dot'
 >;
 
-const VALID = /^[-._~%!$&'()[\]*+,;=:A-Za-z0-9]*$/;
+const VALID = /^[-._~%!$&'()[\]*+,;=:@A-Za-z0-9]*$/;
 const PORT = /^\+?\d+$/;
 const MAX_UINT32 = 4294967295;
 
-/** Whether a Host or :authority holds only characters that RFC 3986 §3.2 allows, as Envoy checks; user information is not allowed. */
+/** Whether a Host or :authority holds only characters that RFC 3986 §3.2 allows, as Envoy checks. */
 export function isValidAuthority(authority: string): boolean {
   return VALID.test(authority);
 }

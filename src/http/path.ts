@@ -20,6 +20,13 @@ const REPEATED_SLASH = /\/\//;
 const ONLY_SLASHES = /^\/{2,}$/;
 const ESCAPED_SLASH = /%(?:2f|5c)/i;
 const ESCAPE_SEQUENCE = /%[0-9a-f]{2}/gi;
+const STRAY_PERCENT = /%(?![0-9a-f]{2})/gi;
+/** Stands for a stray percent sign meanwhile; no path holds it, being a control character. */
+const MARK = '\x01';
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the mark is one
+const MARK_OF_SEQUENCE = /\x01(?=[0-9a-f]{2})/gi;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters in question
+const UNACCEPTABLE = /[\0-\x1f\x7f-\xff]/;
 const UNRESERVED = /[A-Za-z0-9._~-]/;
 const TO_ESCAPE = /["<>^`{|}]/g;
 /** A dot segment with parameters, `/..;x`, counts as one without (`..` and what follows up to the next slash). */
@@ -77,11 +84,14 @@ function mergeSlashes(path: string): string {
   return ONLY_SLASHES.test(path) ? '//' : path.replace(/\/{2,}/g, '/');
 }
 
-/** The canonical form of a path without query; undefined when it holds NUL or bytes outside ASCII. */
+/** The canonical form of a path without query; undefined when it holds NUL, control characters or bytes outside ASCII. */
 function canonicalPath(path: string): string | undefined {
-  if (path.includes('%00') || /[\0\x80-\xff]/.test(path)) return undefined;
+  if (path.includes('%00') || UNACCEPTABLE.test(path)) return undefined;
   const plain = path.replace(DOT_SEGMENT_PARAMETERS, '/$1').replaceAll('\\', '/');
-  const decoded = plain.replace(ESCAPE_SEQUENCE, unescapeUnreserved).replace(TO_ESCAPE, percentEncode);
+  // A percent sign that begins no sequence must not begin one with what is unescaped behind it: %4%41 is %254A.
+  const marked = plain.replace(STRAY_PERCENT, MARK);
+  const unescaped = marked.replace(ESCAPE_SEQUENCE, unescapeUnreserved).replace(TO_ESCAPE, percentEncode);
+  const decoded = unescaped.replace(MARK_OF_SEQUENCE, '%25').replaceAll(MARK, '%');
   return MAYBE_DOT_SEGMENT.test(decoded) ? removeDotSegments(decoded) : decoded;
 }
 

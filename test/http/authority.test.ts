@@ -63,13 +63,13 @@ describe('portStart', () => {
 
 describe('isValidAuthority', () => {
   it('accepts hosts, addresses and ports', () => {
-    for (const authority of ['a.com', 'a-b_c.com:80', '[fe80::1%25eth0]:80', '10.0.0.1', '']) {
+    for (const authority of ['a.com', 'a-b_c.com:80', '[fe80::1%25eth0]:80', '10.0.0.1', 'user@a.com', '']) {
       expect(isValidAuthority(authority), authority).toBe(true);
     }
   });
 
   it('refuses what could mislead another parser', () => {
-    for (const authority of ['a b', 'a/b', 'a?b', 'a#b', 'a@b', 'a\\b', 'a"b', 'a<b', 'a\x00', 'a\xe9', 'a\r\nb']) {
+    for (const authority of ['a b', 'a/b', 'a?b', 'a#b', 'a\\b', 'a"b', 'a<b', 'a\x00', 'a\xe9', 'a\r\nb']) {
       expect(isValidAuthority(authority), JSON.stringify(authority)).toBe(false);
     }
   });

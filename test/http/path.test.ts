@@ -46,6 +46,10 @@ describe('compilePathNormalizer', () => {
     ['/%252e%252e', '/%252e%252e'],
     ['/%zz%4', '/%zz%4'],
     ['/%c3%a9', '/%c3%a9'],
+    ['/%4%41', '/%254A'],
+    ['/%%34%31', '/%2541'],
+    ['/%4%%41a', '/%4%25Aa'],
+    ['/a%4?%4%31', '/a%4?%4%31'],
     ['/a\\b', '/a/b'],
     ['/a\\..\\b', '/b'],
     ['/a\\', '/a/'],
@@ -65,7 +69,7 @@ describe('compilePathNormalizer', () => {
   });
 
   it('refuses NUL and bytes outside ASCII', () => {
-    for (const path of ['/%00', '/a%00b', '/\x80', '/\xc3\xa9']) expect(normalized(path)).toMatch(/^reject/);
+    for (const path of ['/%00', '/a%00b', '/%\x01', '/\x80', '/\xc3\xa9']) expect(normalized(path)).toMatch(/^reject/);
   });
 
   it('leaves targets that are no path alone', () => {
@@ -108,7 +112,23 @@ describe('compilePathNormalizer', () => {
   });
 
   it('leaves no dot segment, no backslash and no repeated slash, and is stable', () => {
-    const piece = fc.constantFrom('/', '.', '..', '%2e', '%2F', '%5c', '\\', ';', 'a', '%41', '//', '{');
+    const piece = fc.constantFrom(
+      '/',
+      '.',
+      '..',
+      '%2e',
+      '%2F',
+      '%5c',
+      '\\',
+      ';',
+      'a',
+      '%41',
+      '//',
+      '{',
+      '%',
+      '%4',
+      '2f',
+    );
     const path = fc.array(piece, { maxLength: 12 }).map((pieces) => `/${pieces.join('')}`);
     const settings = {
       normalize_path: true,
