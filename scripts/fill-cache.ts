@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -20,7 +20,12 @@ export async function fillCache(root: string): Promise<void> {
     const { port } = app.address() as { port: number };
     const file = join(folder, 'envoy.yaml');
     writeFileSync(file, configuration(port));
-    await runOnce(join(root, 'dist/outrigger.js'), file);
+    const entry = join(root, 'dist/outrigger.js');
+    await runOnce(entry, file);
+    // What scripts and images call often. The health check finds nothing, and has been compiled all the same.
+    for (const args of [['check', '-c', file], ['healthcheck', '--admin', '127.0.0.1:1'], ['help']]) {
+      spawnSync(process.execPath, [entry, ...args], { stdio: 'ignore' });
+    }
   } finally {
     app.close();
     app.closeAllConnections();
