@@ -20,6 +20,8 @@ export interface HttpSettings {
   readonly requestTimeoutMs: number;
   readonly streamIdleTimeoutMs: number;
   readonly maxStreamDurationMs: number;
+  /** Some time of streams is limited: idle, request or whole duration. */
+  readonly hasStreamTimes: boolean;
   readonly maxConnectionDurationMs: number;
   readonly delayedCloseTimeoutMs: number;
   readonly drainTimeoutMs: number;
@@ -66,6 +68,8 @@ export function resolveSettings(config: HttpConnectionManager, bufferLimitBytes:
     requestTimeoutMs: config.request_timeout,
     streamIdleTimeoutMs: config.stream_idle_timeout,
     maxStreamDurationMs: common.max_stream_duration ?? 0,
+    hasStreamTimes:
+      config.stream_idle_timeout > 0 || config.request_timeout > 0 || (common.max_stream_duration ?? 0) > 0,
     maxConnectionDurationMs: common.max_connection_duration ?? 0,
     delayedCloseTimeoutMs: config.delayed_close_timeout,
     drainTimeoutMs: config.drain_timeout,

@@ -30,6 +30,8 @@ export class HttpStats {
   readonly downstreamRqNonRelativePath: Counter;
   readonly downstreamRqTooLarge: Counter;
   readonly downstreamRqFailedPathNormalization: Counter;
+  /** An upgrade that neither route nor manager allows. */
+  readonly downstreamRqWsOnNonWsRoute: Counter;
   readonly downstreamRqRejectedViaIpDetection: Counter;
   readonly downstreamRqTime: Histogram;
   readonly noRoute: Counter;
@@ -72,6 +74,7 @@ export class HttpStats {
     this.downstreamRqNonRelativePath = scope.counter('downstream_rq_non_relative_path');
     this.downstreamRqTooLarge = scope.counter('downstream_rq_too_large');
     this.downstreamRqFailedPathNormalization = scope.counter('downstream_rq_failed_path_normalization');
+    this.downstreamRqWsOnNonWsRoute = scope.counter('downstream_rq_ws_on_non_ws_route');
     this.downstreamRqRejectedViaIpDetection = scope.counter('downstream_rq_rejected_via_ip_detection');
     this.downstreamRqTime = scope.histogram('downstream_rq_time');
     this.noRoute = scope.counter('no_route');

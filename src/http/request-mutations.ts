@@ -57,6 +57,10 @@ export function mutateRequest(stream: HttpStream): Reply | undefined {
   const internal = setRemoteAddress(stream);
   const edge = settings.useRemoteAddress && !internal;
   if (request.present & (1 << KNOWN.ANY_ENVOY)) removeEnvoyHeaders(request, internal, edge);
+  if (!internal) {
+    const { internalOnlyHeaders } = manager.routes;
+    for (let i = 0; i < internalOnlyHeaders.length; i++) request.remove(internalOnlyHeaders[i] as string);
+  }
   if (internal) request.set('x-envoy-internal', 'true');
   else if (edge) request.set('x-envoy-external-address', stream.remoteAddress);
   setRequestId(request, edge, settings);

@@ -1,6 +1,6 @@
 import type { BodyHookResult, HttpStream as FilterStream, HookResult, RouteView } from '../filter/http.ts';
 import type { BufferBody, Reply, Verdict } from '../filter/verdict.ts';
-import { TimerEntry, timers } from '../network/timer.ts';
+import { toWireText } from '../matching/wire-text.ts';
 import type { ConnectionInfo } from '../observe/stream-info.ts';
 import { BodyCollector } from './body-collector.ts';
 import type { DownstreamCodec, DownstreamEvents } from './codec.ts';
@@ -16,24 +16,12 @@ import { mutateResponse } from './response-mutations.ts';
 import type { RouteEntry } from './route/route-entry.ts';
 import { Router } from './router.ts';
 import { StreamRecord } from './stream-record.ts';
+import { StreamTimes, type TimedStream } from './stream-times.ts';
 
 /** Who holds a body back. The source reads on when nobody does. */
 export const HOLD = { FILTER: 1, PEER: 2, NOT_READY: 4 } as const;
 
 const EMPTY = Buffer.alloc(0);
-
-class StreamTimer extends TimerEntry {
-  private readonly stream: HttpStream;
-
-  constructor(stream: HttpStream) {
-    super();
-    this.stream = stream;
-  }
-
-  override onTimeout(): void {
-    this.stream.onTimer();
-  }
-}
 
 /**
  * One request and its response on their way through the filter chain: from the downstream codec through the request
@@ -41,7 +29,7 @@ class StreamTimer extends TimerEntry {
  *
  * The object serves one request after the other of its connection, unless a filter took a promise of it.
  */
-export class HttpStream extends StreamRecord implements FilterStream, DownstreamEvents {
+export class HttpStream extends StreamRecord implements FilterStream, DownstreamEvents, TimedStream {
   readonly manager: ConnectionManager;
   override readonly request: RequestHead = new RequestHead();
   /** Head that the response is built in; `response` is undefined until there is one. */
@@ -50,19 +38,27 @@ export class HttpStream extends StreamRecord implements FilterStream, Downstream
   chain: FilterChain;
   routeEntry: RouteEntry | undefined = undefined;
   isGrpc = false;
+  /** An upgrade or CONNECT that is allowed; false again once the upstream declined it. */
   isUpgrade = false;
   /** Bytes of the request's body: -1 unknown, 0 none. Set by the codec. */
   requestContentLength = 0;
   /** A promise of a filter was waited for: the object is not used again. */
   usedAsync = false;
   private readonly router: Router;
-  private readonly timer: StreamTimer;
-  private lastActivityMs = 0;
+  private readonly times: StreamTimes;
   /** The request's head is with the router. */
   private routed = false;
-  private requestComplete = false;
+  requestComplete = false;
   private requestHold = 0;
   private responseHold = 0;
+  /** The promise of a hook that holds the request, or the response; what another one brings is too late. */
+  private requestWait: Promise<unknown> | undefined = undefined;
+  private responseWait: Promise<unknown> | undefined = undefined;
+  /** The source ended while a body hook was waited for. */
+  private requestEndWaits = false;
+  private responseEndWaits = false;
+  /** Counted among the active upgrades. */
+  private upgradeCounted = false;
   private responseStarted = false;
   private responseHeadSent = false;
   private responseLength = -1;
@@ -82,7 +78,7 @@ export class HttpStream extends StreamRecord implements FilterStream, Downstream
     this.manager = manager;
     this.chain = manager.baseChain;
     this.router = new Router(this);
-    this.timer = new StreamTimer(this);
+    this.times = new StreamTimes(this, manager.settings);
   }
 
   /** Ready for the next request. */
@@ -96,6 +92,11 @@ export class HttpStream extends StreamRecord implements FilterStream, Downstream
     this.requestComplete = false;
     this.requestHold = 0;
     this.responseHold = 0;
+    this.requestWait = undefined;
+    this.responseWait = undefined;
+    this.requestEndWaits = false;
+    this.responseEndWaits = false;
+    this.upgradeCounted = false;
     this.responseStarted = false;
     this.responseHeadSent = false;
     this.responseLength = -1;
@@ -136,17 +137,18 @@ export class HttpStream extends StreamRecord implements FilterStream, Downstream
   private begin(): void {
     this.completed = false;
     this.startMs = performance.now();
-    this.lastActivityMs = this.startMs;
-    const { stats, settings } = this.manager;
+    // A custom filter may have been replaced since the last request.
+    this.chain = this.manager.baseChain;
+    const { stats } = this.manager;
     stats.downstreamRqTotal.inc();
     stats.downstreamRqHttp1Total.inc();
     stats.downstreamRqActive.inc();
-    if (settings.streamIdleTimeoutMs > 0) timers.start(this.timer, settings.streamIdleTimeoutMs, this.startMs);
+    this.times.begin(this.startMs);
   }
 
   onRequestHead(endStream: boolean): void {
-    this.begin();
     this.requestComplete = endStream;
+    this.begin();
     if (endStream) this.requestEndMs = this.startMs;
     const refusal = mutateRequest(this);
     if (refusal !== undefined) {
@@ -156,6 +158,8 @@ export class HttpStream extends StreamRecord implements FilterStream, Downstream
     const contentType = this.request.indexOf('content-type');
     this.isGrpc = contentType >= 0 && this.request.valueAt(contentType).startsWith('application/grpc');
     this.matchRoute();
+    if (this.routeEntry !== undefined) this.chain = (this.routeEntry.chain as FilterChain | undefined) ?? this.chain;
+    if ((this.request.upgrade !== '' || this.request.method === 'CONNECT') && !this.admitUpgrade()) return;
     if (this.request.expectContinue && !this.manager.settings.proxy100Continue) {
       this.request.expectContinue = false;
       this.request.remove('expect');
@@ -170,8 +174,23 @@ export class HttpStream extends StreamRecord implements FilterStream, Downstream
     this.routeEntry = entry;
     this.routeName = entry?.name ?? '';
     this.virtualHostName = entry?.virtualHostName ?? '';
-    if (entry !== undefined && !this.routed)
-      this.chain = (entry.chain as FilterChain | undefined) ?? this.manager.baseChain;
+    if (entry?.changesStreamTimes === true) this.times.adopt(entry);
+  }
+
+  /** The route decides over an upgrade, else the manager. False: it was refused. */
+  private admitUpgrade(): boolean {
+    const { stats, settings } = this.manager;
+    const type = this.request.method === 'CONNECT' ? 'connect' : this.request.upgrade;
+    if (this.routeEntry?.upgrades.get(type) ?? settings.upgrades.has(type)) {
+      this.isUpgrade = true;
+      this.upgradeCounted = true;
+      stats.downstreamCxUpgradesTotal.inc();
+      stats.downstreamCxUpgradesActive.inc();
+      return true;
+    }
+    stats.downstreamRqWsOnNonWsRoute.inc();
+    this.sendLocalReply(403, '', 0, 'upgrade_failed');
+    return false;
   }
 
   private runRequestHooks(from: number): void {
@@ -230,6 +249,7 @@ export class HttpStream extends StreamRecord implements FilterStream, Downstream
     }
     this.requestCollector = new BodyCollector(verdict.maxBytes);
     this.requestCollectorNext = index + 1;
+    this.requestWait = undefined;
     this.releaseRequest(HOLD.FILTER);
     return false;
   }
@@ -263,7 +283,7 @@ export class HttpStream extends StreamRecord implements FilterStream, Downstream
 
   onRequestBody(buffer: Buffer, start: number, end: number, stable: boolean): void {
     this.bytesReceived += end - start;
-    if (this.completed) return;
+    if (this.completed || this.replied) return;
     if (this.requestCollector !== undefined) {
       if (!this.requestCollector.add(buffer, start, end)) {
         this.requestCollector = undefined;
@@ -271,7 +291,7 @@ export class HttpStream extends StreamRecord implements FilterStream, Downstream
       }
       return;
     }
-    this.lastActivityMs = performance.now();
+    this.times.lastActivityMs = performance.now();
     if (this.chain.requestBody.length === 0) this.router.body(buffer, start, end, stable);
     else this.runRequestBodyHooks(0, buffer.subarray(start, end), false, stable);
   }
@@ -280,7 +300,12 @@ export class HttpStream extends StreamRecord implements FilterStream, Downstream
     this.requestComplete = true;
     this.requestEndMs = performance.now();
     this.requestTrailers = trailers;
-    if (this.completed) return;
+    if (this.completed || this.replied) return;
+    if (this.requestWait !== undefined) {
+      // A body hook still has the last chunk.
+      this.requestEndWaits = true;
+      return;
+    }
     const collector = this.requestCollector;
     if (collector !== undefined) {
       this.requestCollector = undefined;
@@ -288,7 +313,10 @@ export class HttpStream extends StreamRecord implements FilterStream, Downstream
       this.runRequestHooks(this.requestCollectorNext);
       return;
     }
-    if (!this.routed) return;
+    if (this.routed) this.passRequestEnd();
+  }
+
+  private passRequestEnd(): void {
     if (this.chain.requestBody.length === 0) this.endRequest();
     else this.runRequestBodyHooks(0, EMPTY, true, false);
   }
@@ -413,11 +441,16 @@ export class HttpStream extends StreamRecord implements FilterStream, Downstream
   /** The upstream's head, after the route's own changes. `head` must be `responseHead` of this stream. */
   onResponseHead(head: ResponseHead, endStream: boolean, contentLength: number): void {
     this.responseStarted = true;
+    if (this.isUpgrade && !this.opensTunnel(head.status)) this.isUpgrade = false;
     this.response = head;
     this.responseCode = head.status;
     this.responseLength = endStream ? 0 : contentLength;
     this.responseEnded = endStream;
     this.runResponseHooks(0);
+  }
+
+  private opensTunnel(status: number): boolean {
+    return this.isUpgrade && (status === 101 || (this.request.method === 'CONNECT' && status >= 200 && status < 300));
   }
 
   /** The source of the response has nothing more to say. */
@@ -453,7 +486,7 @@ export class HttpStream extends StreamRecord implements FilterStream, Downstream
 
   private obeyResponseVerdict(verdict: Verdict, index: number): boolean {
     if (verdict.kind !== 'buffer') return this.obey(verdict);
-    if (this.responseEnded || this.response?.status === 101) return true;
+    if (this.responseEnded || this.isUpgrade) return true;
     if (this.localBody !== undefined) {
       this.collectedResponse = this.localBody;
       this.localBody = undefined;
@@ -474,7 +507,7 @@ export class HttpStream extends StreamRecord implements FilterStream, Downstream
       this.runResponseBodyHooks(0, collected, true, false);
       return;
     }
-    if (this.chain.changesResponseBody && !this.responseEnded && head.status !== 101) this.responseLength = -1;
+    if (this.chain.changesResponseBody && !this.responseEnded && !this.isUpgrade) this.responseLength = -1;
     const body = this.localBody;
     this.sendResponseHead(head, this.responseEnded);
     if (body === undefined || this.completed) return;
@@ -486,12 +519,17 @@ export class HttpStream extends StreamRecord implements FilterStream, Downstream
   private collectedResponse: Buffer | undefined = undefined;
 
   private sendResponseHead(head: ResponseHead, endStream: boolean): void {
+    if (this.isUpgrade ? !this.opensTunnel(head.status) : !isFinalStatus(head.status)) {
+      this.manager.log.warn('a filter left a response that cannot be sent', { status: head.status });
+      this.sendLocalReply(500, 'Internal Server Error', 0, 'invalid_response_from_filter');
+      return;
+    }
     this.responseHeadSent = true;
     mutateResponse(this, head);
     if (this.responseCookies !== undefined) for (const cookie of this.responseCookies) head.add('set-cookie', cookie);
     this.responseCode = head.status;
     this.downstreamTxBeginMs = performance.now();
-    if (head.status === 101 || (this.request.method === 'CONNECT' && head.status < 300)) {
+    if (this.isUpgrade) {
       this.codec.writeHead(head, false, -1);
       this.beginTunnel();
       return;
@@ -501,11 +539,7 @@ export class HttpStream extends StreamRecord implements FilterStream, Downstream
   }
 
   private beginTunnel(): void {
-    this.isUpgrade = true;
     this.requestComplete = false;
-    this.manager.stats.downstreamCxUpgradesTotal.inc();
-    this.manager.stats.downstreamCxUpgradesActive.inc();
-    timers.cancel(this.timer);
     this.router.switchToTunnel();
     this.codec.switchToTunnel();
   }
@@ -514,14 +548,11 @@ export class HttpStream extends StreamRecord implements FilterStream, Downstream
     if (this.completed) return;
     if (this.responseCollector !== undefined) {
       if (!this.responseCollector.add(buffer, start, end)) {
-        this.responseCollector = undefined;
-        this.router.cancel();
-        this.responseStarted = false;
         this.sendLocalReply(500, 'Internal Server Error', 0, 'response_payload_too_large');
       }
       return;
     }
-    this.lastActivityMs = performance.now();
+    this.times.lastActivityMs = performance.now();
     if (this.chain.responseBody.length === 0) this.writeBody(buffer, start, end, stable);
     else this.runResponseBodyHooks(0, buffer.subarray(start, end), false, stable);
   }
@@ -535,6 +566,11 @@ export class HttpStream extends StreamRecord implements FilterStream, Downstream
     if (this.completed) return;
     this.responseEnded = true;
     this.responseTrailers = trailers;
+    if (this.responseWait !== undefined) {
+      // A body hook still has the last chunk.
+      this.responseEndWaits = true;
+      return;
+    }
     const collector = this.responseCollector;
     if (collector !== undefined) {
       this.responseCollector = undefined;
@@ -542,6 +578,10 @@ export class HttpStream extends StreamRecord implements FilterStream, Downstream
       this.runResponseHooks(this.responseCollectorNext);
       return;
     }
+    this.passResponseEnd();
+  }
+
+  private passResponseEnd(): void {
     if (this.chain.responseBody.length === 0) this.finishResponse();
     else this.runResponseBodyHooks(0, EMPTY, true, false);
   }
@@ -579,8 +619,8 @@ export class HttpStream extends StreamRecord implements FilterStream, Downstream
     }
     if (this.completed) return;
     if (!this.responseHeadSent) {
-      // The whole body was collected: its length is known again.
-      this.responseLength = bytes.length;
+      // The whole body was collected: its length is known again. Trailers need chunks.
+      this.responseLength = this.responseTrailers === undefined ? bytes.length : -1;
       this.sendResponseHead(this.response as ResponseHead, bytes.length === 0 && this.responseTrailers === undefined);
       if (this.completed) return;
     }
@@ -627,7 +667,7 @@ export class HttpStream extends StreamRecord implements FilterStream, Downstream
   sendReply(reply: Reply): void {
     this.sendLocalReply(
       reply.status,
-      reply.body,
+      toWireText(reply.body),
       reply.flag === undefined ? 0 : FLAG[reply.flag],
       reply.details,
       reply.headers,
@@ -655,20 +695,36 @@ export class HttpStream extends StreamRecord implements FilterStream, Downstream
     const text = localReplyHead(this, this.responseHead, status, body, headers, grpcStatus);
     const bytes = Buffer.from(text, 'latin1');
     const hasBody = bytes.length > 0 && this.request.method !== 'HEAD';
+    // Whatever hooks still wait for, of the request or of an answer that this one replaces, comes too late.
+    this.requestWait = undefined;
+    this.responseWait = undefined;
+    this.responseHold &= ~HOLD.FILTER;
+    this.responseEndWaits = false;
     this.requestCollector = undefined;
     this.responseCollector = undefined;
-    this.localBody = hasBody ? bytes : undefined;
-    if (this.replied) {
-      // A response hook answered in place of an answer of ours: no hook sees that one, or it would go round for ever.
-      this.response = this.responseHead;
-      this.responseLength = bytes.length;
-      this.responseEnded = !hasBody;
-      this.responseStarted = true;
-      this.responseHeadDone();
+    this.collectedResponse = undefined;
+    this.responseTrailers = undefined;
+    this.replied = true;
+    this.isUpgrade = false;
+    if (this.responseStarted) {
+      this.sendDirectly(bytes, hasBody);
       return;
     }
-    this.replied = true;
+    this.localBody = hasBody ? bytes : undefined;
     this.onResponseHead(this.responseHead, !hasBody, bytes.length);
+  }
+
+  /** An answer in place of one that response hooks have begun to see: they see no second one (as in Envoy). */
+  private sendDirectly(bytes: Buffer, hasBody: boolean): void {
+    this.localBody = undefined;
+    this.response = this.responseHead;
+    this.responseLength = bytes.length;
+    this.responseEnded = true;
+    if (!isFinalStatus(this.responseHead.status)) this.responseHead.status = 500;
+    this.sendResponseHead(this.responseHead, !hasBody);
+    if (!hasBody || this.completed) return;
+    this.writeBody(bytes, 0, bytes.length, false);
+    this.codec.finish(undefined);
   }
 
   /** Body of a local reply, which follows its head through the response hooks. */
@@ -698,18 +754,26 @@ export class HttpStream extends StreamRecord implements FilterStream, Downstream
     response = false,
   ): void {
     this.usedAsync = true;
-    if (response) this.holdResponse(HOLD.FILTER);
-    else this.holdRequest(HOLD.FILTER);
-    let settled = false;
+    if (response) {
+      this.responseWait = promise;
+      this.holdResponse(HOLD.FILTER);
+    } else {
+      this.requestWait = promise;
+      this.holdRequest(HOLD.FILTER);
+    }
     const settle = (failed: boolean, outcome: unknown): void => {
-      if (settled) return;
-      settled = true;
       clearTimeout(limit);
-      if (this.completed) return;
-      if (failed && !this.filterFailed(filter, outcome)) return;
-      then(failed ? undefined : (outcome as T));
-      if (response) this.releaseResponse(HOLD.FILTER);
-      else this.releaseRequest(HOLD.FILTER);
+      if (this.completed || (response ? this.responseWait : this.requestWait) !== promise) return;
+      try {
+        if (failed && !this.filterFailed(filter, outcome)) return;
+        then(failed ? undefined : (outcome as T));
+      } catch (error) {
+        // What the promise brought cannot be sent.
+        this.manager.onFilterError(filter, error, this);
+        this.sendLocalReply(500, 'Internal Server Error', 0, `filter_error{${filter.name}}`);
+      }
+      if (response) this.resumeAfterResponseWait(promise);
+      else this.resumeAfterRequestWait(promise);
     };
     const limit = setTimeout(
       () => settle(true, new Error(`did not answer within ${filter.timeoutMs} ms`)),
@@ -721,6 +785,25 @@ export class HttpStream extends StreamRecord implements FilterStream, Downstream
     );
   }
 
+  /** The source goes on, unless the next hook waits too. */
+  private resumeAfterRequestWait(promise: Promise<unknown>): void {
+    if (this.completed || this.requestWait !== promise) return;
+    this.requestWait = undefined;
+    const ended = this.requestEndWaits;
+    this.requestEndWaits = false;
+    this.releaseRequest(HOLD.FILTER);
+    if (ended && !this.completed) this.passRequestEnd();
+  }
+
+  private resumeAfterResponseWait(promise: Promise<unknown>): void {
+    if (this.completed || this.responseWait !== promise) return;
+    this.responseWait = undefined;
+    const ended = this.responseEndWaits;
+    this.responseEndWaits = false;
+    this.releaseResponse(HOLD.FILTER);
+    if (ended && !this.completed) this.passResponseEnd();
+  }
+
   /** A filter threw or did not answer. True: the request goes on without it. */
   private filterFailed(filter: ConfiguredFilter, error: unknown): boolean {
     this.manager.onFilterError(filter, error, this);
@@ -729,18 +812,20 @@ export class HttpStream extends StreamRecord implements FilterStream, Downstream
     return false;
   }
 
-  onTimer(): void {
-    if (this.completed) return;
-    const { streamIdleTimeoutMs } = this.manager.settings;
-    const quietMs = performance.now() - this.lastActivityMs;
-    if (quietMs < streamIdleTimeoutMs) {
-      timers.start(this.timer, streamIdleTimeoutMs - quietMs);
-      return;
-    }
+  onIdleTimeout(): void {
     this.manager.stats.downstreamRqIdleTimeout.inc();
-    if (this.responseHeadSent) this.endWithoutAnswer(FLAG.SI, 'stream_idle_timeout');
-    else if (this.requestComplete) this.sendLocalReply(504, 'stream timeout', FLAG.SI, 'stream_idle_timeout');
-    else this.sendLocalReply(408, 'stream timeout', FLAG.SI, 'stream_idle_timeout');
+    this.sendLocalReply(this.requestComplete ? 504 : 408, 'stream timeout', FLAG.SI, 'stream_idle_timeout');
+  }
+
+  onRequestTimeout(): void {
+    this.manager.stats.downstreamRqTimeout.inc();
+    this.sendLocalReply(408, 'request timeout', 0, 'request_overall_timeout');
+  }
+
+  onMaxDuration(): void {
+    this.manager.stats.downstreamRqMaxDurationReached.inc();
+    const status = this.requestComplete ? 504 : 408;
+    this.sendLocalReply(status, 'downstream duration timeout', 0, 'max_duration_timeout');
   }
 
   /** The stream is over: figures are final, filters and logs are told. Called by the codec after the last byte, or by a reset. */
@@ -749,7 +834,7 @@ export class HttpStream extends StreamRecord implements FilterStream, Downstream
     this.completed = true;
     this.endMs = performance.now();
     this.downstreamTxEndMs = this.responseHeadSent ? this.endMs : 0;
-    timers.cancel(this.timer);
+    this.times.cancel();
     this.router.cancel();
     this.abort?.abort();
     for (const filter of this.chain.done) {
@@ -761,10 +846,15 @@ export class HttpStream extends StreamRecord implements FilterStream, Downstream
     }
     const stats = this.manager.stats;
     stats.downstreamRqActive.dec();
-    if (this.isUpgrade) stats.downstreamCxUpgradesActive.dec();
+    if (this.upgradeCounted) stats.downstreamCxUpgradesActive.dec();
     if (this.responseHeadSent) stats.countResponse(this.responseCode);
     stats.downstreamRqTime.record(this.endMs - this.startMs);
     if (this.deniedBy !== '') this.manager.onDenied(this, this.deniedBy);
     this.manager.accessLog?.log(this);
   }
+}
+
+/** What ends an exchange and is no tunnel. */
+function isFinalStatus(status: number): boolean {
+  return status >= 200 && status <= 599 && Number.isInteger(status);
 }

@@ -78,6 +78,8 @@ export class RouteEntry {
   readonly maxStreamDurationMs: number | undefined;
   readonly grpcTimeoutMaxMs: number | undefined;
   readonly grpcTimeoutOffsetMs: number;
+  /** The route says something of its own about how long a stream may be idle or last. */
+  readonly changesStreamTimes: boolean;
   readonly priority: 'DEFAULT' | 'HIGH';
   readonly retry: RetryRules | undefined;
   readonly hash: StreamHash | undefined;
@@ -112,6 +114,10 @@ export class RouteEntry {
     this.maxStreamDurationMs = facts.maxStreamDurationMs;
     this.grpcTimeoutMaxMs = facts.grpcTimeoutMaxMs;
     this.grpcTimeoutOffsetMs = facts.grpcTimeoutOffsetMs;
+    this.changesStreamTimes =
+      facts.idleTimeoutMs !== undefined ||
+      facts.maxStreamDurationMs !== undefined ||
+      facts.grpcTimeoutMaxMs !== undefined;
     this.priority = facts.priority;
     this.retry = facts.retry;
     this.hash = facts.hash;

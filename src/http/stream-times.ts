@@ -1,0 +1,100 @@
+import { TimerEntry, timers } from '../network/timer.ts';
+import type { HttpSettings } from './connection-manager-settings.ts';
+import type { RouteEntry } from './route/route-entry.ts';
+
+/** What a stream is told when one of its times is up. */
+export interface TimedStream {
+  readonly requestComplete: boolean;
+  readonly isUpgrade: boolean;
+  readonly request: { get(name: string): string | undefined };
+  onIdleTimeout(): void;
+  onRequestTimeout(): void;
+  onMaxDuration(): void;
+}
+
+const GRPC_UNIT_MS: Readonly<Record<string, number>> = {
+  H: 3_600_000,
+  M: 60_000,
+  S: 1000,
+  m: 1,
+  u: 0.001,
+  n: 0.000_001,
+};
+
+/** Value of a `grpc-timeout` header in milliseconds, rounded up; undefined when it is none. */
+export function parseGrpcTimeoutMs(text: string): number | undefined {
+  const match = /^(\d{1,8})([HMSmun])$/.exec(text);
+  return match === null ? undefined : Math.ceil(Number(match[1]) * (GRPC_UNIT_MS[match[2] as string] as number));
+}
+
+/**
+ * The times of one stream: how long it may be quiet, how long its request may take to come in, how long it may last.
+ * One timer serves all three; it is looked at when it fires, not moved on every byte.
+ */
+export class StreamTimes extends TimerEntry {
+  /** Last time that a byte of a body passed, either way. */
+  lastActivityMs = 0;
+  private readonly stream: TimedStream;
+  private readonly settings: HttpSettings;
+  private startMs = 0;
+  private idleTimeoutMs = 0;
+  private maxDurationMs = 0;
+
+  constructor(stream: TimedStream, settings: HttpSettings) {
+    super();
+    this.stream = stream;
+    this.settings = settings;
+  }
+
+  begin(nowMs: number): void {
+    const { settings } = this;
+    this.startMs = nowMs;
+    this.lastActivityMs = nowMs;
+    this.idleTimeoutMs = settings.streamIdleTimeoutMs;
+    this.maxDurationMs = settings.maxStreamDurationMs;
+    if (settings.hasStreamTimes) this.arm(nowMs);
+  }
+
+  /** The route says otherwise. */
+  adopt(entry: RouteEntry): void {
+    this.idleTimeoutMs = entry.idleTimeoutMs ?? this.settings.streamIdleTimeoutMs;
+    this.maxDurationMs = this.durationOf(entry);
+    this.cancel();
+    this.arm(performance.now());
+  }
+
+  /** `grpc-timeout` where the route follows it, else the route's limit, else the manager's. */
+  private durationOf(entry: RouteEntry): number {
+    const { grpcTimeoutMaxMs, grpcTimeoutOffsetMs } = entry;
+    const header = grpcTimeoutMaxMs === undefined ? undefined : this.stream.request.get('grpc-timeout');
+    const asked = header === undefined ? undefined : parseGrpcTimeoutMs(header);
+    if (asked === undefined) return entry.maxStreamDurationMs ?? this.settings.maxStreamDurationMs;
+    const capped = grpcTimeoutMaxMs === 0 ? asked : Math.min(asked, grpcTimeoutMaxMs as number);
+    return capped > grpcTimeoutOffsetMs ? capped - grpcTimeoutOffsetMs : capped;
+  }
+
+  cancel(): void {
+    timers.cancel(this);
+  }
+
+  private arm(nowMs: number): void {
+    let delayMs = Number.POSITIVE_INFINITY;
+    if (this.idleTimeoutMs > 0) delayMs = this.idleTimeoutMs - (nowMs - this.lastActivityMs);
+    if (this.waitsForRequest()) delayMs = Math.min(delayMs, this.settings.requestTimeoutMs - (nowMs - this.startMs));
+    if (this.maxDurationMs > 0) delayMs = Math.min(delayMs, this.maxDurationMs - (nowMs - this.startMs));
+    if (delayMs !== Number.POSITIVE_INFINITY) timers.start(this, Math.max(1, delayMs), nowMs);
+  }
+
+  private waitsForRequest(): boolean {
+    return this.settings.requestTimeoutMs > 0 && !this.stream.requestComplete && !this.stream.isUpgrade;
+  }
+
+  override onTimeout(): void {
+    const now = performance.now();
+    const ageMs = now - this.startMs;
+    if (this.maxDurationMs > 0 && ageMs >= this.maxDurationMs) this.stream.onMaxDuration();
+    else if (this.waitsForRequest() && ageMs >= this.settings.requestTimeoutMs) this.stream.onRequestTimeout();
+    else if (this.idleTimeoutMs > 0 && now - this.lastActivityMs >= this.idleTimeoutMs) this.stream.onIdleTimeout();
+    else this.arm(now);
+  }
+}
