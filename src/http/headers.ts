@@ -4,6 +4,25 @@ const EMPTY_VALUES: readonly string[] = Object.freeze([]);
 /** What may not stand in a field value (RFC 9110 §5.5), and what latin1 cannot carry. */
 const FORBIDDEN_IN_VALUE = /[^\t\x20-\x7e\x80-\xff]/;
 
+const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+const MAX_CHECKED_NAMES = 1024;
+/** Lower-case tokens that were found right once; names that are made up per request cannot fill it for ever. */
+const checkedNames = new Set<string>();
+
+/** The name in lower case. @throws TypeError when it is no token (RFC 9110 §5.1) */
+function checkName(name: string): string {
+  if (checkedNames.has(name)) return name;
+  if (!TOKEN.test(name)) throw new TypeError(`header ${JSON.stringify(name)}: a name is a token, such as x-request-id`);
+  const lower = name.toLowerCase();
+  if (checkedNames.size < MAX_CHECKED_NAMES) checkedNames.add(lower);
+  return lower;
+}
+
+function checkSpelling(name: string, spelling: string | undefined): void {
+  if (spelling !== undefined && spelling.toLowerCase() !== name)
+    throw new TypeError(`header ${name}: ${JSON.stringify(spelling)} is no spelling of it`);
+}
+
 function checkValue(name: string, value: string): void {
   if (FORBIDDEN_IN_VALUE.test(value)) {
     throw new TypeError(`header ${name}: a value may hold no control bytes and no characters above U+00FF`);
@@ -67,11 +86,15 @@ export class HeaderMap {
     return decoded;
   }
 
-  /** Index of the first entry called `name` (lower-case) at or after `from`, or -1. */
+  /**
+   * Index of the first entry called `name` at or after `from`, or -1. `name` is lower-case; one that begins with a
+   * capital letter is understood too, so that a policy which looks for `Authorization` is not blind.
+   */
   indexOf(name: string, from = 0): number {
     const names = this.names;
     for (let i = from; i < this.length; i++) if (names[i] === name) return i;
-    return -1;
+    const first = name.charCodeAt(0);
+    return first >= 65 && first <= 90 ? this.indexOf(name.toLowerCase(), from) : -1;
   }
 
   /**
@@ -103,10 +126,11 @@ export class HeaderMap {
   set(name: string, value: string, spelling?: string): void {
     const first = this.indexOf(name);
     if (first < 0) {
-      this.add(name, value, spelling);
+      this.addLine(name, value, spelling);
       return;
     }
     checkValue(name, value);
+    checkSpelling(this.names[first] as string, spelling);
     this.changed = true;
     const start = this.lineStart[first] as number;
     if (start >= 0 && spelling === undefined) {
@@ -120,15 +144,21 @@ export class HeaderMap {
   }
 
   /**
-   * Adds a line, even where the name exists already. `name` is lower-case; `spelling` is what goes on the wire. Throws a
-   * TypeError for a value that no header may carry: nothing that a filter writes can forge a second header.
+   * Adds a line, even where the name exists already. `spelling` is what goes on the wire. Throws a TypeError for a name
+   * or a value that no header may carry: nothing that a filter writes can forge a second header.
    */
   add(name: string, value: string, spelling?: string): void {
-    checkValue(name, value);
-    this.append(name, value, spelling);
+    this.addLine(name, value, spelling);
   }
 
-  /** As `add`, for values that cannot hold a forbidden byte. */
+  private addLine(name: string, value: string, spelling: string | undefined): void {
+    const lower = checkName(name);
+    checkValue(lower, value);
+    checkSpelling(lower, spelling);
+    this.append(lower, value, spelling);
+  }
+
+  /** As `add`, for lower-case names and values that cannot hold a forbidden byte. */
   append(name: string, value: string, spelling?: string): void {
     const i = this.length++;
     this.changed = true;

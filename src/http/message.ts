@@ -46,6 +46,7 @@ export class RequestHead extends HeaderMap {
         break;
       case ':authority':
       case 'host':
+      case 'Host':
         this.authority = value;
         break;
       case ':scheme':
@@ -54,6 +55,26 @@ export class RequestHead extends HeaderMap {
       default:
         super.set(name, value, spelling);
     }
+  }
+
+  override add(name: string, value: string, spelling?: string): void {
+    // These have one value: a second Host line would let two readers of one request disagree.
+    if (name.charCodeAt(0) === 58 || name.toLowerCase() === 'host') this.set(name.toLowerCase(), value);
+    else super.add(name, value, spelling);
+  }
+
+  /** Codec only: forgets a request whose head could not be read. */
+  clear(): void {
+    this.reset('');
+    this.method = '';
+    this.path = '';
+    this.authority = '';
+    this.protocol = 'HTTP/1.1';
+    this.upgrade = '';
+    this.expectContinue = false;
+    this.present = 0;
+    this.receivedAuthority = '';
+    this.receivedPath = '';
   }
 
   /** Whether some `x-envoy-` header came with the request. */
@@ -95,5 +116,10 @@ export class ResponseHead extends HeaderMap {
 
   override has(name: string): boolean {
     return name === ':status' || super.has(name);
+  }
+
+  override set(name: string, value: string, spelling?: string): void {
+    if (name === ':status') this.status = Number(value);
+    else super.set(name, value, spelling);
   }
 }

@@ -12,6 +12,7 @@ const SMALL_READS_TO_LEAVE = 64;
 export class BulkReader {
   private readonly source: Connection;
   private bulk: Buffer | undefined = undefined;
+  private refused = false;
   private smallReads = 0;
   /** A write may still refer to the bulk buffer. */
   private inFlight: Connection | undefined = undefined;
@@ -23,10 +24,7 @@ export class BulkReader {
   /** Writes `buffer[0, length)` to `sink`. False: stop reading until it has drained. */
   forward(buffer: Buffer, length: number, sink: Connection): boolean {
     if (buffer !== this.bulk) {
-      if (length >= SHARED_READ_BYTES && this.bulk === undefined) {
-        this.bulk = acquireBulkBuffer();
-        this.source.setReadBuffer(this.bulk);
-      }
+      if (length >= SHARED_READ_BYTES && this.bulk === undefined && !this.refused) this.begin();
       return sink.writeCopy(buffer, 0, length);
     }
     if (length >= SMALL_READ_BYTES) this.smallReads = 0;
@@ -39,6 +37,16 @@ export class BulkReader {
     const taken = sink.writeStable(buffer, 0, length);
     this.inFlight = taken ? undefined : sink;
     return taken;
+  }
+
+  private begin(): void {
+    const bulk = acquireBulkBuffer();
+    if (this.source.setReadBuffer(bulk)) {
+      this.bulk = bulk;
+    } else {
+      this.refused = true;
+      releaseBulkBuffer(bulk);
+    }
   }
 
   /** Back to the shared buffer. */

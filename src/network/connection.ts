@@ -33,8 +33,11 @@ export interface Connection {
   /** Stops and resumes reading. Idempotent. */
   pause(): void;
   resume(): void;
-  /** From now on reads land in `buffer`, which belongs to this connection; undefined goes back to the shared buffer. */
-  setReadBuffer(buffer: Buffer | undefined): void;
+  /**
+   * From now on reads land in `buffer`, which belongs to this connection; undefined goes back to the shared buffer.
+   * False: the connection does not read into memory of its caller, now or ever.
+   */
+  setReadBuffer(buffer: Buffer | undefined): boolean;
   /** Closes at once; `reset` sends RST. `onClose` follows. */
   destroy(error?: Error): void;
   reset(): void;

@@ -25,10 +25,13 @@ class FlushQueue {
 
   add(flushable: Flushable): void {
     this.waiting.push(flushable);
-    if (this.depth === 0 && !this.scheduled) {
-      this.scheduled = true;
-      queueMicrotask(this.runScheduled);
-    }
+    if (this.depth === 0) this.schedule();
+  }
+
+  private schedule(): void {
+    if (this.scheduled) return;
+    this.scheduled = true;
+    queueMicrotask(this.runScheduled);
   }
 
   private readonly runScheduled = (): void => {
@@ -37,9 +40,19 @@ class FlushQueue {
   };
 
   private run(): void {
-    // A flush may add others: the length is read again each time.
-    for (let i = 0; i < this.waiting.length; i++) (this.waiting[i] as Flushable).flush();
-    this.waiting.length = 0;
+    const { waiting } = this;
+    let done = 0;
+    try {
+      // A flush may add others: the length is read again each time.
+      while (done < waiting.length) (waiting[done++] as Flushable).flush();
+      waiting.length = 0;
+    } finally {
+      // One threw: the others leave all the same, a moment later.
+      if (waiting.length > 0) {
+        waiting.splice(0, done);
+        this.schedule();
+      }
+    }
   }
 }
 

@@ -3,12 +3,15 @@ import { getSystemErrorName } from 'node:util';
 import type { Connection, ConnectionHandler } from './connection.ts';
 import { flushQueue } from './flush-queue.ts';
 import { sharedReadBuffer } from './read-buffer.ts';
+import { resetSocket } from './reset-socket.ts';
 import { handleOf, type StreamHandle, streamBinding, type WriteRequest } from './stream-handle.ts';
 
 const UV_EOF = -4095;
 /** Up to here text is cheaper to write than bytes: libuv tries it from the stack, without an allocation. */
 const TEXT_WRITE_BYTES = 8 * 1024;
 const OUTPUT_BYTES = 96 * 1024;
+/** Node keeps a record (57 bytes) of every buffer that a handle was given until it closes: so often it may change. */
+const MAX_BUFFER_CHANGES = 1000;
 
 const binding = streamBinding as NonNullable<typeof streamBinding>;
 const state = binding?.streamBaseState;
@@ -26,22 +29,37 @@ function onRead(this: StreamHandle): void {
   if (result > 0) {
     connection.bytesRead += result;
     flushQueue.enter();
-    connection.handler.onData(connection.readBuffer, result);
-    flushQueue.leave();
+    try {
+      connection.handler.onData(connection.readBuffer, result);
+    } catch (error) {
+      connection.onFault(error);
+    } finally {
+      flushQueue.leave();
+    }
     return;
   }
   if (result === 0) return;
   flushQueue.enter();
-  connection.onReadFailure(result);
-  flushQueue.leave();
+  try {
+    connection.onReadFailure(result);
+  } catch (error) {
+    connection.onFault(error);
+  } finally {
+    flushQueue.leave();
+  }
 }
 
 function onWriteComplete(this: WriteRequest, status: number): void {
   const connection = this.owner as HandleConnection;
   this.buffer = undefined;
   flushQueue.enter();
-  connection.onWriteComplete(status);
-  flushQueue.leave();
+  try {
+    connection.onWriteComplete(status);
+  } catch (error) {
+    connection.onFault(error);
+  } finally {
+    flushQueue.leave();
+  }
 }
 
 function errorOf(status: number, call: string): Error {
@@ -66,6 +84,8 @@ export class HandleConnection implements Connection {
   private pendingWrites = 0;
   private reading = false;
   private ended = false;
+  private sawEnd = false;
+  private bufferChanges = 0;
   private failure: Error | undefined;
 
   /** `socket` is open and nobody reads from it. Reading starts with `resume`. */
@@ -86,8 +106,11 @@ export class HandleConnection implements Connection {
     socket.on('close', () => {
       this.closed = true;
       flushQueue.enter();
-      this.handler.onClose(this.failure);
-      flushQueue.leave();
+      try {
+        this.handler.onClose(this.failure);
+      } finally {
+        flushQueue.leave();
+      }
     });
   }
 
@@ -135,6 +158,7 @@ export class HandleConnection implements Connection {
 
   private afterWrite(status: number, buffer: Uint8Array | undefined): boolean {
     if (status !== 0) {
+      spareRequest = undefined;
       this.destroy(errorOf(status, 'write'));
       return true;
     }
@@ -164,8 +188,16 @@ export class HandleConnection implements Connection {
   /** FIN or an error from the peer. */
   onReadFailure(status: number): void {
     this.pause();
+    // A handle that is read again after its end would report the end again.
+    this.sawEnd = true;
     if (status === UV_EOF) this.handler.onEnd();
     else this.destroy(errorOf(status, 'read'));
+  }
+
+  /** The handler threw: its connection cannot go on, whoever reports the error; the others must not notice. */
+  onFault(error: unknown): never {
+    this.destroy(error instanceof Error ? error : new Error(String(error)));
+    throw error;
   }
 
   end(): void {
@@ -186,16 +218,18 @@ export class HandleConnection implements Connection {
   }
 
   resume(): void {
-    if (this.reading || this.closed) return;
+    if (this.reading || this.closed || this.sawEnd) return;
     this.reading = true;
     this.handle.readStart();
   }
 
-  setReadBuffer(buffer: Buffer | undefined): void {
+  setReadBuffer(buffer: Buffer | undefined): boolean {
     const next = buffer ?? sharedReadBuffer;
-    if (next === this.readBuffer || this.closed) return;
+    if (next === this.readBuffer || this.closed) return true;
+    if (buffer !== undefined && ++this.bufferChanges > MAX_BUFFER_CHANGES) return false;
     this.readBuffer = next;
     this.handle.useUserBuffer(next);
+    return true;
   }
 
   destroy(error?: Error): void {
@@ -208,7 +242,7 @@ export class HandleConnection implements Connection {
   reset(): void {
     if (this.closed) return;
     this.closed = true;
-    this.socket.resetAndDestroy();
+    resetSocket(this.socket);
   }
 }
 

@@ -238,8 +238,9 @@ class FilteredConnection implements Connection, ConnectionHandler {
   resume(): void {
     this.inner.resume();
   }
-  setReadBuffer(buffer: Buffer | undefined): void {
-    this.inner.setReadBuffer(buffer);
+  setReadBuffer(): boolean {
+    // What the filters return is memory of theirs.
+    return false;
   }
   destroy(error?: Error): void {
     this.inner.destroy(error);

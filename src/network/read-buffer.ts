@@ -9,11 +9,35 @@ const MAX_FREE_BULK_BUFFERS = 16;
 /** The shared read buffer of this thread. */
 export const sharedReadBuffer: Buffer = Buffer.allocUnsafeSlow(SHARED_READ_BYTES);
 
+/** Who keeps a bulk buffer although nothing long is under way, the longest first. */
+const lingering: BulkHolder[] = [];
+
+/** A reader that keeps its bulk buffer for the next long transfer, until others need it more. */
+export interface BulkHolder {
+  /** Goes back to the shared buffer, and gives the bulk buffer back. */
+  leaveBulk(): void;
+}
+
 const freeBulkBuffers: Buffer[] = [];
 
 /** A buffer for one direction of a bulk transfer; give it back with `releaseBulkBuffer`. */
 export function acquireBulkBuffer(): Buffer {
   return freeBulkBuffers.pop() ?? Buffer.allocUnsafeSlow(BULK_READ_BYTES);
+}
+
+/**
+ * Keeps a holder's buffer where it is: moving a connection from one buffer to another costs memory that Node gives
+ * back only when the connection ends. Beyond the bound the one that lingers longest lets go.
+ */
+export function linger(holder: BulkHolder): void {
+  stopLingering(holder);
+  lingering.push(holder);
+  if (lingering.length > MAX_FREE_BULK_BUFFERS) lingering.shift()?.leaveBulk();
+}
+
+export function stopLingering(holder: BulkHolder): void {
+  const index = lingering.indexOf(holder);
+  if (index >= 0) lingering.splice(index, 1);
 }
 
 /** Only for buffers that no unfinished write refers to; drop the others. */

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Connection, ConnectionHandler } from './connection.ts';
 import { flushQueue } from './flush-queue.ts';
+import { resetSocket } from './reset-socket.ts';
 
 /** A connection on documented stream API: for TLS sockets, and where Node's internals are not as expected. */
 export class StreamConnection implements Connection {
@@ -31,10 +32,8 @@ export class StreamConnection implements Connection {
       this.bytesRead += chunk.length;
       this.inEvent(() => this.handler.onData(chunk, chunk.length));
     });
-    socket.on('end', () => this.inEvent(() => this.handler.onEnd()));
-    socket.on('drain', () => {
-      this.congested = false;
-      if (!this.closed) this.inEvent(() => this.handler.onDrain());
+    socket.on('end', () => {
+      if (!this.closed) this.inEvent(() => this.handler.onEnd());
     });
     socket.on('error', (error) => {
       this.failure ??= error;
@@ -47,14 +46,21 @@ export class StreamConnection implements Connection {
 
   private inEvent(run: () => void): void {
     flushQueue.enter();
-    run();
-    flushQueue.leave();
+    try {
+      run();
+    } catch (error) {
+      this.destroy(error instanceof Error ? error : new Error(String(error)));
+      throw error;
+    } finally {
+      flushQueue.leave();
+    }
   }
 
   writeText(text: string): boolean {
     if (this.closed || this.ended) return true;
     this.bytesWritten += text.length;
-    return this.afterWrite(this.socket.write(text, 'latin1'));
+    this.socket.write(text, 'latin1', this.onWritten);
+    return this.afterWrite();
   }
 
   writeCopy(buffer: Buffer, start: number, end: number): boolean {
@@ -74,14 +80,22 @@ export class StreamConnection implements Connection {
   private send(bytes: Buffer): boolean {
     if (this.closed || this.ended) return true;
     this.bytesWritten += bytes.length;
-    return this.afterWrite(this.socket.write(bytes));
+    this.socket.write(bytes, this.onWritten);
+    return this.afterWrite();
   }
 
-  private afterWrite(hasRoom: boolean): boolean {
-    if (hasRoom) return true;
+  /** The stream's own room says nothing of the kernel: what it still holds does. */
+  private afterWrite(): boolean {
+    if (this.closed || this.socket.writableLength === 0) return true;
     this.congested = true;
     return false;
   }
+
+  private readonly onWritten = (): void => {
+    if (!this.congested || this.closed || this.socket.writableLength > 0) return;
+    this.congested = false;
+    this.inEvent(() => this.handler.onDrain());
+  };
 
   end(): void {
     if (this.closed || this.ended) return;
@@ -97,8 +111,9 @@ export class StreamConnection implements Connection {
     this.socket.resume();
   }
 
-  setReadBuffer(): void {
+  setReadBuffer(): boolean {
     // The stream brings its own buffers.
+    return false;
   }
 
   destroy(error?: Error): void {
@@ -111,6 +126,6 @@ export class StreamConnection implements Connection {
   reset(): void {
     if (this.closed) return;
     this.closed = true;
-    this.socket.resetAndDestroy();
+    resetSocket(this.socket);
   }
 }

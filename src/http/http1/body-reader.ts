@@ -1,8 +1,17 @@
 import type { Connection } from '../../network/connection.ts';
-import { acquireBulkBuffer, BULK_READ_BYTES, releaseBulkBuffer, SHARED_READ_BYTES } from '../../network/read-buffer.ts';
+import {
+  acquireBulkBuffer,
+  BULK_READ_BYTES,
+  type BulkHolder,
+  linger,
+  releaseBulkBuffer,
+  SHARED_READ_BYTES,
+  stopLingering,
+} from '../../network/read-buffer.ts';
 import { HeaderMap } from '../headers.ts';
 import { CHUNK, ChunkDecoder } from './chunk-decoder.ts';
 import { type HeadLimits, HeadParser } from './head-parser.ts';
+import { HeadProgress } from './head-progress.ts';
 
 /** Bodies with at least this much to come are read into a buffer of their own, and written on without a copy. */
 const BULK_FROM_BYTES = SHARED_READ_BYTES;
@@ -22,7 +31,7 @@ type Mode = 'none' | 'length' | 'chunked' | 'close';
  * Reads the body of one message after the other, by length, by chunks or up to the end of the connection, and moves a
  * connection with a long body to a buffer of its own.
  */
-export class BodyReader {
+export class BodyReader implements BulkHolder {
   private readonly connection: Connection;
   private readonly sink: BodySink;
   private readonly decoder = new ChunkDecoder();
@@ -32,6 +41,8 @@ export class BodyReader {
   private remaining = 0;
   private inTrailers = false;
   private bulk: Buffer | undefined;
+  private bulkRefused = false;
+  private trailerProgress: HeadProgress | undefined;
 
   constructor(connection: Connection, sink: BodySink, limits: HeadLimits, trailersEnabled: boolean) {
     this.connection = connection;
@@ -49,6 +60,7 @@ export class BodyReader {
     this.mode = mode;
     this.remaining = length;
     this.inTrailers = false;
+    if (this.bulk !== undefined) stopLingering(this);
     if (mode === 'chunked') this.decoder.reset();
   }
 
@@ -90,6 +102,7 @@ export class BodyReader {
           break;
         case CHUNK.TRAILERS:
           this.inTrailers = true;
+          this.trailerProgress?.begin();
           break;
         case CHUNK.ERROR:
           this.mode = 'none';
@@ -102,6 +115,13 @@ export class BodyReader {
   }
 
   private readTrailers(buffer: Buffer, from: number, end: number): number {
+    // Mostly there are none.
+    if (from + 1 < end && buffer[from] === 13 && buffer[from + 1] === 10) {
+      this.finish(undefined);
+      return from + 2;
+    }
+    this.trailerProgress ??= new HeadProgress(this.limits.maxHeaderBytes);
+    if (!this.trailerProgress.ready(buffer, from, end)) return from;
     const parser = new HeadParser(this.limits);
     const trailers = new HeaderMap();
     if (!parser.parseTrailers(buffer, from, end, trailers)) {
@@ -124,30 +144,53 @@ export class BodyReader {
   }
 
   private finish(trailers: HeaderMap | undefined): void {
-    this.stop();
+    this.mode = 'none';
+    if (this.bulk !== undefined) {
+      // While the sink is paused a write may still refer to the buffer: then it is left to the garbage collector.
+      if (this.sink.bodyPaused) this.dropBulk();
+      else linger(this);
+    }
     this.sink.onBodyEnd(trailers);
   }
 
-  /** Leaves the body where it is, and the bulk buffer with it. */
+  /** Leaves the body where it is; the connection is about to end. */
   stop(): void {
+    if (this.bulk === undefined) {
+      this.mode = 'none';
+      return;
+    }
+    stopLingering(this);
+    // In the middle of a body a write may refer to the buffer.
+    if (this.mode === 'none') this.leaveBulk();
+    else this.dropBulk();
     this.mode = 'none';
-    const bulk = this.bulk;
-    if (bulk === undefined) return;
+  }
+
+  leaveBulk(): void {
+    const { bulk } = this;
+    this.dropBulk();
+    if (bulk !== undefined) releaseBulkBuffer(bulk);
+  }
+
+  private dropBulk(): void {
     this.bulk = undefined;
     this.connection.setReadBuffer(undefined);
-    // While the sink is paused a write may still refer to it: then the garbage collector takes it.
-    if (!this.sink.bodyPaused) releaseBulkBuffer(bulk);
   }
 
   private considerBulk(lastRead: number): void {
-    if (this.bulk !== undefined || this.mode === 'none') return;
+    if (this.bulk !== undefined || this.bulkRefused || this.mode === 'none') return;
     const long =
       this.mode === 'length'
         ? this.remaining >= BULK_FROM_BYTES
         : lastRead >= SHARED_READ_BYTES || (this.mode === 'chunked' && this.decoder.remaining >= BULK_READ_BYTES);
     if (!long) return;
-    this.bulk = acquireBulkBuffer();
-    this.connection.setReadBuffer(this.bulk);
+    const bulk = acquireBulkBuffer();
+    if (this.connection.setReadBuffer(bulk)) {
+      this.bulk = bulk;
+    } else {
+      this.bulkRefused = true;
+      releaseBulkBuffer(bulk);
+    }
   }
 }
 

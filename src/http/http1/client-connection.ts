@@ -1,10 +1,11 @@
 import type { Connection, ConnectionHandler } from '../../network/connection.ts';
 import type { UpstreamCodec, UpstreamEvents } from '../codec.ts';
 import type { HeaderMap } from '../headers.ts';
-import type { RequestHead } from '../message.ts';
+import type { RequestHead, ResponseHead } from '../message.ts';
 import { BodyReader, type BodySink } from './body-reader.ts';
 import { type HeadLimits, HeadParser } from './head-parser.ts';
-import { CONNECTION, readConnection, removeHopByHop } from './hop-by-hop.ts';
+import { HeadProgress } from './head-progress.ts';
+import { CONNECTION, readConnection, removeHopByHop, stillPresent } from './hop-by-hop.ts';
 import { InputStash } from './input-stash.ts';
 import { MessageWriter } from './message-writer.ts';
 import { requestHeadText } from './request-text.ts';
@@ -24,6 +25,9 @@ export interface Http1ClientOwner {
   onConnectionClosed(connection: Http1ClientConnection): void;
 }
 
+/** Interim responses to one request; more of them is a flood. */
+const MAX_INTERIM_RESPONSES = 100;
+
 const PHASE = { IDLE: 0, HEAD: 1, BODY: 2, TUNNEL: 3, CLOSED: 4 } as const;
 
 /** The HTTP/1 side of an upstream connection: one exchange after the other. */
@@ -35,15 +39,20 @@ export class Http1ClientConnection implements ConnectionHandler, UpstreamCodec, 
   private readonly body: BodyReader;
   private readonly writer: MessageWriter;
   private readonly stash = new InputStash();
+  private readonly headProgress: HeadProgress;
   private events: UpstreamEvents | undefined = undefined;
   private phase: number = PHASE.IDLE;
   private paused = false;
+  private consuming = false;
   private keepAlive = true;
   private requestDone = true;
   private responseDone = false;
   private anyByte = false;
   private method = '';
   private upgrade = false;
+  private interimResponses = 0;
+  /** A part of a head has come. */
+  private headBegun = false;
   private trailers: HeaderMap | undefined = undefined;
   /** Counted as an active request of its cluster; kept by the pool. */
   inUse = false;
@@ -57,6 +66,7 @@ export class Http1ClientConnection implements ConnectionHandler, UpstreamCodec, 
     this.owner = owner;
     this.options = options;
     this.parser = new HeadParser(options.headLimits);
+    this.headProgress = new HeadProgress(options.headLimits.maxHeaderBytes);
     this.body = new BodyReader(connection, this, options.headLimits, options.enableTrailers);
     this.writer = new MessageWriter(connection, () => this.events?.onUpstreamCongested());
     connection.handler = this;
@@ -87,17 +97,20 @@ export class Http1ClientConnection implements ConnectionHandler, UpstreamCodec, 
     this.anyByte = false;
     this.paused = false;
     this.trailers = undefined;
+    this.interimResponses = 0;
+    this.headBegun = false;
   }
 
   // ── writing: UpstreamCodec ──
 
   writeHead(request: RequestHead, endStream: boolean, contentLength: number): void {
     this.method = request.method;
-    this.upgrade = request.upgrade !== '' || request.method === 'CONNECT';
-    const framing = this.upgrade ? 'none' : endStream || contentLength >= 0 ? 'length' : 'chunked';
+    this.upgrade = request.upgrade !== '';
+    const tunnel = this.upgrade || request.method === 'CONNECT';
+    const framing = tunnel ? 'none' : endStream || contentLength >= 0 ? 'length' : 'chunked';
     const length = endStream ? 0 : contentLength;
     this.writer.begin(requestHeadText(request, framing, length, this.options.properCase), framing, length);
-    if (endStream || this.upgrade) {
+    if (endStream || tunnel) {
       this.requestDone = true;
       this.writer.flush();
     }
@@ -134,9 +147,7 @@ export class Http1ClientConnection implements ConnectionHandler, UpstreamCodec, 
     if (!this.paused) return;
     this.paused = false;
     if (this.connection.closed) return;
-    const stashed = this.stash.take();
-    if (stashed !== undefined) this.consume(stashed.buffer, stashed.start, stashed.end);
-    if (!this.paused && !this.connection.closed) this.connection.resume();
+    this.consumeStash();
   }
 
   /** After a 101, or a 2xx to CONNECT. */
@@ -152,54 +163,74 @@ export class Http1ClientConnection implements ConnectionHandler, UpstreamCodec, 
   onData(buffer: Buffer, length: number): void {
     if (this.stash.length > 0) {
       this.stash.append(buffer, 0, length);
-      if (this.paused) return;
-      const stashed = this.stash.take();
-      if (stashed !== undefined) this.consume(stashed.buffer, stashed.start, stashed.end);
+      if (!this.paused) this.consumeStash();
       return;
     }
-    this.consume(buffer, 0, length);
+    const used = this.consume(buffer, 0, length);
+    if (used < length && !this.connection.closed) this.stash.append(buffer, used, length);
   }
 
-  private consume(buffer: Buffer, start: number, end: number): void {
+  private consumeStash(): void {
+    if (this.consuming) return;
+    const { stash } = this;
+    if (stash.length > 0) stash.advance(this.consume(stash.buffer, stash.begin, stash.end));
+    if (!this.paused && !this.connection.closed) this.connection.resume();
+  }
+
+  /** Uses `buffer[start, end)` as far as that is possible now; the offset behind what was used. */
+  private consume(buffer: Buffer, start: number, end: number): number {
     let i = start;
+    this.consuming = true;
     while (i < end && !this.connection.closed) {
       const before = i;
       if (this.phase === PHASE.IDLE) {
         // Nobody asked: what comes now could be taken for the answer to the next request.
         this.connection.destroy();
-        return;
+        break;
       }
-      if (this.phase !== PHASE.HEAD) {
-        if (this.paused) break;
-        i = this.body.read(buffer, i, end);
-      } else {
-        i = this.readHead(buffer, i, end);
-      }
+      if (this.paused) break;
+      i = this.phase === PHASE.HEAD ? this.readHead(buffer, i, end) : this.body.read(buffer, i, end);
       if (this.responseDone) {
+        this.consuming = false;
+        // Gone before the connection may serve another exchange, which must not see a byte of it.
+        this.stash.clear();
         this.endExchange(i < end);
-        return;
+        return end;
       }
       if (i === before) break;
     }
-    if (i < end && !this.connection.closed) this.stash.append(buffer, i, end);
+    this.consuming = false;
+    return i;
   }
 
   private readHead(buffer: Buffer, start: number, end: number): number {
     const events = this.events as UpstreamEvents;
     const head = events.upstreamHead;
     this.anyByte = true;
-    const parser = this.parser;
+    const { parser, headProgress } = this;
+    if (this.headBegun && !headProgress.ready(buffer, start, end)) return start;
     if (!parser.parseResponse(buffer, start, end, head)) {
-      if (parser.error !== undefined) this.fail('protocol_error', parser.error.details);
+      if (parser.error !== undefined) {
+        this.fail('protocol_error', parser.error.details);
+      } else if (!this.headBegun) {
+        this.headBegun = true;
+        headProgress.begin();
+        headProgress.ready(buffer, start, end);
+      }
       return start;
     }
+    this.headBegun = false;
     const headEnd = start + parser.headBytes;
     head.raw = buffer.latin1Slice(start, headEnd);
     head.status = parser.status;
     head.present = parser.present;
     const close = this.readHopByHop(head);
+    // Interim responses have no body, and may not speak of one (RFC 9110 §8.6, §15.2).
+    if (parser.status < 200) head.remove('content-length');
     if (parser.status < 200 && parser.status !== 101) {
-      events.onUpstreamInterim(head);
+      if (++this.interimResponses > MAX_INTERIM_RESPONSES)
+        this.fail('protocol_error', 'http1.too_many_interim_responses');
+      else events.onUpstreamInterim(head);
       return headEnd;
     }
     if (parser.status === 101) {
@@ -213,7 +244,8 @@ export class Http1ClientConnection implements ConnectionHandler, UpstreamCodec, 
     const bodiless = this.method === 'HEAD' || parser.status === 204 || parser.status === 304;
     const tunnel = this.method === 'CONNECT' && parser.status < 300;
     const length = bodiless || tunnel ? 0 : parser.chunked ? -1 : parser.contentLength;
-    this.keepAlive = !close && !tunnel;
+    // Chunks in HTTP/1.0 are faulty framing: read, but never followed by another response (RFC 9112 §6.1).
+    this.keepAlive = !close && !tunnel && !(parser.chunked && parser.minorVersion === 0);
     if (tunnel) {
       events.onUpstreamHead(head, false, -1);
       return headEnd;
@@ -238,13 +270,14 @@ export class Http1ClientConnection implements ConnectionHandler, UpstreamCodec, 
   private lastEvent = 0;
 
   /** Takes hop-by-hop headers out; true when the server closes after this response. */
-  private readHopByHop(head: HeaderMap): boolean {
+  private readHopByHop(head: ResponseHead): boolean {
     const parser = this.parser;
     let close = parser.minorVersion === 0;
     if (parser.connectionIndex >= 0) {
       const connection = readConnection(head, parser.connectionIndex);
       if (connection & CONNECTION.KEEP_ALIVE) close = false;
       if (connection & CONNECTION.CLOSE) close = true;
+      if (connection & CONNECTION.NOMINATED) head.present = stillPresent(head, parser.present);
     }
     removeHopByHop(head, parser.present, parser.status === 101);
     return close;
@@ -271,7 +304,6 @@ export class Http1ClientConnection implements ConnectionHandler, UpstreamCodec, 
     this.lastEvent = 0;
     this.events = undefined;
     this.phase = PHASE.IDLE;
-    this.body.stop();
     const reusable =
       this.keepAlive && this.requestDone && !extra && !this.connection.congested && !this.connection.closed;
     if (!reusable) this.connection.destroy();

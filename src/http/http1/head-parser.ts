@@ -6,6 +6,8 @@ import { KNOWN, learnName, lookupName, nameOf, presenceBit } from './header-name
 export interface HeadError {
   readonly status: number;
   readonly details: string;
+  /** The head can be read, but such a request is not served: no protocol error, and an answer without a text. */
+  readonly wellFormed?: true;
 }
 
 export interface HeadLimits {
@@ -22,12 +24,16 @@ const SP = 32;
 const HTAB = 9;
 const COLON = 58;
 
+/** A version of HTTP, of which only 1.0 and 1.1 are spoken here. */
+const VERSION = /^HTTP\/\d\.\d$/;
+
 const BAD = (details: string): HeadError => Object.freeze({ status: 400, details });
 const ERRORS = {
   requestLine: BAD('http1.invalid_request_line'),
   statusLine: BAD('http1.invalid_status_line'),
   target: BAD('http1.invalid_url'),
   version: BAD('http1.invalid_version'),
+  unknownVersion: Object.freeze({ status: 426, details: 'low_version' }),
   headerName: BAD('http1.invalid_header_name'),
   headerValue: BAD('http1.invalid_characters'),
   bareLf: BAD('http1.bare_cr_or_lf'),
@@ -164,7 +170,7 @@ export class HeadParser {
       const byte = buffer[start + i] as number;
       const right = i < 7 ? byte === 'HTTP/1.'.charCodeAt(i) : byte === 48 || byte === 49;
       if (!right) {
-        this.error = ERRORS.version;
+        this.error = VERSION.test(buffer.latin1Slice(start, start + 8)) ? ERRORS.unknownVersion : ERRORS.version;
         return -1;
       }
     }

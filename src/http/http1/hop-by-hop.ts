@@ -1,5 +1,5 @@
 import type { HeaderMap } from '../headers.ts';
-import { KNOWN } from './header-names.ts';
+import { KNOWN, nameOf } from './header-names.ts';
 
 /** Headers that `Connection` may not name: whoever could have them removed could change what a policy sees. */
 const NOT_NOMINABLE = new Set([
@@ -15,19 +15,29 @@ const NOT_NOMINABLE = new Set([
   'x-forwarded-client-cert',
 ]);
 
-export const CONNECTION = { CLOSE: 1, KEEP_ALIVE: 2, UPGRADE: 4, REFUSED: 8 } as const;
+/** More nominated headers than this are refused: each costs a search (Envoy's bound). */
+const MAX_NOMINATED = 10;
+
+export const CONNECTION = { CLOSE: 1, KEEP_ALIVE: 2, UPGRADE: 4, REFUSED: 8, NOMINATED: 16 } as const;
 
 /**
- * Reads all Connection lines: a bit set of `CONNECTION`. Headers that it nominates are removed (RFC 9110 §7.6.1);
- * REFUSED when it nominates one that must not be.
+ * Reads all Connection lines: a bit set of `CONNECTION`. Headers that it nominates are removed (RFC 9110 §7.6.1), which
+ * NOMINATED tells; REFUSED when it nominates one that must not be, or too many.
  */
 export function readConnection(headers: HeaderMap, first: number): number {
   let bits = 0;
+  let nominated = 0;
   for (let i = first; i >= 0; i = headers.indexOf('connection', i + 1)) {
     const value = headers.valueAt(i);
     if (value === 'keep-alive' || value === 'Keep-Alive') bits |= CONNECTION.KEEP_ALIVE;
     else if (value === 'close') bits |= CONNECTION.CLOSE;
-    else for (const token of value.split(',')) bits |= readToken(headers, token.trim().toLowerCase());
+    else {
+      for (const token of value.split(',')) {
+        const bit = readToken(headers, token.trim().toLowerCase());
+        if (bit === CONNECTION.NOMINATED && ++nominated > MAX_NOMINATED) return CONNECTION.REFUSED;
+        bits |= bit;
+      }
+    }
   }
   return bits;
 }
@@ -47,7 +57,7 @@ function readToken(headers: HeaderMap, token: string): number {
   }
   if (NOT_NOMINABLE.has(token)) return CONNECTION.REFUSED;
   remove(headers, token);
-  return 0;
+  return CONNECTION.NOMINATED;
 }
 
 const HOP_BY_HOP =
@@ -75,6 +85,15 @@ function keepTrailersOnly(headers: HeaderMap): void {
   if (value === 'trailers') return;
   if (/(^|,)\s*trailers\s*(,|$)/.test(value)) headers.set('te', 'trailers');
   else remove(headers, 'te');
+}
+
+/** `present` after Connection had headers removed: bits of those that are gone are gone too. */
+export function stillPresent(headers: HeaderMap, present: number): number {
+  let left = present;
+  for (let id = 1; id <= KNOWN.SERVER; id++) {
+    if (present & (1 << id) && headers.indexOf(nameOf(id)) < 0) left &= ~(1 << id);
+  }
+  return left;
 }
 
 function remove(headers: HeaderMap, name: string): void {

@@ -123,9 +123,15 @@ export function headerLines(headers: HeaderMap): string {
       text += raw.substring(runStart, runEnd);
       runEnd = -1;
     }
+    if (isFramingOfOurs(name)) continue;
     text += `${headers.spellings[i] ?? name}: ${headers.valueAt(i)}\r\n`;
   }
   return runEnd >= 0 ? text + raw.substring(runStart, runEnd) : text;
+}
+
+/** What the codec alone says; those that came were taken out, so this one was set by a filter or the configuration. */
+function isFramingOfOurs(name: string): boolean {
+  return name === 'transfer-encoding' || name === 'connection';
 }
 
 /** `x-envoy-original-path` → `X-Envoy-Original-Path`: Envoy's `proper_case_words`. */
@@ -138,7 +144,7 @@ export function properCaseHeaderLines(headers: HeaderMap): string {
   let text = '';
   for (let i = 0; i < headers.length; i++) {
     const name = headers.names[i] as string;
-    if (name !== '') text += `${properCase(name)}: ${headers.valueAt(i)}\r\n`;
+    if (name !== '' && !isFramingOfOurs(name)) text += `${properCase(name)}: ${headers.valueAt(i)}\r\n`;
   }
   return text;
 }

@@ -2,7 +2,7 @@ import { isValidAuthority } from '../authority.ts';
 import type { HttpSettings } from '../connection-manager-settings.ts';
 import type { RequestHead } from '../message.ts';
 import type { HeadError, HeadParser } from './head-parser.ts';
-import { CONNECTION, readConnection, removeHopByHop } from './hop-by-hop.ts';
+import { CONNECTION, readConnection, removeHopByHop, stillPresent } from './hop-by-hop.ts';
 
 const ERRORS = {
   missingHost: { status: 400, details: 'missing_host_header' },
@@ -12,6 +12,7 @@ const ERRORS = {
   badScheme: { status: 400, details: 'http1.invalid_scheme' },
   oldVersion: { status: 426, details: 'low_version' },
   connectionHeader: { status: 400, details: 'http1.connection_header_rejected' },
+  connectBody: { status: 400, details: 'http1.body_disallowed' },
   expectation: { status: 417, details: 'http1.unknown_expectation' },
 } as const satisfies Record<string, HeadError>;
 
@@ -51,6 +52,7 @@ export function readRequestHead(
     if (!settings.acceptHttp10) return ERRORS.oldVersion;
     if (request.authority === '') request.authority = settings.defaultHostForHttp10;
   }
+  if (request.method === 'CONNECT' && (parser.contentLength >= 0 || parser.chunked)) return ERRORS.connectBody;
   if (request.authority === '') return ERRORS.missingHost;
   if (!isValidAuthority(request.authority)) return ERRORS.badHost;
   if (parser.connectionIndex >= 0) {
@@ -59,13 +61,16 @@ export function readRequestHead(
     if (connection & CONNECTION.CLOSE) request.keepAlive = false;
     else if (connection & CONNECTION.KEEP_ALIVE) request.keepAlive = true;
     if (connection & CONNECTION.UPGRADE && parser.upgradeIndex >= 0 && parser.minorVersion === 1) {
-      request.upgrade = request.valueAt(parser.upgradeIndex).toLowerCase();
+      // All lines of it, or the policies would judge one protocol and the upstream choose another.
+      request.upgrade = request.get('upgrade')?.toLowerCase() ?? '';
     }
+    if (connection & CONNECTION.NOMINATED) request.present = stillPresent(request, parser.present);
   }
   removeHopByHop(request, parser.present, request.upgrade !== '');
   if (parser.expectIndex >= 0) {
-    if (request.valueAt(parser.expectIndex).toLowerCase() !== '100-continue') return ERRORS.expectation;
-    if (parser.minorVersion === 1) request.expectContinue = true;
+    const expect = request.get('expect');
+    if (expect !== undefined && expect.toLowerCase() !== '100-continue') return ERRORS.expectation;
+    if (expect !== undefined && parser.minorVersion === 1) request.expectContinue = true;
   }
   return undefined;
 }
@@ -74,7 +79,7 @@ export function readRequestHead(
 function readTarget(request: RequestHead, target: string, settings: HttpSettings): HeadError | undefined {
   if (request.method === 'CONNECT') {
     request.authority = target;
-    return /:\d+$/.test(target) ? undefined : ERRORS.badTarget;
+    return /^(\[[^\]]+\]|[^:]+):\d{1,5}$/.test(target) ? undefined : ERRORS.badTarget;
   }
   if (target.charCodeAt(0) === 47) {
     request.path = target;

@@ -1,8 +1,9 @@
+import { isValidAuthority } from '../authority.ts';
 import type { RequestHead } from '../message.ts';
 import { type Framing, headerLines, properCaseHeaderLines } from './message-writer.ts';
 import { setContentLength } from './response-text.ts';
 
-const TARGET = /^[\x21-\x7e]+$/;
+const PATH = /^(\/[\x21-\x7e]*|\*)$/;
 const TOKEN = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
 
 /**
@@ -15,10 +16,12 @@ export function requestHeadText(
   contentLength: number,
   properCase: boolean,
 ): string {
-  const target = request.method === 'CONNECT' ? request.authority : request.path;
-  if (target !== request.receivedPath && !TARGET.test(target)) {
-    throw new TypeError('the path holds bytes that no request line may carry');
-  }
+  const isConnect = request.method === 'CONNECT';
+  const target = isConnect ? request.authority : request.path;
+  if (!isConnect && target !== request.receivedPath && !PATH.test(target))
+    throw new TypeError('the path does not begin with / or holds bytes that no request line may carry');
+  if (request.authority !== request.receivedAuthority && !isValidAuthority(request.authority))
+    throw new TypeError('the authority holds bytes that no host may carry');
   if (!TOKEN.test(request.method)) throw new TypeError('the method is not a token');
   request.writeHost();
   let tail = '';

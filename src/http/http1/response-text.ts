@@ -27,6 +27,7 @@ export function responseHeadText(
 ): string {
   let tail = '';
   if (response.status === 101) {
+    response.remove('content-length');
     tail = 'connection: upgrade\r\n';
   } else {
     switch (framing) {
@@ -52,12 +53,13 @@ export function responseHeadText(
   return `${statusLine(response.status)}${lines}${proper ? properTail(tail) : tail}\r\n`;
 }
 
-/** Makes `content-length` say `length`, touching the line only where it says something else. */
+/** Makes the one `content-length` say `length`, touching the line only where it says something else. */
 export function setContentLength(headers: HeaderMap, length: number): void {
   const index = headers.indexOf('content-length');
   const text = String(length);
   if (index < 0) headers.append('content-length', text);
-  else if (headers.valueAt(index) !== text) headers.set('content-length', text);
+  else if (headers.valueAt(index) !== text || headers.indexOf('content-length', index + 1) >= 0)
+    headers.set('content-length', text);
 }
 
 function properTail(tail: string): string {

@@ -7,13 +7,17 @@ import type { RequestHead, ResponseHead } from '../message.ts';
 import type { HttpStream } from '../stream.ts';
 import { BodyReader, type BodySink } from './body-reader.ts';
 import { type HeadError, HeadParser } from './head-parser.ts';
+import { HeadProgress } from './head-progress.ts';
 import { InputStash } from './input-stash.ts';
 import { type Framing, MessageWriter } from './message-writer.ts';
 import { readRequestHead } from './request-reader.ts';
 import { responseHeadText, statusLineText } from './response-text.ts';
 
-/** Bytes after the response of a request that was not read to its end are discarded up to here, then the connection is closed. */
+/** RESPONSE: the request is read, or refused; what comes is a pipelined one. CLOSING: what comes is discarded. */
 const PHASE = { IDLE: 0, HEAD: 1, BODY: 2, RESPONSE: 3, TUNNEL: 4, CLOSING: 5 } as const;
+
+/** How long a closing connection may take to flush when no stream idle timeout is set. */
+const LONGEST_FLUSH_MS = 300_000;
 
 /** One timer per connection serves the times of every phase; it is looked at when it fires, not moved on every byte. */
 class ConnectionTimer extends TimerEntry {
@@ -40,6 +44,7 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
   private readonly body: BodyReader;
   private readonly writer: MessageWriter;
   private readonly stash = new InputStash();
+  private readonly headProgress: HeadProgress;
   private readonly timer: ConnectionTimer;
   private stream: HttpStream;
   private phase: number = PHASE.IDLE;
@@ -50,11 +55,17 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
   private headWritten = false;
   private responseEnded = false;
   private requestEnded = true;
+  /** What the request line said, whatever filters made of it since: it decides how the client reads the response. */
+  private isHead = false;
+  private isConnect = false;
+  /** The response has no body by its status or method: what a filter or an upstream says of one is dropped. */
+  private bodiless = false;
   private consuming = false;
   private sawEnd = false;
   private requests = 0;
   private readonly startedMs = performance.now();
   private headSinceMs = 0;
+  private closingSinceMs = 0;
   /** When the connection became idle. */
   private idleSinceMs: number;
 
@@ -63,6 +74,7 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
     this.manager = manager;
     this.stream = stream;
     this.parser = new HeadParser(manager.settings.headLimits);
+    this.headProgress = new HeadProgress(manager.settings.headLimits.maxHeaderBytes);
     this.body = new BodyReader(connection, this, manager.settings.headLimits, manager.settings.enableTrailers);
     this.writer = new MessageWriter(connection, () => this.stream.onDownstreamCongested());
     this.timer = new ConnectionTimer(this);
@@ -90,39 +102,50 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
     if (this.stash.length > 0) {
       this.stash.append(buffer, 0, length);
       this.consumeStash();
-    } else {
-      this.consume(buffer, 0, length);
+      return;
     }
+    const used = this.consume(buffer, 0, length);
+    if (used < length && !this.connection.closed) this.stash.append(buffer, used, length);
+    this.readOn();
   }
 
   private consumeStash(): void {
     if (this.consuming) return;
-    const stashed = this.stash.take();
-    if (stashed !== undefined) this.consume(stashed.buffer, stashed.start, stashed.end);
+    const { stash } = this;
+    if (stash.length > 0) stash.advance(this.consume(stash.buffer, stash.begin, stash.end));
+    this.readOn();
   }
 
-  private consume(buffer: Buffer, start: number, end: number): void {
+  /** Uses `buffer[start, end)` as far as that is possible now; the offset behind what was used. */
+  private consume(buffer: Buffer, start: number, end: number): number {
     let i = start;
     this.consuming = true;
     while (i < end && !this.connection.closed) {
       const before = i;
-      if (this.phase <= PHASE.HEAD) {
+      const { phase } = this;
+      if (phase <= PHASE.HEAD) {
         i = this.readHead(buffer, i, end);
-        if (i === before) break;
-      } else if (this.phase === PHASE.BODY || this.phase === PHASE.TUNNEL) {
+      } else if (phase === PHASE.BODY || phase === PHASE.TUNNEL) {
         if (this.requestPaused) break;
         i = this.body.read(buffer, i, end);
-        if (i === before && this.body.active) break;
-      } else if (this.phase === PHASE.CLOSING) {
+      } else if (phase === PHASE.CLOSING) {
         i = end;
       } else {
         // A pipelined request: it stays unread until the response is out.
         this.connection.pause();
         break;
       }
+      if (i === before && this.phase === phase) break;
     }
     this.consuming = false;
-    if (i < end && !this.connection.closed) this.stash.append(buffer, i, end);
+    return i;
+  }
+
+  /** Reads on, unless the body is held back or a pipelined request waits already. */
+  private readOn(): void {
+    if (this.consuming || this.requestPaused || this.connection.closed) return;
+    if (this.phase === PHASE.RESPONSE && this.stash.length > 0) return;
+    this.connection.resume();
   }
 
   private readHead(buffer: Buffer, start: number, end: number): number {
@@ -134,6 +157,9 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
       this.phase = PHASE.HEAD;
       this.headSinceMs = performance.now();
       if (this.manager.settings.requestHeadersTimeoutMs > 0) this.armTimer();
+      this.headProgress.begin();
+    } else if (!this.headProgress.ready(buffer, i, end)) {
+      return i;
     }
     const request = this.stream.request;
     if (this.parser.parseRequest(buffer, i, end, request)) {
@@ -141,7 +167,14 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
       this.startRequest(buffer, i, headEnd, request);
       return headEnd;
     }
-    if (this.parser.error === undefined) return i;
+    if (this.parser.error === undefined) {
+      this.headProgress.ready(buffer, i, end);
+      return i;
+    }
+    // The head was read in part or not at all: logs must not show what the one before it said.
+    request.clear();
+    this.isHead = false;
+    this.isConnect = false;
     this.refuse(this.parser.error);
     return end;
   }
@@ -153,21 +186,22 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
     this.responseEnded = false;
     this.closeAfter = false;
     const error = readRequestHead(parser, buffer, start, end, request, this.manager.settings);
+    this.isHead = request.method === 'HEAD';
+    this.isConnect = request.method === 'CONNECT';
     if (error !== undefined) {
       this.refuse(error);
       return;
     }
     this.closeAfter =
       this.draining || !request.keepAlive || this.requests >= this.manager.settings.maxRequestsPerConnection;
-    const isTunnel = request.method === 'CONNECT';
-    const bodyFollows = isTunnel || parser.chunked || parser.contentLength > 0;
-    this.requestEnded = !bodyFollows;
-    if (isTunnel) this.body.begin('close', 0);
-    else if (parser.chunked) this.body.begin('chunked', 0);
+    const bodyFollows = parser.chunked || parser.contentLength > 0;
+    // What a client sends behind CONNECT waits for the tunnel, and is never taken for another request.
+    this.requestEnded = !bodyFollows && !this.isConnect;
+    if (parser.chunked) this.body.begin('chunked', 0);
     else if (bodyFollows) this.body.begin('length', parser.contentLength);
-    this.phase = isTunnel ? PHASE.TUNNEL : bodyFollows ? PHASE.BODY : PHASE.RESPONSE;
-    this.stream.requestContentLength = parser.chunked || isTunnel ? -1 : bodyFollows ? parser.contentLength : 0;
-    this.stream.onRequestHead(!bodyFollows);
+    this.phase = bodyFollows ? PHASE.BODY : PHASE.RESPONSE;
+    this.stream.requestContentLength = parser.chunked || this.isConnect ? -1 : Math.max(parser.contentLength, 0);
+    this.stream.onRequestHead(this.requestEnded);
   }
 
   onBody(buffer: Buffer, start: number, end: number, stable: boolean): void {
@@ -184,6 +218,8 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
     this.manager.stats.downstreamCxProtocolError.inc();
     this.closeAfter = true;
     this.requestEnded = true;
+    // Nothing behind the error is read any more, also while the answer waits for a filter.
+    if (this.phase === PHASE.BODY) this.phase = PHASE.RESPONSE;
     this.stream.onDownstreamReset(details, true);
   }
 
@@ -202,7 +238,7 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
     this.sawEnd = true;
     if (this.phase === PHASE.TUNNEL && this.body.endOfConnection()) return;
     if (this.phase === PHASE.IDLE || this.phase === PHASE.CLOSING) {
-      this.connection.destroy();
+      this.startClosing();
       return;
     }
     if (this.phase === PHASE.HEAD) {
@@ -215,8 +251,9 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
   }
 
   onDrain(): void {
-    if (this.phase === PHASE.CLOSING) return;
-    this.stream.onDownstreamDrain();
+    if (this.phase !== PHASE.CLOSING) this.stream.onDownstreamDrain();
+    else if (this.sawEnd) this.connection.destroy();
+    else this.armClosing();
   }
 
   onClose(_error: Error | undefined): void {
@@ -239,9 +276,12 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
     if (this.headWritten) return;
     this.headWritten = true;
     const request = this.stream.request;
-    const status = response.status;
-    const bodiless = request.method === 'HEAD' || status === 204 || status === 304 || status === 101;
-    const tunnel = status === 101 || (request.method === 'CONNECT' && status >= 200 && status < 300);
+    // A filter may have set anything.
+    if (!isFinalStatus(response.status)) response.status = 500;
+    const { status } = response;
+    const tunnel = status === 101 || (this.isConnect && status >= 200 && status < 300);
+    const bodiless = !tunnel && (this.isHead || status === 204 || status === 304);
+    this.bodiless = bodiless;
     let framing: Framing = 'length';
     if (tunnel) framing = 'close';
     else if (bodiless) framing = 'none';
@@ -259,17 +299,18 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
   }
 
   writeBody(buffer: Buffer, start: number, end: number, stable: boolean): void {
-    if (this.responseEnded) return;
-    if (!this.writer.body(buffer, start, end, stable)) this.resetStream();
+    if (this.responseEnded || this.bodiless) return;
+    if (!this.writer.body(buffer, start, end, stable))
+      this.stream.onUpstreamBroken(0, 'http1.body_exceeds_content_length');
   }
 
   finish(trailers: HeaderMap | undefined): void {
     if (this.responseEnded) return;
-    this.responseEnded = true;
     if (!this.writer.finish(this.manager.settings.enableTrailers ? trailers : undefined)) {
-      this.connection.destroy();
+      this.stream.onUpstreamBroken(0, 'http1.body_shorter_than_content_length');
       return;
     }
+    this.responseEnded = true;
     this.stream.complete();
     this.afterResponse();
   }
@@ -290,9 +331,7 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
   resumeRequest(): void {
     if (!this.requestPaused) return;
     this.requestPaused = false;
-    if (this.connection.closed) return;
     this.consumeStash();
-    if (!this.requestPaused && !this.connection.closed && this.stash.length === 0) this.connection.resume();
   }
 
   switchToTunnel(): void {
@@ -300,8 +339,7 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
     this.requestEnded = false;
     this.body.begin('close', 0);
     timers.cancel(this.timer);
-    if (this.stash.length > 0) this.consumeStash();
-    if (!this.requestPaused && this.stash.length === 0) this.connection.resume();
+    this.consumeStash();
   }
 
   /** The response is out and the request is read: the next one, or the end. */
@@ -315,15 +353,15 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
     this.phase = PHASE.IDLE;
     this.idleSinceMs = performance.now();
     this.stream = this.manager.nextStream(this.stream);
-    if (this.stash.length > 0) this.consumeStash();
-    if (!this.connection.closed && this.phase !== PHASE.RESPONSE) this.connection.resume();
+    this.consumeStash();
   }
 
   /** FIN, then wait for the client's: closing at once would make the kernel send a reset that destroys the response. */
   private startClosing(): void {
     this.body.stop();
     this.phase = PHASE.CLOSING;
-    this.stash.take();
+    this.closingSinceMs = performance.now();
+    this.stash.clear();
     this.requestPaused = false;
     this.connection.end();
     if (this.sawEnd) {
@@ -367,7 +405,10 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
     const now = performance.now();
     const stats = this.manager.stats;
     if (this.phase === PHASE.CLOSING) {
-      this.connection.destroy();
+      // A slow client still takes the response: it may, as long as a stream may be idle.
+      const limitMs = this.manager.settings.streamIdleTimeoutMs || LONGEST_FLUSH_MS;
+      if (this.connection.congested && now - this.closingSinceMs < limitMs) this.armClosing();
+      else this.connection.destroy();
       return;
     }
     if (this.phase === PHASE.HEAD && requestHeadersTimeoutMs > 0 && now - this.headSinceMs >= requestHeadersTimeoutMs) {
@@ -376,6 +417,9 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
       this.phase = PHASE.RESPONSE;
       this.headWritten = false;
       this.responseEnded = false;
+      this.isHead = false;
+      this.isConnect = false;
+      this.stream.request.clear();
       this.stream.onRequestHeaderTimeout();
       return;
     }
@@ -391,4 +435,9 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
     }
     this.armTimer();
   }
+}
+
+/** What may stand in the status line of a response that is not interim; 101 ends the exchange too. */
+function isFinalStatus(status: number): boolean {
+  return Number.isInteger(status) && ((status >= 200 && status <= 999) || status === 101);
 }
