@@ -252,8 +252,9 @@ export class Router implements UpstreamEvents {
     if (this.perTryTimer !== undefined) timers.cancel(this.perTryTimer);
     stream.upstreamRxBeginMs = now;
     stream.responseCodeDetails = 'via_upstream';
-    if (!stream.manager.router.suppressEnvoyHeaders) {
-      head.set('x-envoy-upstream-service-time', String(Math.trunc(now - this.attemptStartMs)));
+    // Counted from the end of the request, so an answer to a part of it has none.
+    if (this.requestEnded && !stream.manager.router.suppressEnvoyHeaders) {
+      head.set('x-envoy-upstream-service-time', String(Math.trunc(now - stream.requestEndMs)));
     }
     entry.finalizeResponse(head, stream);
     if (endStream) this.finished(now);

@@ -53,7 +53,7 @@ function resolveOptions(cluster: Cluster): PoolOptions {
   return {
     client: {
       headLimits: {
-        maxHeaderBytes: (common?.max_response_headers_kb ?? 60) * 1024,
+        maxHeaderBytes: (common?.max_response_headers_kb ?? 80) * 1024,
         maxHeaderCount: common?.max_headers_count ?? 100,
         preserveCase: format?.stateful_formatter !== undefined,
       },
