@@ -1,5 +1,6 @@
 import type { LoadedConfig } from './config/load.ts';
 import type { RootLogger } from './observe/log.ts';
+import type { StatsScope } from './observe/stats.ts';
 import type { SharedMemory } from './shared-memory.ts';
 import { SidecarProxy } from './sidecar-proxy.ts';
 
@@ -14,6 +15,8 @@ export interface ProxyOptions {
   readonly drainTimeMs: number;
   /** Folder of the custom filters that the configuration may name. */
   readonly filterDir?: string;
+  /** Called once, when this thread has loaded its first custom filter: whoever owns the process guards it then. */
+  readonly onCustomFilter?: (stats: StatsScope) => void;
   /** Set in a worker thread: what it shares with the others. */
   readonly thread?: { readonly shared: SharedMemory; readonly ports: Readonly<Record<string, number>> };
 }

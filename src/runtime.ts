@@ -18,4 +18,6 @@ export interface Runtime {
   /** Folder from which module paths of the configuration are meant. */
   readonly baseDir: string;
   readonly filterDir: string | undefined;
+  /** A custom filter has been loaded, perhaps not the first one. */
+  readonly onCustomFilter: () => void;
 }

@@ -44,6 +44,11 @@ export async function serve(options: ServeOptions): Promise<number> {
       concurrency,
       drainTimeMs,
       log: options.log,
+      onCustomFilter: (stats) => {
+        void import('../filter/supervision.ts').then(({ superviseMainThread }) =>
+          superviseMainThread(options.log.component('filter'), stats),
+        );
+      },
       ...(adminAddress === undefined ? {} : { adminAddress }),
       ...(filterDir === undefined ? {} : { filterDir }),
     });

@@ -24,11 +24,13 @@ export async function loadModule(
   runtime: Runtime,
 ): Promise<LoadedFilterModule<FilterKind>> {
   const { loadFilterModule } = await import('./loader.ts');
-  return loadFilterModule(config.value.module, {
+  const module = await loadFilterModule(config.value.module, {
     kind,
     baseDir: runtime.baseDir,
     ...(runtime.filterDir === undefined ? {} : { filterDir: runtime.filterDir }),
   });
+  runtime.onCustomFilter();
+  return module;
 }
 
 /** The environment of a filter that is about to be created. `nextSlot` reserves a place in the streams of its chain. */

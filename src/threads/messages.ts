@@ -1,3 +1,4 @@
+import type { WatchedThread } from '../filter/supervision.ts';
 import type { ClusterView, ListenerView } from '../observe/admin/view.ts';
 import type { Denial } from '../observe/denials.ts';
 import type { LogLevel } from '../observe/log.ts';
@@ -45,6 +46,11 @@ export interface AnswerMessage {
   readonly id: number;
   readonly result?: unknown;
   readonly error?: string;
+}
+
+/** A worker has loaded a custom filter: the main thread watches it from now on. */
+export interface WatchedMessage {
+  readonly watched: WatchedThread;
 }
 
 /** A worker's first message: it serves. */

@@ -68,6 +68,7 @@ export class ThreadedProxy implements RunningProxy {
         ports: this.ports,
       },
       this.memory,
+      options.log.component('main'),
     );
     this.workers.push(worker);
     worker.onCrash = (error) => void this.replace(worker, error);

@@ -1,6 +1,14 @@
 import { MessageChannel, Worker } from 'node:worker_threads';
+import type { Logger } from '../filter/env.ts';
 import type { SharedMemory } from '../shared-memory.ts';
-import type { AnswerMessage, CommandName, ReadyMessage, WorkerCommands, WorkerStart } from './messages.ts';
+import type {
+  AnswerMessage,
+  CommandName,
+  ReadyMessage,
+  WatchedMessage,
+  WorkerCommands,
+  WorkerStart,
+} from './messages.ts';
 import { serveSharedMemory } from './shared-memory-port.ts';
 
 /** A running worker, as the main thread sees it. */
@@ -12,11 +20,20 @@ export class WorkerHandle {
   /** Called when the thread ended without being asked to. */
   onCrash: ((error: Error) => void) | undefined = undefined;
   private closing = false;
+  private readonly log: Logger;
+  private unwatch: () => void = () => {};
 
-  private constructor(worker: Worker, ready: ReadyMessage) {
+  private constructor(worker: Worker, ready: ReadyMessage, log: Logger, watched: WatchedMessage | undefined) {
     this.worker = worker;
     this.listeners = ready.listeners;
-    worker.on('message', ({ id, result, error }: AnswerMessage) => {
+    this.log = log;
+    if (watched !== undefined) void this.watch(watched);
+    worker.on('message', (message: AnswerMessage | WatchedMessage) => {
+      if ('watched' in message) {
+        void this.watch(message);
+        return;
+      }
+      const { id, result, error } = message;
       const waiting = this.waiting.get(id);
       this.waiting.delete(id);
       if (error === undefined) waiting?.resolve(result);
@@ -27,6 +44,7 @@ export class WorkerHandle {
       failure = error;
     });
     worker.on('exit', (code) => {
+      this.unwatch();
       for (const { reject } of this.waiting.values()) reject(new Error('the worker thread has ended'));
       this.waiting.clear();
       if (!this.closing) this.onCrash?.(failure ?? new Error(`a worker thread ended with code ${code}`));
@@ -34,18 +52,38 @@ export class WorkerHandle {
   }
 
   /** Starts a worker and waits until it serves. @throws what its start threw */
-  static start(start: Omit<WorkerStart, 'sharedPort'>, memory: SharedMemory): Promise<WorkerHandle> {
+  static start(start: Omit<WorkerStart, 'sharedPort'>, memory: SharedMemory, log: Logger): Promise<WorkerHandle> {
     const { port1, port2 } = new MessageChannel();
     serveSharedMemory(port1, memory);
-    const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: { ...start, sharedPort: port2 }, transferList: [port2] });
+    const worker = new Worker(new URL('./worker.ts', import.meta.url), {
+      workerData: { ...start, sharedPort: port2 },
+      transferList: [port2],
+    });
     return new Promise((resolve, reject) => {
       worker.once('error', reject);
       worker.once('exit', () => reject(new Error('a worker thread ended before it served')));
-      worker.once('message', (ready: ReadyMessage) => {
+      let watched: WatchedMessage | undefined;
+      const onMessage = (message: ReadyMessage | WatchedMessage): void => {
+        if ('watched' in message) {
+          watched = message;
+          return;
+        }
         worker.removeAllListeners('error');
         worker.removeAllListeners('exit');
-        resolve(new WorkerHandle(worker, ready));
-      });
+        // The new listener comes first: a worker without one stops listening for good.
+        resolve(new WorkerHandle(worker, message, log, watched));
+        worker.off('message', onMessage);
+      };
+      worker.on('message', onMessage);
+    });
+  }
+
+  /** Follows the worker's heartbeat from here: a thread that a filter blocks cannot say so itself. */
+  private async watch({ watched }: WatchedMessage): Promise<void> {
+    const { watchThread } = await import('../filter/watchdog.ts');
+    this.unwatch();
+    this.unwatch = watchThread(`worker ${this.worker.threadId}`, watched.cells, () => watched.filters, {
+      log: this.log,
     });
   }
 

@@ -9,6 +9,7 @@ import type {
   CommandMessage,
   CommandName,
   ReadyMessage,
+  WatchedMessage,
   WorkerCommands,
   WorkerStart,
 } from './messages.ts';
@@ -17,12 +18,19 @@ import { sharedMemoryOf } from './shared-memory-port.ts';
 /** A worker thread: one whole proxy with a listening socket of its own for each address (SO_REUSEPORT). */
 const start = workerData as WorkerStart;
 const load = (text: string) => loadConfig(start.file, { registry: builtinRegistry(), text });
+const log = createLogger({ level: start.logLevel });
 const proxy = new SidecarProxy({
   config: load(start.config),
   concurrency: 1,
-  log: createLogger({ level: start.logLevel }),
+  log,
   drainTimeMs: start.drainTimeMs,
   ...(start.filterDir === undefined ? {} : { filterDir: start.filterDir }),
+  onCustomFilter: (stats) => {
+    void import('../filter/supervision.ts').then(({ superviseWorkerThread }) => {
+      const watched = superviseWorkerThread(log.component('filter'), stats);
+      parentPort?.postMessage({ watched } satisfies WatchedMessage);
+    });
+  },
   thread: { shared: sharedMemoryOf(start.sharedPort), ports: start.ports },
 });
 const view = createProxyView(proxy);
