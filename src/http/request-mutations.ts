@@ -28,6 +28,7 @@ const EDGE_ONLY = new Set([
 ]);
 
 const UNDERSCORES = reply(400, { body: 'Bad Request', details: 'http1.unexpected_underscore' });
+const NOT_ABSOLUTE = reply(404, { details: 'absolute_path_rejected' });
 const BAD_PATH = reply(400, { details: 'path_normalization_failed' });
 
 /**
@@ -40,6 +41,11 @@ export function mutateRequest(stream: HttpStream): Reply | undefined {
   if (settings.underscores !== 'ALLOW') {
     const refusal = checkUnderscores(request, settings.underscores);
     if (refusal !== undefined) return refusal;
+  }
+  // `OPTIONS *`, or an absolute target with a query and no path.
+  if (request.path.charCodeAt(0) !== 47 && request.method !== 'CONNECT') {
+    manager.stats.downstreamRqNonRelativePath.inc();
+    return NOT_ABSOLUTE;
   }
   if (manager.normalizePath !== undefined && request.path !== '') {
     const result = manager.normalizePath(request.path);

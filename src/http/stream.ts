@@ -15,6 +15,7 @@ import { FLAG } from './response-flags.ts';
 import { mutateResponse } from './response-mutations.ts';
 import type { RouteEntry } from './route/route-entry.ts';
 import { Router } from './router.ts';
+import { STATUS_TEXT } from './status-text.ts';
 import { StreamRecord } from './stream-record.ts';
 import { StreamTimes, type TimedStream } from './stream-times.ts';
 
@@ -426,8 +427,8 @@ export class HttpStream extends StreamRecord implements FilterStream, Downstream
   onInvalidRequest(error: HeadError): void {
     this.begin();
     this.requestComplete = true;
-    this.responseFlags |= FLAG.DPE;
-    this.sendLocalReply(error.status, '', FLAG.DPE, error.details);
+    if (error.wellFormed) this.sendLocalReply(error.status, '', 0, error.details);
+    else this.sendLocalReply(error.status, STATUS_TEXT[error.status] ?? '', FLAG.DPE, error.details);
   }
 
   onRequestHeaderTimeout(): void {
@@ -643,7 +644,8 @@ export class HttpStream extends StreamRecord implements FilterStream, Downstream
   }
 
   onResponseInterim(head: ResponseHead): void {
-    if (!this.completed && !this.responseHeadSent) this.codec.writeInterim(head.status, head);
+    if (this.manager.settings.proxy100Continue && !this.completed && !this.responseHeadSent)
+      this.codec.writeInterim(head.status, head);
   }
 
   /** The upstream failed after its head went out: the client must not take what it got for a whole. */

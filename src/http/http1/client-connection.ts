@@ -5,7 +5,7 @@ import type { RequestHead, ResponseHead } from '../message.ts';
 import { BodyReader, type BodySink } from './body-reader.ts';
 import { type HeadLimits, HeadParser } from './head-parser.ts';
 import { HeadProgress } from './head-progress.ts';
-import { CONNECTION, readConnection, removeHopByHop, stillPresent } from './hop-by-hop.ts';
+import { CONNECTION, proxyConnectionCloses, readConnection, removeHopByHop, stillPresent } from './hop-by-hop.ts';
 import { InputStash } from './input-stash.ts';
 import { MessageWriter } from './message-writer.ts';
 import { requestHeadText } from './request-text.ts';
@@ -279,6 +279,7 @@ export class Http1ClientConnection implements ConnectionHandler, UpstreamCodec, 
       if (connection & CONNECTION.CLOSE) close = true;
       if (connection & CONNECTION.NOMINATED) head.present = stillPresent(head, parser.present);
     }
+    if (proxyConnectionCloses(head, parser.present)) close = true;
     removeHopByHop(head, parser.present, parser.status === 101);
     return close;
   }

@@ -60,6 +60,11 @@ function readToken(headers: HeaderMap, token: string): number {
   return CONNECTION.NOMINATED;
 }
 
+/** `Proxy-Connection: close`, which old clients and servers say instead of `Connection: close`. */
+export function proxyConnectionCloses(headers: HeaderMap, present: number): boolean {
+  return (present & (1 << KNOWN.PROXY_CONNECTION)) !== 0 && headers.get('proxy-connection')?.toLowerCase() === 'close';
+}
+
 const HOP_BY_HOP =
   (1 << KNOWN.CONNECTION) |
   (1 << KNOWN.KEEP_ALIVE) |

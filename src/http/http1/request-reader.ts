@@ -2,19 +2,27 @@ import { isValidAuthority } from '../authority.ts';
 import type { HttpSettings } from '../connection-manager-settings.ts';
 import type { RequestHead } from '../message.ts';
 import type { HeadError, HeadParser } from './head-parser.ts';
-import { CONNECTION, readConnection, removeHopByHop, stillPresent } from './hop-by-hop.ts';
+import { CONNECTION, proxyConnectionCloses, readConnection, removeHopByHop, stillPresent } from './hop-by-hop.ts';
 
 const ERRORS = {
-  missingHost: { status: 400, details: 'missing_host_header' },
-  badHost: { status: 400, details: 'http1.invalid_host' },
-  missingPath: { status: 404, details: 'missing_path_rejected' },
+  missingHost: { status: 400, details: 'missing_host_header', wellFormed: true },
+  badHost: { status: 400, details: 'http.invalid_authority' },
+  fragment: { status: 400, details: 'path_normalization_failed', wellFormed: true },
+  method: { status: 400, details: 'http1.invalid_method' },
   badTarget: { status: 400, details: 'http1.invalid_url' },
   badScheme: { status: 400, details: 'http1.invalid_scheme' },
   oldVersion: { status: 426, details: 'low_version' },
   connectionHeader: { status: 400, details: 'http1.connection_header_rejected' },
   connectBody: { status: 400, details: 'http1.body_disallowed' },
-  expectation: { status: 417, details: 'http1.unknown_expectation' },
 } as const satisfies Record<string, HeadError>;
+
+/** Methods besides the usual ones that pass, as in Envoy: others are more likely an attack on what stands behind. */
+const RARE_METHODS = new Set(
+  (
+    'TRACE ACL BIND CHECKOUT COPY LINK LOCK MERGE MKACTIVITY MKCALENDAR MKCOL MOVE MSEARCH NOTIFY PROPFIND PROPPATCH ' +
+    'PURGE REBIND REPORT SEARCH SOURCE SUBSCRIBE UNBIND UNLINK UNLOCK UNSUBSCRIBE'
+  ).split(' '),
+);
 
 /**
  * Turns a parsed head into the request that policies see: method, path and authority from the request line and Host
@@ -34,13 +42,15 @@ export function readRequestHead(
   request.raw = raw;
   request.present = parser.present;
   request.protocol = parser.minorVersion === 1 ? 'HTTP/1.1' : 'HTTP/1.0';
-  request.method = internMethod(raw, parser.methodEnd);
+  const method = internMethod(raw, parser.methodEnd);
+  request.method = method ?? raw.substring(0, parser.methodEnd);
   request.upgrade = '';
   request.expectContinue = false;
   request.scheme = settings.scheme;
   request.authority = '';
   request.path = '';
   request.keepAlive = parser.minorVersion === 1;
+  if (method === undefined) return ERRORS.method;
   const target = raw.substring(parser.targetStart, parser.targetEnd);
   const host = parser.hostIndex >= 0 ? request.valueAt(parser.hostIndex) : '';
   request.receivedAuthority = host;
@@ -66,14 +76,22 @@ export function readRequestHead(
     }
     if (connection & CONNECTION.NOMINATED) request.present = stillPresent(request, parser.present);
   }
+  if (proxyConnectionCloses(request, parser.present)) request.keepAlive = false;
   removeHopByHop(request, parser.present, request.upgrade !== '');
   if (parser.expectIndex >= 0) {
     const expect = request.get('expect');
-    if (expect !== undefined && expect.toLowerCase() !== '100-continue') return ERRORS.expectation;
-    if (expect !== undefined && parser.minorVersion === 1) request.expectContinue = true;
+    if (expect?.toLowerCase() === '100-continue') {
+      request.expectContinue = parser.minorVersion === 1;
+      // From HTTP/1.0 it means nothing (RFC 9110 §10.1.1).
+      if (parser.minorVersion === 0) request.remove('expect');
+    }
   }
   return undefined;
 }
+
+/** Absolute form: host, path and query; user information is dropped (RFC 9110 §4.2.4). */
+const ABSOLUTE = /^https?:\/\/(?:[^/?#]*@)?([^/?#@]+)([/?#].*)?$/i;
+const OTHER_SCHEME = /^(?!https?:)[a-z][a-z0-9+.-]*:\/\//i;
 
 /** The forms of a target (RFC 9112 §3.2): origin, absolute, authority for CONNECT, asterisk for OPTIONS. */
 function readTarget(request: RequestHead, target: string, settings: HttpSettings): HeadError | undefined {
@@ -87,17 +105,17 @@ function readTarget(request: RequestHead, target: string, settings: HttpSettings
     if (request.method !== 'OPTIONS') return ERRORS.badTarget;
     request.path = target;
   } else {
-    const absolute = /^(https?):\/\/([^/?#]+)([/?#].*)?$/i.exec(target);
-    if (absolute === null || !settings.allowAbsoluteUrl) return ERRORS.badTarget;
-    request.authority = absolute[2] as string;
-    const rest = absolute[3] ?? '/';
-    request.path = rest.startsWith('/') ? rest : `/${rest}`;
+    const absolute = ABSOLUTE.exec(target);
+    if (absolute === null || !settings.allowAbsoluteUrl)
+      return OTHER_SCHEME.test(target) ? ERRORS.badScheme : ERRORS.badTarget;
+    request.authority = absolute[1] as string;
+    request.path = absolute[2] ?? '/';
   }
-  return target.includes('#') ? ERRORS.badTarget : undefined;
+  return target.includes('#') ? ERRORS.fragment : undefined;
 }
 
-/** One string object per usual method, so that comparing them is comparing pointers. */
-function internMethod(raw: string, length: number): string {
+/** One string object per usual method, so that comparing them is comparing pointers; undefined for one that is refused. */
+function internMethod(raw: string, length: number): string | undefined {
   switch (length) {
     case 3:
       if (raw.startsWith('GET')) return 'GET';
@@ -117,5 +135,6 @@ function internMethod(raw: string, length: number): string {
       if (raw.startsWith('OPTIONS')) return 'OPTIONS';
       if (raw.startsWith('CONNECT')) return 'CONNECT';
   }
-  return raw.substring(0, length);
+  const method = raw.substring(0, length);
+  return RARE_METHODS.has(method) ? method : undefined;
 }

@@ -42,7 +42,7 @@ export function requestHeadText(
   return `${request.method} ${target} HTTP/1.1\r\n${lines}${tail}\r\n`;
 }
 
-/** Methods for which a missing length would leave a server guessing (RFC 9110 §8.6). */
+/** Methods for which a missing length would leave a server guessing (RFC 9110 §8.6); Envoy's choice of them. */
 function mayHaveBody(method: string): boolean {
-  return method === 'POST' || method === 'PUT' || method === 'PATCH';
+  return method !== 'GET' && method !== 'HEAD' && method !== 'DELETE' && method !== 'TRACE';
 }

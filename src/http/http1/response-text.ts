@@ -7,8 +7,14 @@ import { type Framing, headerLines, properCaseHeaderLines } from './message-writ
 const statusLines: string[] = [];
 
 function statusLine(status: number): string {
-  statusLines[status] ??= `HTTP/1.1 ${status} ${STATUS_TEXT[status] ?? ''}\r\n`;
+  statusLines[status] ??= `HTTP/1.1 ${status} ${STATUS_TEXT[status] ?? 'Unknown'}\r\n`;
   return statusLines[status];
+}
+
+/** To a client of HTTP/1.0 in its own version, as Envoy does: some take no other. */
+function statusLineFor(request: RequestHead, status: number): string {
+  const line = statusLine(status);
+  return request.protocol === 'HTTP/1.0' ? line.replace('1.1', '1.0') : line;
 }
 
 /** Text of an interim response. */
@@ -43,6 +49,9 @@ export function responseHeadText(
         break;
       case 'none':
         if (response.status === 204) response.remove('content-length');
+        // HEAD: what GET would have had (RFC 9110 §9.3.2).
+        else if (response.status !== 304 && request.protocol !== 'HTTP/1.0' && response.indexOf('content-length') < 0)
+          tail = 'transfer-encoding: chunked\r\n';
         break;
     }
     if (close) tail += 'connection: close\r\n';
@@ -50,7 +59,7 @@ export function responseHeadText(
   }
   const proper = settings.headerCase === 'proper';
   const lines = proper ? properCaseHeaderLines(response) : headerLines(response);
-  return `${statusLine(response.status)}${lines}${proper ? properTail(tail) : tail}\r\n`;
+  return `${statusLineFor(request, response.status)}${lines}${proper ? properTail(tail) : tail}\r\n`;
 }
 
 /** Makes the one `content-length` say `length`, touching the line only where it says something else. */
