@@ -9,28 +9,31 @@ import { type Results, runScenarios } from './harness/run.ts';
 const envoy = findEnvoy();
 const DOCUMENT = join(import.meta.dirname, '..', '..', '..', 'docs', 'differences-from-envoy.md');
 
-describe.skipIf(envoy === undefined)(`the same bytes to Envoy and to Outrigger${envoy === undefined ? ` (${NO_ENVOY})` : ''}`, () => {
-  let results: Results;
-  beforeAll(async () => {
-    results = await runScenarios(envoy as string, scenarios);
-  }, 120_000);
+describe.skipIf(envoy === undefined)(
+  `the same bytes to Envoy and to Outrigger${envoy === undefined ? ` (${NO_ENVOY})` : ''}`,
+  () => {
+    let results: Results;
+    beforeAll(async () => {
+      results = await runScenarios(envoy as string, scenarios);
+    }, 120_000);
 
-  for (const scenario of scenarios) {
-    describe(scenario.name, () => {
-      it.each(scenario.cases)('$name', (exchange) => {
-        const { envoy, outrigger } = results.of(scenario, exchange);
-        const found = differencesOf(envoy, outrigger);
-        const meant = Object.values(exchange.differs ?? {}).flat();
-        expect(Object.keys(found).sort(), JSON.stringify(found, null, 1)).toEqual([...meant].sort());
-      });
+    for (const scenario of scenarios) {
+      describe(scenario.name, () => {
+        it.each(scenario.cases)('$name', (exchange) => {
+          const { envoy, outrigger } = results.of(scenario, exchange);
+          const found = differencesOf(envoy, outrigger);
+          const meant = Object.values(exchange.differs ?? {}).flat();
+          expect(Object.keys(found).sort(), JSON.stringify(found, null, 1)).toEqual([...meant].sort());
+        });
 
-      it.each(scenario.stats ?? [])('counts %s alike', (name) => {
-        const { envoy, outrigger } = results.stat(scenario, name);
-        expect(outrigger).toBe(envoy);
+        it.each(scenario.stats ?? [])('counts %s alike', (name) => {
+          const { envoy, outrigger } = results.stat(scenario, name);
+          expect(outrigger).toBe(envoy);
+        });
       });
-    });
-  }
-});
+    }
+  },
+);
 
 describe('docs/differences-from-envoy.md', () => {
   const listed = [...readFileSync(DOCUMENT, 'utf8').matchAll(/^\| `([a-z0-9-]+)` \|/gm)].map((match) => match[1]);

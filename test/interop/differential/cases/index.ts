@@ -1,5 +1,19 @@
 import type { Scenario } from '../harness/case.ts';
-import { messages } from './messages.ts';
+import { badChunks, headLimits, smallLimits, smuggling } from './hostile.ts';
+import { interim, messages, proxiedInterim, trailers } from './messages.ts';
+import { acceptedOldVersion, odd, oldVersion } from './odd.ts';
 
 /** Every table of cases. */
-export const scenarios: readonly Scenario[] = [messages];
+export const scenarios: readonly Scenario[] = [
+  messages,
+  interim,
+  proxiedInterim,
+  trailers,
+  odd,
+  oldVersion,
+  acceptedOldVersion,
+  smuggling,
+  badChunks,
+  headLimits,
+  smallLimits,
+];

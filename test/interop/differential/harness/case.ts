@@ -8,7 +8,10 @@ export type UpstreamStep =
   | 'RST';
 
 /** How the upstream answers one request. Steps run once the request is complete, or at its head with `at: 'head'`. */
-export type Answer = UpstreamStep | readonly UpstreamStep[] | { at: 'head' | 'connect'; steps: readonly UpstreamStep[] };
+export type Answer =
+  | UpstreamStep
+  | readonly UpstreamStep[]
+  | { at: 'head' | 'connect'; steps: readonly UpstreamStep[] };
 
 /** One thing that the client does, in order. */
 export type ClientStep =

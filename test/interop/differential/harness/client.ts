@@ -3,8 +3,11 @@ import { TestClient } from '../../../support/sockets.ts';
 import type { Case, ClientStep } from './case.ts';
 import { type Message, readMessages } from './message.ts';
 
-/** What became of the connection: it served a further request, was ended, was reset, or stayed without an answer. */
-export type Fate = 'open' | 'ended' | 'reset' | 'silent';
+/**
+ * What became of the connection: it served a further request, was closed before it did, or stayed without an answer.
+ * Without a further request, an end can be told from a reset.
+ */
+export type Fate = 'open' | 'closed' | 'ended' | 'reset' | 'silent';
 
 export interface ClientRecord {
   readonly port: number;
@@ -30,7 +33,11 @@ export async function runClient(port: number, exchange: Case): Promise<ClientRec
     await waitFor(client, () => complete(client, exchange) >= (exchange.responses ?? 1));
     const before = client.text;
     const fate = await fateOf(client, exchange);
-    const { messages, rest } = responsesOf(before.length > 0 && fate === 'open' ? before : client.text, client.ended, exchange);
+    const { messages, rest } = responsesOf(
+      before.length > 0 && fate === 'open' ? before : client.text,
+      client.ended,
+      exchange,
+    );
     return { port: localPort, responses: messages, rest, fate };
   } finally {
     client.destroy();
@@ -51,14 +58,15 @@ async function waitFor(client: TestClient, condition: () => boolean): Promise<vo
 }
 
 async function fateOf(client: TestClient, exchange: Case): Promise<Fate> {
-  if (exchange.probe !== false && !over(client)) {
+  if (exchange.probe !== false) {
+    if (over(client)) return 'closed';
     const before = client.text;
     client.write(PROBE);
     await waitFor(client, () => client.text.length > before.length);
     if (client.text.length > before.length) return 'open';
-  } else {
-    await client.until(over, QUIET_MS).catch(() => {});
+    return over(client) ? 'closed' : 'silent';
   }
+  await client.until(over, QUIET_MS).catch(() => {});
   if (client.error !== undefined) return 'reset';
   return client.ended || client.closed ? 'ended' : 'silent';
 }

@@ -1,5 +1,5 @@
-import { PROBE_HOST } from './client.ts';
 import type { Scenario } from './case.ts';
+import { PROBE_HOST } from './client.ts';
 
 /** Addresses of this run that a configuration is filled with. */
 export interface Places {

@@ -41,10 +41,14 @@ export class EnvoyProcess implements AsyncDisposable {
     throw new Error(`Envoy did not start: ${said.slice(0, 4000)}`);
   }
 
-  /** Ports of the listeners by name. */
-  async listeners(): Promise<Map<string, number>> {
-    const { listener_statuses } = JSON.parse(await this.get('/listeners?format=json')) as ListenersReply;
-    return new Map(listener_statuses.map((status) => [status.name, status.local_address.socket_address.port_value]));
+  /** Ports of the listeners by name, once there are so many: Envoy is live some time before. */
+  async listeners(count: number): Promise<Map<string, number>> {
+    for (const deadline = Date.now() + START_TIMEOUT_MS; Date.now() < deadline; await sleep(20)) {
+      const { listener_statuses: found = [] } = JSON.parse(await this.get('/listeners?format=json')) as ListenersReply;
+      const ports = new Map(found.map((status) => [status.name, status.local_address.socket_address.port_value]));
+      if (ports.size >= count) return ports;
+    }
+    throw new Error(`Envoy did not open its ${count} listeners`);
   }
 
   /** Counters and gauges by name. */
@@ -81,5 +85,5 @@ export class EnvoyProcess implements AsyncDisposable {
 }
 
 interface ListenersReply {
-  listener_statuses: { name: string; local_address: { socket_address: { port_value: number } } }[];
+  listener_statuses?: { name: string; local_address: { socket_address: { port_value: number } } }[];
 }

@@ -1,4 +1,4 @@
-import { FACETS, type Case, type Facet } from './case.ts';
+import { type Case, FACETS, type Facet } from './case.ts';
 import { type ClientRecord, PROBE_HOST } from './client.ts';
 import type { Message } from './message.ts';
 import { requestsOf, type UpstreamConnection } from './recording-upstream.ts';
@@ -58,7 +58,12 @@ function requests(connection: UpstreamConnection, exchange: Case): unknown[] {
 }
 
 function bodyOf({ framing, body, trailers, complete }: Message): object {
-  return { framing, body: body.length > 400 ? `${body.length} bytes, ${body.slice(0, 40)}…` : body, trailers, complete };
+  return {
+    framing,
+    body: body.length > 400 ? `${body.length} bytes, ${body.slice(0, 40)}…` : body,
+    trailers,
+    complete,
+  };
 }
 
 /** Sorted by name; lines of the same name keep their order. */
@@ -81,7 +86,10 @@ function withoutPorts(value: unknown, ports: readonly number[]): unknown {
 }
 
 /** The facets in which two observations differ, with both values. */
-export function differencesOf(envoy: Observation, outrigger: Observation): Partial<Record<Facet, { envoy: unknown; outrigger: unknown }>> {
+export function differencesOf(
+  envoy: Observation,
+  outrigger: Observation,
+): Partial<Record<Facet, { envoy: unknown; outrigger: unknown }>> {
   const found: Partial<Record<Facet, { envoy: unknown; outrigger: unknown }>> = {};
   for (const facet of FACETS) {
     if (JSON.stringify(envoy[facet]) === JSON.stringify(outrigger[facet])) continue;

@@ -48,7 +48,10 @@ export async function runScenarios(envoyProgram: string, scenarios: readonly Sce
     const worker = async (): Promise<void> => {
       for (let scenario = queue.shift(); scenario !== undefined; scenario = queue.shift()) {
         for (const exchange of scenario.cases) {
-          const [a, b] = await Promise.all([runCase(envoy, scenario, exchange), runCase(outrigger, scenario, exchange)]);
+          const [a, b] = await Promise.all([
+            runCase(envoy, scenario, exchange),
+            runCase(outrigger, scenario, exchange),
+          ]);
           runs.set(exchange, { envoy: a, outrigger: b });
         }
       }
@@ -74,7 +77,13 @@ async function collect(
       if (run === undefined) throw new Error(`${scenario.name}: ${exchange.name} did not run`);
       return {
         envoy: observe(exchange, run.envoy.client, run.envoy.upstream, logs.envoy, portsOf(envoy, scenario)),
-        outrigger: observe(exchange, run.outrigger.client, run.outrigger.upstream, logs.outrigger, portsOf(outrigger, scenario)),
+        outrigger: observe(
+          exchange,
+          run.outrigger.client,
+          run.outrigger.upstream,
+          logs.outrigger,
+          portsOf(outrigger, scenario),
+        ),
       };
     },
     stat: (_scenario, name) => ({ envoy: stats.envoy.get(name), outrigger: stats.outrigger.get(name) }),
@@ -105,14 +114,19 @@ async function startUpstreams(scenarios: readonly Scenario[], stack: AsyncDispos
   return { upstreams, ports };
 }
 
-async function startEnvoy(program: string, scenarios: readonly Scenario[], folder: string, deadPort: number): Promise<Subject> {
+async function startEnvoy(
+  program: string,
+  scenarios: readonly Scenario[],
+  folder: string,
+  deadPort: number,
+): Promise<Subject> {
   const stack = new AsyncDisposableStack();
   const { upstreams, ports } = await startUpstreams(scenarios, stack);
   const logFile = join(folder, 'envoy-access.log');
   const text = configuration(scenarios, { upstream: ports, deadPort, logFile });
   const envoy = stack.use(await EnvoyProcess.start(program, text, folder));
   return {
-    listeners: await envoy.listeners(),
+    listeners: await envoy.listeners(scenarios.length),
     upstreams,
     logFile,
     stats: () => envoy.stats(),
