@@ -2,15 +2,15 @@ import { HTTP_CONNECTION_MANAGER, TCP_PROXY } from '../config/extensions.ts';
 import type { HttpConnectionManager } from '../config/schema/http-connection-manager.ts';
 import type { FilterChain, NetworkFilter } from '../config/schema/listener.ts';
 import type { TcpProxy as TcpProxyConfig } from '../config/schema/tcp-proxy.ts';
-import { checkModuleConfig, filterEnv, isModule, loadModule } from '../filter/configured-filter.ts';
-import type { AnyNetworkFilter, FilterRegistry } from '../filter/registry.ts';
+import type { FilterRegistry } from '../filter/registry.ts';
 import type { ConnectionManager } from '../http/connection-manager.ts';
 import type { Connection } from '../network/connection.ts';
 import type { ConnectionRecord } from '../network/connection-record.ts';
-import { type ConfiguredNetworkFilter, NetworkFilterChain, unwrap } from '../network/network-filter-chain.ts';
+import { NetworkFilterChain, unwrap } from '../network/network-filter-chain.ts';
 import type { TcpProxy } from '../network/tcp-proxy.ts';
 import type { StatsScope } from '../observe/stats.ts';
 import type { Runtime } from '../runtime.ts';
+import { NetworkFilters } from './network-filters.ts';
 
 /** What a filter chain needs of its listener. */
 export interface ChainContext {
@@ -23,47 +23,52 @@ export interface ChainContext {
 
 type Terminal = ConnectionManager | TcpProxy;
 
+/** A connection that is open, and the chain that agreed to it: a later version of its filters never sees it. */
+interface Served {
+  readonly record: ConnectionRecord;
+  readonly chain: NetworkFilterChain;
+}
+
 /** One filter chain of a listener, ready to serve: network filters, then the connection manager or the TCP proxy. */
 export class FilterChainRuntime {
   readonly name: string;
   readonly filterNames: readonly string[];
-  private readonly network: NetworkFilterChain;
+  private readonly context: ChainContext;
+  private readonly filters: NetworkFilters;
   private readonly terminal: Terminal;
-  private readonly records: Map<Connection, ConnectionRecord>;
+  private readonly served = new Map<Connection, Served>();
+  private chain: NetworkFilterChain;
 
-  constructor(
-    config: FilterChain,
-    context: ChainContext,
-    filters: readonly ConfiguredNetworkFilter[],
-    terminal: Terminal,
-    records: Map<Connection, ConnectionRecord>,
-  ) {
+  private constructor(config: FilterChain, context: ChainContext, filters: NetworkFilters, terminal: Terminal) {
     this.name = config.name;
+    this.context = context;
+    this.filters = filters;
     this.terminal = terminal;
-    this.records = records;
     const terminalName = config.filters.at(-1)?.name ?? '';
     const httpNames = terminal.kind === 'http' ? terminal.filterNames : [];
-    this.filterNames = [...filters.map((filter) => filter.name), terminalName, ...httpNames];
-    const { runtime, listenerName } = context;
-    const log = runtime.log.component('listener');
-    this.network = new NetworkFilterChain(
-      filters,
-      (connection, record) => this.serveTerminal(connection, record),
-      (record, filter) => runtime.denials.record(record, listenerName, filter),
-      (filter, error) => log.error(`network filter ${filter} failed`, { error: String(error) }),
-    );
+    this.filterNames = [...filters.configured.map((filter) => filter.name), terminalName, ...httpNames];
+    this.chain = this.createChain();
   }
 
   /** @throws what loading modules, creating filters, compiling routes or opening logs throws */
   static async create(config: FilterChain, context: ChainContext): Promise<FilterChainRuntime> {
-    const filters: ConfiguredNetworkFilter[] = [];
-    for (const filter of config.filters.slice(0, -1)) filters.push(await createNetworkFilter(filter, context));
-    const records = new Map<Connection, ConnectionRecord>();
-    const chain: { runtime: FilterChainRuntime | undefined } = { runtime: undefined };
-    const onClose = (connection: Connection): void => chain.runtime?.onClosed(connection);
+    const filters = await NetworkFilters.create(config.filters.slice(0, -1), context);
+    const self: { runtime: FilterChainRuntime | undefined } = { runtime: undefined };
+    const onClose = (connection: Connection): void => self.runtime?.onClosed(connection);
     const terminal = await createTerminal(config.filters.at(-1) as NetworkFilter, context, onClose);
-    chain.runtime = new FilterChainRuntime(config, context, filters, terminal, records);
-    return chain.runtime;
+    self.runtime = new FilterChainRuntime(config, context, filters, terminal);
+    return self.runtime;
+  }
+
+  private createChain(): NetworkFilterChain {
+    const { runtime, listenerName } = this.context;
+    const log = runtime.log.component('listener');
+    return new NetworkFilterChain(
+      this.filters.configured,
+      (connection, record) => this.serveTerminal(connection, record),
+      (record, filter) => runtime.denials.record(record, listenerName, filter),
+      (filter, error) => log.error(`network filter ${filter} failed`, { error: String(error) }),
+    );
   }
 
   get kind(): 'http' | 'tcp' {
@@ -71,13 +76,14 @@ export class FilterChainRuntime {
   }
 
   get activeConnections(): number {
-    return this.records.size;
+    return this.served.size;
   }
 
   serve(connection: Connection, record: ConnectionRecord): void {
-    this.records.set(connection, record);
+    const { chain } = this;
+    this.served.set(connection, { record, chain });
     connection.handler = { onData() {}, onEnd() {}, onDrain() {}, onClose: () => this.onClosed(connection) };
-    this.network.serve(connection, record);
+    chain.serve(connection, record);
   }
 
   private serveTerminal(connection: Connection, record: ConnectionRecord): void {
@@ -87,14 +93,18 @@ export class FilterChainRuntime {
 
   private onClosed(connection: Connection): void {
     const inner = unwrap(connection);
-    const record = this.records.get(inner);
-    if (record === undefined) return;
-    this.records.delete(inner);
-    this.network.closed(record);
+    const served = this.served.get(inner);
+    if (served === undefined) return;
+    this.served.delete(inner);
+    served.chain.closed(served.record);
   }
 
-  watchFilters(): Promise<void> {
-    return this.terminal.kind === 'http' ? this.terminal.watchFilters() : Promise.resolve();
+  /** Custom filters follow their files from now on; a changed one takes effect for new connections and requests. */
+  async watchFilters(): Promise<void> {
+    await this.filters.watch(() => {
+      this.chain = this.createChain();
+    });
+    if (this.terminal.kind === 'http') await this.terminal.watchFilters();
   }
 
   /** No new requests; TCP sessions go on until `closeConnections`. */
@@ -104,12 +114,12 @@ export class FilterChainRuntime {
 
   closeConnections(): void {
     this.terminal.closeConnections();
-    for (const connection of [...this.records.keys()]) connection.destroy();
+    for (const connection of [...this.served.keys()]) connection.destroy();
   }
 
   dispose(): void {
     this.terminal.dispose();
-    for (const filter of this.network.filters) filter.hooks.dispose?.();
+    this.filters.dispose();
   }
 }
 
@@ -140,23 +150,4 @@ async function createTerminal(
     default:
       throw new Error(`${type} cannot end a filter chain`);
   }
-}
-
-async function createNetworkFilter(filter: NetworkFilter, context: ChainContext): Promise<ConfiguredNetworkFilter> {
-  const { name, typed_config: typed } = filter;
-  let definition: AnyNetworkFilter | undefined;
-  let config: unknown = typed.value;
-  if (isModule(typed, 'network')) {
-    definition = (await loadModule(typed, 'network', context.runtime)).definition as AnyNetworkFilter;
-    config = await checkModuleConfig(name, definition.config, typed.value.config);
-  } else {
-    definition = context.registry.network.get(typed.type);
-  }
-  if (definition === undefined) throw new Error(`no network filter for ${typed.type}`);
-  const env = filterEnv<never>(name, context.runtime, context.stats, [], noSlots);
-  return { name, definition, hooks: definition.create(config, env), timeoutMs: definition.timeoutMs ?? 5000 };
-}
-
-function noSlots(): number {
-  throw new Error('slots belong to HTTP streams; a network filter keeps its state in a WeakMap by stream');
 }
