@@ -18,6 +18,12 @@ export class BodyCollector {
     return true;
   }
 
+  /** Keeps a copy whatever the limit. */
+  keep(buffer: Buffer, start: number, end: number): void {
+    this.size += end - start;
+    this.chunks.push(Buffer.from(buffer.subarray(start, end)));
+  }
+
   /** What was collected so far, in one piece. */
   peek(): Buffer {
     if (this.chunks.length > 1) this.chunks.splice(0, this.chunks.length, Buffer.concat(this.chunks, this.size));

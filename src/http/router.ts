@@ -1,4 +1,4 @@
-import { TimerEntry, timers } from '../network/timer.ts';
+import { timers } from '../network/timer.ts';
 import type { Cluster } from '../upstream/cluster.ts';
 import type { Endpoint } from '../upstream/endpoint.ts';
 import type { Http1Pool } from '../upstream/http1-pool.ts';
@@ -7,48 +7,20 @@ import { BodyCollector } from './body-collector.ts';
 import type { UpstreamCodec, UpstreamEvents, UpstreamResetReason } from './codec.ts';
 import type { HeaderMap } from './headers.ts';
 import type { RequestHead, ResponseHead } from './message.ts';
-import { startMirror } from './mirror.ts';
+import { copyForMirrors, type MirroredRequest } from './mirror.ts';
 import { FLAG } from './response-flags.ts';
+import { isIdempotent, RetryRules } from './retry.ts';
+import { RETRY, RetryState } from './retry-state.ts';
 import type { RouteEntry } from './route/route-entry.ts';
+import { ROUTER_TIME, RouterTimer, type TimedRouter } from './router-timer.ts';
 import { HOLD, type HttpStream } from './stream.ts';
 import { brokenResponseFlag, upstreamFailure } from './upstream-failure.ts';
-
-const TIMER = { ROUTE: 0, PER_TRY: 1, BACK_OFF: 2 } as const;
-
-class RouterTimer extends TimerEntry {
-  private readonly router: Router;
-  private readonly kind: number;
-
-  constructor(router: Router, kind: number) {
-    super();
-    this.router = router;
-    this.kind = kind;
-  }
-
-  override onTimeout(): void {
-    if (this.kind === TIMER.ROUTE) this.router.onRouteTimeout();
-    else if (this.kind === TIMER.PER_TRY) this.router.onPerTryTimeout();
-    else this.router.startAttempt(false);
-  }
-}
-
-/** Methods that may be sent twice (RFC 9110 §9.2.2). */
-function isIdempotent(method: string): boolean {
-  return (
-    method === 'GET' ||
-    method === 'HEAD' ||
-    method === 'OPTIONS' ||
-    method === 'PUT' ||
-    method === 'DELETE' ||
-    method === 'TRACE'
-  );
-}
 
 /**
  * The last filter: matches the stream with an upstream connection, sends the request there, and hands the response
  * back; tries again where the route says so, and gives up where time or the circuit breakers say so.
  */
-export class Router implements UpstreamEvents {
+export class Router implements UpstreamEvents, TimedRouter {
   private readonly stream: HttpStream;
   private entry: RouteEntry | undefined = undefined;
   private cluster: Cluster | undefined = undefined;
@@ -62,14 +34,20 @@ export class Router implements UpstreamEvents {
   private trailers: HeaderMap | undefined = undefined;
   private headDone = false;
   private bodyStarted = false;
-  private retries = 0;
+  private readonly retries = new RetryState();
   private freshTried = false;
   /** What was sent of the body, kept for another attempt; undefined when there will be none. */
   private replay: BodyCollector | undefined = undefined;
-  private readonly routeTimer = new RouterTimer(this, TIMER.ROUTE);
+  /** Copies that wait for the end of the body. */
+  private mirrors: MirroredRequest[] | undefined = undefined;
+  private readonly routeTimer = new RouterTimer(this, ROUTER_TIME.ROUTE);
   private perTryTimer: RouterTimer | undefined = undefined;
+  private perTryIdleTimer: RouterTimer | undefined = undefined;
   private backOffTimer: RouterTimer | undefined = undefined;
-  private attemptStartMs = 0;
+  /** For the whole response, counted from the end of the request; 0 is off. */
+  private timeoutMs = 0;
+  private perTryTimeoutMs = 0;
+  private lastUpstreamMs = 0;
   private tunnel = false;
 
   constructor(stream: HttpStream) {
@@ -92,16 +70,22 @@ export class Router implements UpstreamEvents {
     this.trailers = undefined;
     this.headDone = false;
     this.bodyStarted = false;
-    this.retries = 0;
     this.freshTried = false;
     this.replay = undefined;
+    this.mirrors = undefined;
     this.tunnel = false;
+    manager.stats.rqTotal.inc();
     if (entry === undefined) {
       manager.stats.noRoute.inc();
       stream.sendLocalReply(404, '', FLAG.NR, 'route_not_found');
       return;
     }
-    if (entry.answer(stream)) return;
+    if (entry.redirect !== undefined || entry.directResponse !== undefined) {
+      manager.stats.rqDirectResponse.inc();
+      if (entry.redirect !== undefined) manager.stats.rqRedirect.inc();
+      entry.answer(stream);
+      return;
+    }
     const clusterName = entry.pickCluster(request);
     stream.upstreamCluster = clusterName;
     const cluster = manager.clusters.get(clusterName);
@@ -112,12 +96,18 @@ export class Router implements UpstreamEvents {
     }
     this.cluster = cluster;
     this.active = true;
-    const timeoutMs = this.timeoutMs(entry, request);
-    if (timeoutMs > 0 && !manager.router.suppressEnvoyHeaders) {
-      request.set('x-envoy-expected-rq-timeout-ms', String(entry.retry?.perTryTimeoutMs || timeoutMs));
+    this.retries.begin(entry.retry);
+    this.timeoutMs = entry.timeoutMs;
+    this.perTryTimeoutMs = entry.retry === undefined ? 0 : entry.retry.perTryTimeoutMs;
+    if (request.hasEnvoyHeaders) this.readEnvoyHeaders(request);
+    if (this.retries.rules?.concerns(request) === false) this.retries.end();
+    if (this.perTryTimeoutMs >= this.timeoutMs && this.timeoutMs > 0) this.perTryTimeoutMs = 0;
+    const expectedMs = this.perTryTimeoutMs || this.timeoutMs;
+    if (expectedMs > 0 && !manager.router.suppressEnvoyHeaders) {
+      request.set('x-envoy-expected-rq-timeout-ms', String(expectedMs));
     }
     entry.finalizeRequest(request, stream);
-    for (const mirror of entry.mirrors) if (mirror.sampled()) startMirror(stream, mirror.cluster);
+    if (entry.mirrors.length > 0) this.mirrors = copyForMirrors(stream, entry.mirrors, this.timeoutMs);
     const collected = stream.takeCollectedRequest();
     if (collected !== undefined) {
       // Trailers need chunks.
@@ -126,20 +116,31 @@ export class Router implements UpstreamEvents {
       this.replay.add(collected, 0, collected.length);
       this.requestEnded = true;
       this.trailers = stream.requestTrailers;
-    } else if (!endStream && entry.retry !== undefined) {
+    } else if (!endStream && (this.retries.rules !== undefined || this.mirrors !== undefined)) {
       this.replay = new BodyCollector(manager.settings.bufferLimitBytes);
     }
-    if (timeoutMs > 0) timers.start(this.routeTimer, timeoutMs, stream.startMs);
+    if (this.requestEnded) this.onRequestSent(stream.usedAsync ? performance.now() : stream.startMs);
     this.startAttempt(false);
   }
 
-  /** The route's timeout, or the one that a trusted client asks for. */
-  private timeoutMs(entry: RouteEntry, request: RequestHead): number {
-    if (!request.hasEnvoyHeaders) return entry.timeoutMs;
-    const asked = request.get('x-envoy-upstream-rq-timeout-ms');
+  /** What a trusted client asks for; these headers end here. */
+  private readEnvoyHeaders(request: RequestHead): void {
+    const timeout = request.get('x-envoy-upstream-rq-timeout-ms');
+    const perTry = request.get('x-envoy-upstream-rq-per-try-timeout-ms');
     request.remove('x-envoy-upstream-rq-timeout-ms');
     request.remove('x-envoy-upstream-rq-per-try-timeout-ms');
-    return asked !== undefined && /^\d{1,9}$/.test(asked) ? Number(asked) : entry.timeoutMs;
+    if (timeout !== undefined && MILLISECONDS.test(timeout)) this.timeoutMs = Number(timeout);
+    if (perTry !== undefined && MILLISECONDS.test(perTry)) this.perTryTimeoutMs = Number(perTry);
+    this.retries.rules = RetryRules.withHeaders(this.retries.rules, request);
+  }
+
+  /** The whole request has come in: the route's time runs, and copies go out. */
+  private onRequestSent(nowMs: number): void {
+    if (this.timeoutMs > 0) timers.start(this.routeTimer, this.timeoutMs, nowMs);
+    if (this.mirrors === undefined) return;
+    const body = this.replay?.peek();
+    for (const copy of this.mirrors) copy.send(body);
+    this.mirrors = undefined;
   }
 
   /** Chooses an endpoint and asks its pool for a connection. */
@@ -147,17 +148,16 @@ export class Router implements UpstreamEvents {
     const { stream } = this;
     const cluster = this.cluster as Cluster;
     const entry = this.entry as RouteEntry;
-    const endpoint = cluster.pick(entry.hash === undefined ? undefined : entry.hash(stream));
+    const endpoint = this.retries.pick(cluster, entry.hash === undefined ? undefined : entry.hash(stream));
     if (endpoint === undefined) {
       this.active = false;
-      stream.sendLocalReply(503, 'no healthy upstream', FLAG.UH, 'no_healthy_upstream');
+      stream.sendLocalReply(503, 'no healthy upstream', FLAG.UH, 'no_healthy_upstream', this.attemptHeader(undefined));
       return;
     }
     stream.upstreamAttemptCount++;
     this.endpoint = endpoint;
     stream.upstreamHost = endpoint.address;
     entry.rewriteHost?.(stream.request, endpoint.hostname);
-    this.attemptStartMs = 0;
     if (entry.includeAttemptCount) stream.request.set('x-envoy-attempt-count', String(stream.upstreamAttemptCount));
     this.pool = poolOf(cluster, endpoint, entry.priority);
     this.acquiring = true;
@@ -170,9 +170,9 @@ export class Router implements UpstreamEvents {
     this.acquiring = false;
     this.codec = codec;
     this.reused = reused;
-    this.attemptStartMs = performance.now();
-    stream.upstreamLocalAddress = '';
-    if (stream.upstreamTxBeginMs === 0) stream.upstreamTxBeginMs = this.attemptStartMs;
+    const now = performance.now();
+    stream.upstreamLocalAddress = codec.localAddress;
+    if (stream.upstreamTxBeginMs === 0) stream.upstreamTxBeginMs = now;
     const body = this.replay?.peek();
     const endStream = this.requestEnded && (body === undefined || body.length === 0) && this.trailers === undefined;
     try {
@@ -189,40 +189,67 @@ export class Router implements UpstreamEvents {
       stream.sendLocalReply(500, 'Internal Server Error', 0, 'invalid_request_from_filter');
       return;
     }
-    const perTryMs = this.entry?.retry?.perTryTimeoutMs ?? 0;
-    if (perTryMs > 0) {
-      this.perTryTimer ??= new RouterTimer(this, TIMER.PER_TRY);
-      timers.start(this.perTryTimer, perTryMs, this.attemptStartMs);
-    }
+    if (this.retries.rules !== undefined || this.perTryTimeoutMs > 0) this.startTryTimers(now);
     if (endStream) {
-      stream.upstreamTxEndMs = this.attemptStartMs;
+      stream.upstreamTxEndMs = now;
       return;
     }
     if (body !== undefined && body.length > 0) codec.writeBody(body, 0, body.length, false);
     if (this.requestEnded) {
-      codec.finish(this.trailers);
+      // The upstream may have refused the body already.
+      this.codec?.finish(this.trailers);
       stream.upstreamTxEndMs = performance.now();
     } else {
       stream.releaseRequest(HOLD.NOT_READY);
     }
   }
 
-  body(buffer: Buffer, start: number, end: number, stable: boolean): void {
-    this.bodyStarted = true;
-    if (this.replay !== undefined && !this.replay.add(buffer, start, end)) {
-      // Too large to keep: this attempt is the last one.
-      this.replay = undefined;
-      this.cluster?.stats.retryOrShadowAbandoned.inc();
+  /** A try's time runs from the end of the request, or from the begin of a later try. */
+  private startTryTimers(nowMs: number): void {
+    if (!this.requestEnded) return;
+    if (this.perTryTimeoutMs > 0) {
+      this.perTryTimer ??= new RouterTimer(this, ROUTER_TIME.PER_TRY);
+      timers.start(this.perTryTimer, this.perTryTimeoutMs, nowMs);
     }
-    this.codec?.writeBody(buffer, start, end, stable);
+    const idleMs = this.retries.rules?.perTryIdleTimeoutMs ?? 0;
+    if (idleMs > 0) {
+      this.lastUpstreamMs = nowMs;
+      this.perTryIdleTimer ??= new RouterTimer(this, ROUTER_TIME.PER_TRY_IDLE);
+      timers.start(this.perTryIdleTimer, idleMs, nowMs);
+    }
+  }
+
+  body(buffer: Buffer, start: number, end: number, stable: boolean): void {
+    const { codec } = this;
+    this.bodyStarted = true;
+    if (codec === undefined) {
+      // Between two attempts: what a filter let go of late belongs to the next one, however much it is.
+      if (!this.active) return;
+      this.replay ??= new BodyCollector(0);
+      this.replay.keep(buffer, start, end);
+      return;
+    }
+    if (this.replay !== undefined && !this.replay.add(buffer, start, end)) this.abandonReplay();
+    codec.writeBody(buffer, start, end, stable);
+  }
+
+  /** The body is too large to keep: this attempt is the last one, and no copy is sent. */
+  private abandonReplay(): void {
+    this.replay = undefined;
+    this.mirrors = undefined;
+    this.retries.end();
+    this.cluster?.stats.retryOrShadowAbandoned.inc();
   }
 
   end(trailers: HeaderMap | undefined): void {
     this.requestEnded = true;
     this.trailers = trailers;
+    const now = performance.now();
+    if (this.active && !this.tunnel) this.onRequestSent(now);
     if (this.codec === undefined) return;
+    if (this.active && !this.headDone) this.startTryTimers(now);
     this.codec.finish(trailers);
-    this.stream.upstreamTxEndMs = performance.now();
+    this.stream.upstreamTxEndMs = now;
   }
 
   onUpstreamCongested(): void {
@@ -246,10 +273,13 @@ export class Router implements UpstreamEvents {
     const cluster = this.cluster as Cluster;
     this.countResponse(cluster, head.status);
     if (endStream) this.codec = undefined;
-    if (this.retries < (entry.retry?.maxRetries ?? 0) && this.retryOnResponse(entry, head)) return;
-    if (this.retries > 0 && head.status < 500) cluster.stats.upstreamRqRetrySuccess.inc();
+    const { rules } = this.retries;
+    if (rules !== undefined && this.tryAgain(rules.onResponse(head), rules.resetDelayMs(head))) return;
     this.headDone = true;
+    if (this.mirrors === undefined) this.replay = undefined;
     if (this.perTryTimer !== undefined) timers.cancel(this.perTryTimer);
+    this.lastUpstreamMs = now;
+    if (entry.includeAttemptCountInResponse) head.set('x-envoy-attempt-count', String(stream.upstreamAttemptCount));
     stream.upstreamRxBeginMs = now;
     stream.responseCodeDetails = 'via_upstream';
     // Counted from the end of the request, so an answer to a part of it has none.
@@ -268,17 +298,14 @@ export class Router implements UpstreamEvents {
     else stats.rqError++;
   }
 
-  private retryOnResponse(entry: RouteEntry, head: ResponseHead): boolean {
-    const rules = entry.retry;
-    return rules?.concerns(this.stream.request) === true && rules.onResponse(head) && this.retry();
-  }
-
   onUpstreamBody(buffer: Buffer, start: number, end: number, stable: boolean): void {
+    if (this.perTryIdleTimer !== undefined) this.lastUpstreamMs = performance.now();
     this.stream.onResponseBody(buffer, start, end, stable);
   }
 
   onUpstreamEnd(trailers: HeaderMap | undefined): void {
-    this.codec = undefined;
+    // A tunnel's other direction goes on.
+    if (!this.tunnel) this.codec = undefined;
     this.finished(performance.now());
     this.stream.onResponseEnd(trailers);
   }
@@ -287,7 +314,9 @@ export class Router implements UpstreamEvents {
   private finished(now: number): void {
     const { stream } = this;
     this.active = false;
+    this.retries.end();
     timers.cancel(this.routeTimer);
+    if (this.perTryIdleTimer !== undefined) timers.cancel(this.perTryIdleTimer);
     stream.upstreamRxEndMs = now;
     this.cluster?.stats.upstreamRqTime.record(now - stream.startMs);
   }
@@ -318,29 +347,30 @@ export class Router implements UpstreamEvents {
     ) {
       this.freshTried = true;
       cluster.stats.upstreamRqRetry.inc();
+      this.holdForNextAttempt();
       this.startAttempt(true);
       return;
     }
-    const rules = this.entry?.retry;
-    if (
-      rules !== undefined &&
-      this.retries < rules.maxRetries &&
-      rules.concerns(stream.request) &&
-      rules.onReset(reason, sent) &&
-      this.retry()
-    )
-      return;
+    const { rules } = this.retries;
+    if (rules !== undefined && this.tryAgain(rules.onReset(reason, sent), undefined)) return;
     this.active = false;
     const reply = upstreamFailure(reason, failure);
     stream.upstreamTransportFailureReason = reason === 'connection_failure' ? `delayed connect error: ${failure}` : '';
-    this.cluster?.stats.countResponse(reply.status);
+    cluster.stats.countResponse(reply.status);
+    const overloaded = reason === 'overflow' && !stream.manager.router.suppressEnvoyHeaders;
     stream.sendLocalReply(
       reply.status,
       reply.body,
       reply.flag,
       reply.details,
-      reason === 'overflow' ? OVERLOADED : undefined,
+      this.attemptHeader(overloaded ? OVERLOADED : undefined),
     );
+  }
+
+  /** Headers of a reply of ours in the upstream's place. */
+  private attemptHeader(headers: Readonly<Record<string, string>> | undefined) {
+    if (this.entry?.includeAttemptCountInResponse !== true || this.stream.upstreamAttemptCount === 0) return headers;
+    return { ...headers, 'x-envoy-attempt-count': String(this.stream.upstreamAttemptCount) };
   }
 
   private mayRepeat(): boolean {
@@ -348,52 +378,81 @@ export class Router implements UpstreamEvents {
     return repeatable && isIdempotent(this.stream.request.method) && !this.tunnel && this.stream.request.upgrade === '';
   }
 
-  /** Tries again after the back-off. False: the body is gone, or too many retries are under way. */
-  private retry(): boolean {
-    const cluster = this.cluster as Cluster;
-    const entry = this.entry as RouteEntry;
-    if (this.bodyStarted && this.replay === undefined) return false;
-    if (!cluster.limits[entry.priority].retries.tryAcquire()) {
-      cluster.stats.upstreamRqRetryOverflow.inc();
-      return false;
+  /** Tries again, after the back-off, when that is `wanted` and possible; the flags say why not. */
+  private tryAgain(wanted: boolean, delayMs: number | undefined): boolean {
+    const { stream } = this;
+    switch (this.retries.decide(wanted, this.cluster as Cluster, (this.entry as RouteEntry).priority)) {
+      case RETRY.AGAIN:
+        break;
+      case RETRY.LIMIT_EXCEEDED:
+        stream.responseFlags |= FLAG.URX;
+        return false;
+      case RETRY.OVERFLOW:
+        stream.responseFlags |= FLAG.UO;
+        return false;
+      default:
+        return false;
     }
-    cluster.limits[entry.priority].retries.release();
     this.dropExchange();
-    this.retries++;
-    cluster.stats.upstreamRqRetry.inc();
-    if (this.retries === entry.retry?.maxRetries) cluster.stats.upstreamRqRetryLimitExceeded.inc();
-    this.backOffTimer ??= new RouterTimer(this, TIMER.BACK_OFF);
-    timers.start(this.backOffTimer, Math.max(1, entry.retry?.backOffMs(this.retries) ?? 1));
+    if (this.perTryTimer !== undefined) timers.cancel(this.perTryTimer);
+    if (this.perTryIdleTimer !== undefined) timers.cancel(this.perTryIdleTimer);
+    this.holdForNextAttempt();
+    if (delayMs === undefined) (this.cluster as Cluster).stats.upstreamRqRetryBackoffExponential.inc();
+    this.backOffTimer ??= new RouterTimer(this, ROUTER_TIME.BACK_OFF);
+    const backOffMs = delayMs ?? (this.retries.rules as RetryRules).backOffMs(this.retries.count);
+    timers.start(this.backOffTimer, Math.max(1, Math.ceil(backOffMs)));
     return true;
+  }
+
+  /** The rest of the body waits for the next connection, and for the last one no longer. */
+  private holdForNextAttempt(): void {
+    if (!this.requestEnded) this.stream.holdRequest(HOLD.NOT_READY);
+    this.stream.releaseRequest(HOLD.PEER);
+  }
+
+  onBackOffOver(): void {
+    if (this.active) this.startAttempt(false);
   }
 
   onPerTryTimeout(): void {
     if (!this.active || this.headDone) return;
-    const cluster = this.cluster as Cluster;
-    cluster.stats.upstreamRqPerTryTimeout.inc();
+    (this.cluster as Cluster).stats.upstreamRqPerTryTimeout.inc();
     (this.endpoint as Endpoint).stats.rqTimeout++;
-    const rules = this.entry?.retry;
-    if (rules !== undefined && this.retries < rules.maxRetries && rules.onPerTryTimeout() && this.retry()) return;
-    this.giveUp();
+    const { rules } = this.retries;
+    if (rules !== undefined && this.tryAgain(rules.onPerTryTimeout(), undefined)) return;
+    this.giveUp(FLAG.UT, 'upstream_per_try_timeout');
+  }
+
+  onPerTryIdleTimeout(): void {
+    const { rules } = this.retries;
+    if (!this.active || rules === undefined) return;
+    const quietMs = performance.now() - this.lastUpstreamMs;
+    if (quietMs < rules.perTryIdleTimeoutMs) {
+      timers.start(this.perTryIdleTimer as RouterTimer, rules.perTryIdleTimeoutMs - quietMs);
+      return;
+    }
+    (this.cluster as Cluster).stats.upstreamRqPerTryIdleTimeout.inc();
+    if (!this.headDone && this.tryAgain(rules.onPerTryTimeout(), undefined)) return;
+    this.giveUp(FLAG.SI, 'upstream_per_try_idle_timeout');
   }
 
   onRouteTimeout(): void {
     if (!this.active) return;
     (this.cluster as Cluster).stats.upstreamRqTimeout.inc();
     (this.endpoint as Endpoint).stats.rqTimeout++;
-    this.giveUp();
+    this.giveUp(FLAG.UT, 'response_timeout');
   }
 
-  private giveUp(): void {
+  private giveUp(flag: number, details: string): void {
     const { stream } = this;
     this.dropExchange();
     this.active = false;
     if (this.headDone) {
-      stream.onUpstreamBroken(FLAG.UT, 'response_timeout');
+      stream.onUpstreamBroken(flag, details);
       return;
     }
     (this.cluster as Cluster).stats.countResponse(504);
-    stream.sendLocalReply(504, 'upstream request timeout', FLAG.UT, 'response_timeout');
+    stream.sendLocalReply(504, 'upstream request timeout', flag, details, this.attemptHeader(undefined));
   }
 
   /** Lets go of the connection or of the place in its queue. */
@@ -413,8 +472,10 @@ export class Router implements UpstreamEvents {
       this.dropExchange();
       this.active = false;
     }
+    this.retries.end();
     timers.cancel(this.routeTimer);
     if (this.perTryTimer !== undefined) timers.cancel(this.perTryTimer);
+    if (this.perTryIdleTimer !== undefined) timers.cancel(this.perTryIdleTimer);
     if (this.backOffTimer !== undefined) timers.cancel(this.backOffTimer);
   }
 
@@ -429,9 +490,14 @@ export class Router implements UpstreamEvents {
   switchToTunnel(): void {
     this.tunnel = true;
     this.requestEnded = false;
+    this.replay = undefined;
+    this.mirrors = undefined;
+    this.retries.end();
     timers.cancel(this.routeTimer);
+    if (this.perTryIdleTimer !== undefined) timers.cancel(this.perTryIdleTimer);
     this.codec?.switchToTunnel();
   }
 }
 
+const MILLISECONDS = /^\d{1,9}$/;
 const OVERLOADED: Readonly<Record<string, string>> = Object.freeze({ 'x-envoy-overloaded': 'true' });

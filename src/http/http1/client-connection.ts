@@ -33,6 +33,7 @@ const PHASE = { IDLE: 0, HEAD: 1, BODY: 2, TUNNEL: 3, CLOSED: 4 } as const;
 /** The HTTP/1 side of an upstream connection: one exchange after the other. */
 export class Http1ClientConnection implements ConnectionHandler, UpstreamCodec, BodySink {
   readonly connection: Connection;
+  readonly localAddress: string;
   private readonly owner: Http1ClientOwner;
   private readonly options: Http1ClientOptions;
   private readonly parser: HeadParser;
@@ -63,6 +64,8 @@ export class Http1ClientConnection implements ConnectionHandler, UpstreamCodec, 
 
   constructor(connection: Connection, owner: Http1ClientOwner, options: Http1ClientOptions) {
     this.connection = connection;
+    const { localAddress, localPort } = connection;
+    this.localAddress = localAddress.includes(':') ? `[${localAddress}]:${localPort}` : `${localAddress}:${localPort}`;
     this.owner = owner;
     this.options = options;
     this.parser = new HeadParser(options.headLimits);
@@ -79,11 +82,6 @@ export class Http1ClientConnection implements ConnectionHandler, UpstreamCodec, 
 
   get bodyPaused(): boolean {
     return this.paused;
-  }
-
-  get localAddress(): string {
-    const { localAddress, localPort } = this.connection;
-    return localAddress.includes(':') ? `[${localAddress}]:${localPort}` : `${localAddress}:${localPort}`;
   }
 
   /** Begins an exchange on an idle connection. */

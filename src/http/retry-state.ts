@@ -1,0 +1,72 @@
+import type { Cluster } from '../upstream/cluster.ts';
+import type { Endpoint } from '../upstream/endpoint.ts';
+import type { ResourceLimit, RoutingPriority } from '../upstream/limits.ts';
+import type { RetryRules } from './retry.ts';
+
+/** What came of the wish to try again. */
+export const RETRY = { NO: 0, AGAIN: 1, LIMIT_EXCEEDED: 2, OVERFLOW: 3 } as const;
+
+/** How far one request has come with its retries. One object per router, used for one request after the other. */
+export class RetryState {
+  /** Undefined when nothing is tried again. */
+  rules: RetryRules | undefined = undefined;
+  /** Retries that were begun. */
+  count = 0;
+  /** The cluster's limit of concurrent retries while one of them is this request's. */
+  private held: ResourceLimit | undefined = undefined;
+  private readonly tried: Endpoint[] = [];
+
+  begin(rules: RetryRules | undefined): void {
+    this.rules = rules;
+    this.count = 0;
+    this.tried.length = 0;
+  }
+
+  /**
+   * Decides over the outcome of one attempt: `wanted` says that the rules ask for another one. A retry counts against
+   * the cluster's limit from here until its own outcome, or until `end`.
+   */
+  decide(wanted: boolean, cluster: Cluster, priority: RoutingPriority): number {
+    const { stats } = cluster;
+    if (this.held !== undefined && !wanted) stats.upstreamRqRetrySuccess.inc();
+    this.release();
+    if (!wanted || this.rules === undefined) return RETRY.NO;
+    if (this.count >= this.rules.maxRetries) {
+      stats.upstreamRqRetryLimitExceeded.inc();
+      return RETRY.LIMIT_EXCEEDED;
+    }
+    const limit = cluster.limits[priority].retries;
+    if (!limit.tryAcquire()) {
+      stats.upstreamRqRetryOverflow.inc();
+      return RETRY.OVERFLOW;
+    }
+    this.held = limit;
+    this.count++;
+    stats.upstreamRqRetry.inc();
+    return RETRY.AGAIN;
+  }
+
+  /** Nothing is tried again for this request. */
+  end(): void {
+    this.rules = undefined;
+    this.release();
+  }
+
+  private release(): void {
+    const limit = this.held;
+    this.held = undefined;
+    limit?.release();
+  }
+
+  /** Chooses an endpoint, if the rules say so one that was not tried yet, in a limited number of draws. */
+  pick(cluster: Cluster, hash: number | undefined): Endpoint | undefined {
+    const { rules } = this;
+    let endpoint = cluster.pick(hash);
+    if (rules === undefined || !rules.avoidsPreviousHosts || endpoint === undefined) return endpoint;
+    for (let draws = rules.maxDraws; draws > 0 && this.tried.includes(endpoint); draws--) {
+      endpoint = cluster.pick(hash) ?? endpoint;
+    }
+    this.tried.push(endpoint);
+    return endpoint;
+  }
+}
