@@ -3,7 +3,7 @@ import { AccessLog } from './access-log.ts';
 import { bool, duration, list, message, optional, Problem, unsupported } from './building-blocks.ts';
 import { Cluster } from './cluster.ts';
 import { Node } from './core.ts';
-import { Address } from './core-address.ts';
+import { Address, hostNameProblem } from './core-address.ts';
 import { Listener } from './listener.ts';
 import { check } from './message.ts';
 
@@ -17,6 +17,7 @@ export const Admin = message(
     ignore_global_conn_limit: optional(bool(), false),
   },
   unsupported('use access_log', 'access_log_path'),
+  check((admin) => hostNameProblem(admin.address?.socket_address?.address, ['address', 'socket_address', 'address'])),
   unsupported('it is not available', 'profile_path', 'socket_options', 'allow_paths'),
 );
 export type Admin = v.InferOutput<typeof Admin>;
@@ -25,7 +26,12 @@ export type Admin = v.InferOutput<typeof Admin>;
 export const StaticResources = message(
   { listeners: optional(list(Listener), []), clusters: optional(list(Cluster), []) },
   unsupported('TLS is not available yet', 'secrets'),
-  check((resources) => duplicate(resources.clusters, 'clusters') ?? duplicate(resources.listeners, 'listeners')),
+  check(
+    (resources) =>
+      duplicate(resources.clusters, 'clusters') ??
+      duplicate(resources.listeners, 'listeners') ??
+      sharedAddress(resources.listeners),
+  ),
 );
 export type StaticResources = v.InferOutput<typeof StaticResources>;
 
@@ -36,6 +42,22 @@ function duplicate(items: readonly { name: string }[], field: string): Problem |
       return new Problem(`"${name}" exists already among the ${field}`, { path: [field, index, 'name'] });
     }
     seen.add(name);
+  }
+  return undefined;
+}
+
+/** Two listeners cannot have the same address; port 0 is another one each time. */
+function sharedAddress(listeners: readonly Listener[]): Problem | undefined {
+  const indexByAddress = new Map<string, number>();
+  for (const [index, { address }] of listeners.entries()) {
+    const socket = address.socket_address;
+    if (socket?.port_value === 0) continue;
+    const key = socket === undefined ? `pipe ${address.pipe?.path}` : `${socket.address} ${socket.port_value}`;
+    const other = indexByAddress.get(key);
+    if (other !== undefined) {
+      return new Problem(`listeners[${other}] has this address already`, { path: ['listeners', index, 'address'] });
+    }
+    indexByAddress.set(key, index);
   }
   return undefined;
 }

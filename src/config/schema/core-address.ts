@@ -1,4 +1,4 @@
-import { isIP, isIPv4 } from 'node:net';
+import { isIP, isIPv4, string } from 'node:net';
 import type * as v from 'valibot';
 import {
   bool,
@@ -32,7 +32,10 @@ export const SocketAddress = message(
 export type SocketAddress = v.InferOutput<typeof SocketAddress>;
 
 /** envoy.config.core.v3.Pipe: a Unix socket; `mode` are the permissions of the socket file, as a decimal number. */
-export const Pipe = message({ path: nonEmptyString(), mode: optional(uint32({ max: 511 }), 0) });
+export const Pipe = message({
+  path: string({ minLength: 1, pattern: /^[^\0]*$/, allowed: 'no NUL' }),
+  mode: optional(uint32({ max: 511 }), 0),
+});
 export type Pipe = v.InferOutput<typeof Pipe>;
 
 /** envoy.config.core.v3.Address. */
@@ -63,6 +66,13 @@ export const CidrRange = message(
 );
 export type CidrRange = v.InferOutput<typeof CidrRange>;
 
+/** A problem when the address is a host name where only an IP address can stand; `path` leads to it. */
+export function hostNameProblem(host: string | undefined, path: readonly (string | number)[]): Problem | undefined {
+  if (host === undefined || isIP(host) !== 0) return undefined;
+  const suggestion = host === 'localhost' ? '127.0.0.1' : undefined;
+  return new Problem(`"${host}" is not an IP address`, { path, suggestion });
+}
+
 /** envoy.config.core.v3.BindConfig: the local address of upstream connections. */
 export const BindConfig = message(
   { source_address: optional(SocketAddress) },
@@ -74,6 +84,7 @@ export const BindConfig = message(
     'additional_source_addresses',
     'local_address_selector',
   ),
+  check((bind) => hostNameProblem(bind.source_address?.address, ['source_address', 'address'])),
 );
 export type BindConfig = v.InferOutput<typeof BindConfig>;
 

@@ -1,4 +1,3 @@
-import { isIP } from 'node:net';
 import type * as v from 'valibot';
 import { AccessLog } from './access-log.ts';
 import {
@@ -19,7 +18,8 @@ import {
   unsupported,
 } from './building-blocks.ts';
 import { Metadata } from './core.ts';
-import { Address, CidrRange } from './core-address.ts';
+import { Address, CidrRange, hostNameProblem } from './core-address.ts';
+import { overlapProblem } from './filter-chain-overlap.ts';
 import { TransportSocket } from './transport-socket.ts';
 
 /** envoy.config.listener.v3. */
@@ -72,6 +72,8 @@ export const FilterChain = message(
   unsupported('TLS is not available yet', 'transport_socket_connect_timeout'),
 );
 export type FilterChain = v.InferOutput<typeof FilterChain>;
+
+const HOST_PATH = ['address', 'socket_address', 'address'];
 
 /** envoy.config.listener.v3.Listener. */
 export const Listener = message(
@@ -127,21 +129,12 @@ export const Listener = message(
     'ignore_global_conn_limit',
     'bypass_overload_manager',
   ),
-  check(addressIsLocal),
+  check((listener) => hostNameProblem(listener.address.socket_address?.address, HOST_PATH)),
   check(chainsAreDistinct),
 );
 export type Listener = v.InferOutput<typeof Listener>;
 
-function addressIsLocal(listener: { address: Address }): Problem | undefined {
-  const host = listener.address.socket_address?.address;
-  if (host === undefined || isIP(host) !== 0) return undefined;
-  return new Problem(`"${host}" is not an IP address`, {
-    path: ['address', 'socket_address', 'address'],
-    suggestion: host === 'localhost' ? '127.0.0.1' : undefined,
-  });
-}
-
-/** There is a chain, the names are unique, and no two chains match the same connections. */
+/** There is a chain, and no two chains match the same connections. */
 function chainsAreDistinct(listener: {
   filter_chains: FilterChain[];
   default_filter_chain?: FilterChain | undefined;
@@ -149,16 +142,5 @@ function chainsAreDistinct(listener: {
   if (listener.filter_chains.length === 0 && listener.default_filter_chain === undefined) {
     return new Problem('needs filter_chains or default_filter_chain');
   }
-  const indexByMatch = new Map<string, number>();
-  for (const [index, chain] of listener.filter_chains.entries()) {
-    const match = JSON.stringify(chain.filter_chain_match ?? {});
-    const other = indexByMatch.get(match);
-    if (other !== undefined) {
-      return new Problem(`matches the same connections as filter_chains[${other}]`, {
-        path: ['filter_chains', index, 'filter_chain_match'],
-      });
-    }
-    indexByMatch.set(match, index);
-  }
-  return undefined;
+  return overlapProblem(listener.filter_chains);
 }

@@ -21,6 +21,7 @@ export function string(options: StringOptions = {}): Schema<string> {
       const bare = typeof value === 'number' || typeof value === 'boolean';
       return new Problem(`expected a string, got ${describe(value)}`, bare ? { suggestion: `"${value}"` } : {});
     }
+    if (!value.isWellFormed()) return new Problem('holds half a surrogate pair, which is no Unicode text');
     if (value.length < minLength) {
       return new Problem(value === '' ? 'must not be empty' : `must have at least ${minLength} characters`);
     }
