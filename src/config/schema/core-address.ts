@@ -9,6 +9,7 @@ import {
   oneof,
   optional,
   Problem,
+  string,
   uint32,
   uint32Value,
   unsupported,
