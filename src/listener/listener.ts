@@ -1,4 +1,4 @@
-import { createServer, type Server, type Socket } from 'node:net';
+import net, { type Server, type Socket } from 'node:net';
 import type { Listener as ListenerConfig } from '../config/schema/listener.ts';
 import type { FilterRegistry } from '../filter/registry.ts';
 import { FLAG } from '../http/response-flags.ts';
@@ -154,7 +154,7 @@ export class ListenerSocket {
   constructor(address: ListenAddress, runtime: ListenerRuntime) {
     this.address = address;
     this.current = runtime;
-    this.server = createServer({ pauseOnConnect: true, noDelay: true, allowHalfOpen: true }, (socket) =>
+    this.server = net.createServer({ pauseOnConnect: true, noDelay: true, allowHalfOpen: true }, (socket) =>
       this.current.accept(socket),
     );
   }
@@ -165,15 +165,21 @@ export class ListenerSocket {
     const backlog = this.current.config.tcp_backlog_size ?? 4096;
     return new Promise((resolve, reject) => {
       const onError = (error: NodeJS.ErrnoException): void => reject(error);
-      this.server.once('error', onError);
-      const options =
-        port === undefined ? { path: host, backlog } : { host, port, backlog, ...(reusePort ? { reusePort } : {}) };
-      this.server.listen(options, () => {
+      const onListening = (): void => {
         this.server.off('error', onError);
         // Running out of descriptors, for one, is no reason to die: the connection waits in the kernel's queue.
         this.server.on('error', () => {});
         resolve();
-      });
+      };
+      this.server.once('error', onError);
+      if (port === undefined) {
+        this.server.listen({ path: host, backlog }, onListening);
+      } else if (net.BoundSocket === undefined || net.isIP(host) === 0) {
+        this.server.listen({ host, port, backlog, ...(reusePort ? { reusePort } : {}) }, onListening);
+      } else {
+        // `listen` would look the address up as if it were a name, which costs the start 10 ms and a thread.
+        this.server.listen(new net.BoundSocket({ host, port, reusePort }), backlog, onListening);
+      }
     });
   }
 
