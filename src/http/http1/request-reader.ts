@@ -93,11 +93,14 @@ export function readRequestHead(
 const ABSOLUTE = /^https?:\/\/(?:[^/?#]*@)?([^/?#@]+)([/?#].*)?$/i;
 const OTHER_SCHEME = /^(?!https?:)[a-z][a-z0-9+.-]*:\/\//i;
 
+/** Host and port, nothing else (RFC 9112 §3.2.3). */
+const CONNECT_TARGET = /^(\[[0-9A-Fa-f:.]+\]|[^:@[\]]+):\d{1,5}$/;
+
 /** The forms of a target (RFC 9112 §3.2): origin, absolute, authority for CONNECT, asterisk for OPTIONS. */
 function readTarget(request: RequestHead, target: string, settings: HttpSettings): HeadError | undefined {
   if (request.method === 'CONNECT') {
     request.authority = target;
-    return /^(\[[^\]]+\]|[^:]+):\d{1,5}$/.test(target) ? undefined : ERRORS.badTarget;
+    return CONNECT_TARGET.test(target) ? undefined : ERRORS.badTarget;
   }
   if (target.charCodeAt(0) === 47) {
     request.path = target;

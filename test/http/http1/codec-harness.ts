@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { builtinRegistry } from '../../../filters/index.ts';
 import { loadConfig } from '../../../src/config/load.ts';
 import type { HttpConnectionManager } from '../../../src/config/schema/http-connection-manager.ts';
@@ -16,6 +17,11 @@ import { StatsStore } from '../../../src/observe/stats.ts';
 import { httpConfig } from '../../support/proxy.ts';
 
 /** Both sides of the HTTP/1 codec on a connection that is plain memory. */
+
+/** Strings of any bytes. */
+export function anyBytes(minLength: number, maxLength: number): fc.Arbitrary<string> {
+  return fc.uint8Array({ minLength, maxLength }).map((bytes) => Buffer.from(bytes).toString('latin1'));
+}
 
 export const LIMITS: HeadLimits = { maxHeaderBytes: 60 * 1024, maxHeaderCount: 100, preserveCase: false };
 

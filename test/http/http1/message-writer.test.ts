@@ -9,7 +9,7 @@ import {
   properCase,
   properCaseHeaderLines,
 } from '../../../src/http/http1/message-writer.ts';
-import { LIMITS, MemoryConnection, settled } from './codec-harness.ts';
+import { anyBytes, LIMITS, MemoryConnection, settled } from './codec-harness.ts';
 
 function writerOf(connection: MemoryConnection): MessageWriter {
   return new MessageWriter(connection, () => {});
@@ -17,10 +17,7 @@ function writerOf(connection: MemoryConnection): MessageWriter {
 
 describe('a body', () => {
   test('in chunks comes back as it was, with its trailers, however it is cut', async () => {
-    const piece = fc.oneof(
-      fc.stringMatching(/^[\x00-\xff]{0,60}$/),
-      fc.constantFrom('x'.repeat(9000), 'y'.repeat(20_000)),
-    );
+    const piece = fc.oneof(anyBytes(0, 60), fc.constantFrom('x'.repeat(9000), 'y'.repeat(20_000)));
     await fc.assert(
       fc.asyncProperty(fc.array(piece, { maxLength: 5 }), fc.boolean(), fc.nat(), async (pieces, withTrailers, cut) => {
         const connection = new MemoryConnection();
