@@ -1,4 +1,4 @@
-import { isIP, isIPv4, string } from 'node:net';
+import { isIP, isIPv4 } from 'node:net';
 import type * as v from 'valibot';
 import {
   bool,
