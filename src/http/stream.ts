@@ -431,6 +431,12 @@ export class HttpStream extends StreamRecord implements FilterStream, Downstream
     else this.sendLocalReply(error.status, STATUS_TEXT[error.status] ?? '', FLAG.DPE, error.details);
   }
 
+  /** The connection ended within a head. */
+  onUnfinishedRequest(): void {
+    this.begin();
+    this.onDownstreamReset('downstream_remote_disconnect', false);
+  }
+
   onRequestHeaderTimeout(): void {
     this.begin();
     this.requestComplete = true;

@@ -11,10 +11,10 @@ function statusLine(status: number): string {
   return statusLines[status];
 }
 
-/** To a client of HTTP/1.0 in its own version, as Envoy does: some take no other. */
-function statusLineFor(request: RequestHead, status: number): string {
+/** To a client of HTTP/1.0 in its own version where that is accepted, as Envoy does: some take no other. */
+function statusLineFor(request: RequestHead, status: number, settings: HttpSettings): string {
   const line = statusLine(status);
-  return request.protocol === 'HTTP/1.0' ? line.replace('1.1', '1.0') : line;
+  return request.protocol === 'HTTP/1.0' && settings.acceptHttp10 ? line.replace('1.1', '1.0') : line;
 }
 
 /** Text of an interim response. */
@@ -59,7 +59,7 @@ export function responseHeadText(
   }
   const proper = settings.headerCase === 'proper';
   const lines = proper ? properCaseHeaderLines(response) : headerLines(response);
-  return `${statusLineFor(request, response.status)}${lines}${proper ? properTail(tail) : tail}\r\n`;
+  return `${statusLineFor(request, response.status, settings)}${lines}${proper ? properTail(tail) : tail}\r\n`;
 }
 
 /** Makes the one `content-length` say `length`, touching the line only where it says something else. */

@@ -242,12 +242,19 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
       return;
     }
     if (this.phase === PHASE.HEAD) {
-      this.manager.stats.downstreamCxProtocolError.inc();
+      this.abandonHead();
       this.connection.destroy();
       return;
     }
     if (!this.responseEnded) this.stream.onDownstreamReset('downstream_remote_disconnect', false);
     this.connection.destroy();
+  }
+
+  /** The client went away in the middle of a head: a request of which nothing is known but that it was begun. */
+  private abandonHead(): void {
+    this.phase = PHASE.CLOSING;
+    this.stream.request.clear();
+    this.stream.onUnfinishedRequest();
   }
 
   onDrain(): void {
@@ -259,6 +266,7 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
   onClose(_error: Error | undefined): void {
     timers.cancel(this.timer);
     this.body.stop();
+    if (this.phase === PHASE.HEAD) this.abandonHead();
     const active = this.phase === PHASE.BODY || this.phase === PHASE.RESPONSE || this.phase === PHASE.TUNNEL;
     this.phase = PHASE.CLOSING;
     if (active && !this.responseEnded) this.stream.onDownstreamReset('downstream_remote_disconnect', false);

@@ -1,4 +1,4 @@
-import { get, post, request, response, type Scenario } from '../harness/case.ts';
+import { get, post, REFUSED, request, response, type Scenario } from '../harness/case.ts';
 
 function withHost(host: string): string {
   return `GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`;
@@ -22,13 +22,37 @@ export const odd: Scenario = {
     { name: 'an underscore in a name', send: get('/', 'X_A: v') },
     { name: 'an empty line before the request', send: `\r\n${get('/')}` },
     { name: 'three empty lines before the request', send: `\r\n\r\n\r\n${get('/')}` },
-    { name: 'an empty line with LF before the request', send: `\n${get('/')}` },
+    {
+      name: 'an empty line with LF before the request',
+      differs: { 'strict-line-ends': REFUSED },
+      send: `\n${get('/')}`,
+    },
     { name: 'an empty line between two requests', send: `${post('/', 'a')}\r\n${get('/')}`, responses: 2 },
-    { name: 'line ends of LF alone', send: 'GET / HTTP/1.1\nHost: test.example\n\n' },
-    { name: 'one line end of LF alone', send: 'GET / HTTP/1.1\r\nHost: test.example\nX-A: b\r\n\r\n' },
-    { name: 'two spaces in the request line', send: 'GET  / HTTP/1.1\r\nHost: test.example\r\n\r\n' },
-    { name: 'a tab in the request line', send: 'GET\t/ HTTP/1.1\r\nHost: test.example\r\n\r\n' },
-    { name: 'a space behind the version', send: 'GET / HTTP/1.1 \r\nHost: test.example\r\n\r\n' },
+    {
+      name: 'line ends of LF alone',
+      differs: { 'strict-line-ends': REFUSED },
+      send: 'GET / HTTP/1.1\nHost: test.example\n\n',
+    },
+    {
+      name: 'one line end of LF alone',
+      differs: { 'strict-line-ends': REFUSED },
+      send: 'GET / HTTP/1.1\r\nHost: test.example\nX-A: b\r\n\r\n',
+    },
+    {
+      name: 'two spaces in the request line',
+      differs: { 'strict-request-line': REFUSED },
+      send: 'GET  / HTTP/1.1\r\nHost: test.example\r\n\r\n',
+    },
+    {
+      name: 'a tab in the request line',
+      differs: { 'strict-request-line': REFUSED },
+      send: 'GET\t/ HTTP/1.1\r\nHost: test.example\r\n\r\n',
+    },
+    {
+      name: 'a space behind the version',
+      differs: { 'strict-request-line': REFUSED },
+      send: 'GET / HTTP/1.1 \r\nHost: test.example\r\n\r\n',
+    },
     { name: 'percent-encodings are kept', send: get('/%41%2f%2F%c3%a9%zz%') },
     { name: 'dot segments are kept', send: get('/a/./b/../c/..') },
     { name: 'double slashes are kept', send: get('//a//b') },
@@ -52,7 +76,7 @@ export const odd: Scenario = {
     { name: 'an absolute target without Host', send: 'GET http://other.example/x HTTP/1.1\r\n\r\n' },
     { name: 'an absolute target without a host', send: get('http:///x') },
     { name: 'no Host', send: 'GET / HTTP/1.1\r\n\r\n' },
-    { name: 'an empty Host', send: withHost('') },
+    { name: 'an empty Host', differs: { 'empty-host': REFUSED }, send: withHost('') },
     { name: 'a host with a port', send: withHost('test.example:8080') },
     { name: 'a host with a port that is no number', send: withHost('test.example:http') },
     { name: 'a host in capitals', send: withHost('TEST.Example') },
@@ -109,6 +133,7 @@ export const odd: Scenario = {
     },
     {
       name: 'a response with hop-by-hop headers',
+      differs: { 'response-hop-by-hop': ['headers'] },
       send: get('/'),
       upstream: [
         response('200 OK', [
@@ -136,10 +161,19 @@ export const oldVersion: Scenario = {
   cases: [
     { name: 'HTTP/1.0', send: 'GET / HTTP/1.0\r\nHost: test.example\r\n\r\n' },
     { name: 'HTTP/1.0 without Host', send: 'GET / HTTP/1.0\r\n\r\n' },
-    { name: 'HTTP/0.9', send: 'GET /\r\n', probe: false },
+    {
+      name: 'HTTP/0.9',
+      differs: { 'strict-request-line': ['status', 'headers', 'body', 'flags', 'details'] },
+      send: 'GET /\r\n',
+      probe: false,
+    },
     { name: 'HTTP/1.2', send: 'GET / HTTP/1.2\r\nHost: test.example\r\n\r\n' },
     { name: 'HTTP/2.0', send: 'GET / HTTP/2.0\r\nHost: test.example\r\n\r\n' },
-    { name: 'the preface of HTTP/2', send: 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n' },
+    {
+      name: 'the preface of HTTP/2',
+      differs: { 'no-http2': ['status', 'headers', 'body', 'fate', 'flags', 'details'] },
+      send: 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
+    },
     { name: 'a version in lower case', send: 'GET / http/1.1\r\nHost: test.example\r\n\r\n' },
     { name: 'a version without a dot', send: 'GET / HTTP/11\r\nHost: test.example\r\n\r\n' },
     { name: 'another protocol', send: 'SSH-2.0-OpenSSH_9.0\r\n', probe: false },
@@ -163,10 +197,14 @@ export const acceptedOldVersion: Scenario = {
     { name: 'POST without a length', send: 'POST / HTTP/1.0\r\nHost: test.example\r\n\r\n' },
     {
       name: 'transfer-encoding',
+      differs: {
+        'transfer-encoding-in-http10': ['status', 'headers', 'body', 'upstream', 'upstreamFate', 'flags', 'details'],
+      },
       send: 'POST / HTTP/1.0\r\nHost: test.example\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n',
     },
     {
       name: 'an expectation',
+      differs: { 'no-interim-for-http10': ['status', 'headers', 'body', 'fate'] },
       send: 'POST / HTTP/1.0\r\nHost: test.example\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nok',
     },
     {

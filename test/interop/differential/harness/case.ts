@@ -30,6 +30,9 @@ export type ClientStep =
 export const FACETS = ['status', 'headers', 'body', 'fate', 'upstream', 'upstreamFate', 'flags', 'details'] as const;
 export type Facet = (typeof FACETS)[number];
 
+/** The facets that differ where Outrigger refuses what Envoy forwards. */
+export const REFUSED: readonly Facet[] = FACETS;
+
 /** One exchange of raw bytes that both proxies go through. */
 export interface Case {
   readonly name: string;

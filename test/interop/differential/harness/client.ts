@@ -11,6 +11,8 @@ export type Fate = 'open' | 'closed' | 'ended' | 'reset' | 'silent';
 
 export interface ClientRecord {
   readonly port: number;
+  readonly startTimeEpochMs: number;
+  readonly endTimeEpochMs: number;
   readonly responses: readonly Message[];
   /** Bytes behind the last response that are no whole message. */
   readonly rest: string;
@@ -25,6 +27,7 @@ const PROBE = `GET /probe HTTP/1.1\r\nhost: ${PROBE_HOST}\r\n\r\n`;
 
 /** Goes through a case on a connection of its own. */
 export async function runClient(port: number, exchange: Case): Promise<ClientRecord> {
+  const startTimeEpochMs = Date.now();
   const client = await TestClient.connect(port);
   const { localPort = 0 } = client.socket;
   try {
@@ -38,7 +41,7 @@ export async function runClient(port: number, exchange: Case): Promise<ClientRec
       client.ended,
       exchange,
     );
-    return { port: localPort, responses: messages, rest, fate };
+    return { port: localPort, startTimeEpochMs, endTimeEpochMs: Date.now(), responses: messages, rest, fate };
   } finally {
     client.destroy();
   }

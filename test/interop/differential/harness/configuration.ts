@@ -14,6 +14,8 @@ export interface Places {
 /** Fields of an access-log line, separated by tabs: whose, and what. */
 export const LOG_FORMAT = [
   '%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%',
+  '%DOWNSTREAM_LOCAL_PORT%',
+  '%START_TIME(%s%3f)%',
   '%REQ(:AUTHORITY)%',
   '%RESPONSE_CODE% %RESPONSE_FLAGS%',
   '%RESPONSE_CODE_DETAILS%',

@@ -11,7 +11,11 @@ const CHANGING = new Set(['date', 'x-envoy-upstream-service-time']);
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
 
 export interface LogLine {
+  /** The client's port and the listener's: together they name the case. */
   readonly port: number;
+  readonly listenerPort: number;
+  /** Ports are used again: the time tells whose this is. */
+  readonly startTimeEpochMs: number;
   readonly authority: string;
   readonly codeAndFlags: string;
   readonly details: string;
@@ -22,8 +26,10 @@ export function readLog(text: string): LogLine[] {
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => {
-      const [address = '', authority = '', codeAndFlags = '', details = ''] = line.split('\t');
-      return { port: Number(address.slice(address.lastIndexOf(':') + 1)), authority, codeAndFlags, details };
+      const [address = '', listenerPort, startTime, authority = '', codeAndFlags = '', details = ''] = line.split('\t');
+      const port = Number(address.slice(address.lastIndexOf(':') + 1));
+      const startTimeEpochMs = Number(startTime);
+      return { port, listenerPort: Number(listenerPort), startTimeEpochMs, authority, codeAndFlags, details };
     });
 }
 
@@ -35,7 +41,14 @@ export function observe(
   log: readonly LogLine[],
   ports: readonly number[],
 ): Observation {
-  const lines = log.filter((line) => line.port === client.port && line.authority !== PROBE_HOST);
+  const lines = log.filter(
+    (line) =>
+      line.listenerPort === ports[0] &&
+      line.port === client.port &&
+      line.startTimeEpochMs >= client.startTimeEpochMs &&
+      line.startTimeEpochMs <= client.endTimeEpochMs &&
+      line.authority !== PROBE_HOST,
+  );
   const plain = (value: unknown) => withoutPorts(value, ports);
   return {
     status: client.responses.map((message) => message.startLine),
@@ -43,7 +56,7 @@ export function observe(
     body: plain([...client.responses.map(bodyOf), ...(client.rest === '' ? [] : [{ rest: client.rest }])]),
     fate: client.fate,
     upstream: plain(upstream.filter(({ bytes }) => bytes !== '').map((connection) => requests(connection, exchange))),
-    upstreamFate: upstream.map((connection) => connection.fate),
+    upstreamFate: upstream.filter(({ bytes }) => bytes !== '').map(({ isOpen }) => (isOpen ? 'open' : 'closed')),
     flags: lines.map((line) => line.codeAndFlags),
     details: plain(lines.map((line) => line.details)),
   };
@@ -85,15 +98,30 @@ function withoutPorts(value: unknown, ports: readonly number[]): unknown {
   return JSON.parse(text);
 }
 
+/** Id of the one difference that is so frequent that no case names it. */
+export const NAMED_FAULTS = 'named-faults';
+
 /** The facets in which two observations differ, with both values. */
-export function differencesOf(
-  envoy: Observation,
-  outrigger: Observation,
-): Partial<Record<Facet, { envoy: unknown; outrigger: unknown }>> {
-  const found: Partial<Record<Facet, { envoy: unknown; outrigger: unknown }>> = {};
+export type Differences = Partial<Record<Facet, { envoy: unknown; outrigger: unknown }>>;
+
+export function differencesOf(envoy: Observation, outrigger: Observation): Differences {
+  const found: Differences = {};
   for (const facet of FACETS) {
     if (JSON.stringify(envoy[facet]) === JSON.stringify(outrigger[facet])) continue;
+    if (facet === 'details' && namesTheFault(envoy, outrigger)) continue;
     found[facet] = { envoy: envoy[facet], outrigger: outrigger[facet] };
   }
   return found;
+}
+
+const GENERAL = /^http1\.(codec_error|invalid_characters)$/;
+
+/** Envoy says that a message is wrong where Outrigger says how. */
+export function namesTheFault(envoy: Observation, outrigger: Observation): boolean {
+  const [theirs, ours] = [envoy.details as string[], outrigger.details as string[]];
+  return (
+    theirs.some((details) => GENERAL.test(details)) &&
+    theirs.length === ours.length &&
+    theirs.every((details, i) => details === ours[i] || (GENERAL.test(details) && /^http1\./.test(ours[i] ?? '')))
+  );
 }

@@ -7,7 +7,8 @@ import { type Message, readMessages } from './message.ts';
 /** What came in on one connection. */
 export interface UpstreamConnection {
   bytes: string;
-  fate: 'open' | 'ended' | 'reset';
+  /** The proxy has neither ended nor reset it. */
+  isOpen: boolean;
 }
 
 interface Connection extends UpstreamConnection {
@@ -47,7 +48,7 @@ export class RecordingUpstream implements AsyncDisposable {
 
   /** What came since `begin`, without connections on which nothing came. */
   get record(): readonly UpstreamConnection[] {
-    return this.connections.map(({ bytes, fate }) => ({ bytes, fate }));
+    return this.connections.map(({ bytes, isOpen }) => ({ bytes, isOpen }));
   }
 
   /** Ends all connections and waits until the proxy has let go of them. */
@@ -68,17 +69,17 @@ export class RecordingUpstream implements AsyncDisposable {
   }
 
   private onConnection(socket: Socket): void {
-    const connection: Connection = { socket, bytes: '', fate: 'open', answered: 0, busy: false };
+    const connection: Connection = { socket, bytes: '', isOpen: true, answered: 0, busy: false };
     this.connections.push(connection);
     socket.on('data', (chunk: Buffer) => {
       connection.bytes += chunk.toString('latin1');
       void this.answer(connection);
     });
     socket.on('end', () => {
-      if (connection.fate === 'open') connection.fate = 'ended';
+      connection.isOpen = false;
     });
     socket.on('error', () => {
-      connection.fate = 'reset';
+      connection.isOpen = false;
     });
     const first = this.answerOf(this.requests);
     if (isStaged(first) && first.at === 'connect') void this.run(connection, first.steps);
