@@ -2,11 +2,12 @@
  * Makes dist/: what a package or an image runs, since Node strips no types under node_modules.
  *
  *   outrigger.js   the command line; every command but `run` in chunks that are loaded when it is called
- *   run.js         `outrigger run`, in one file: each module that Node loads costs half a millisecond of the start
+ *   run.cjs        `outrigger run`, in one file: each module that Node loads costs half a millisecond of the start
+ *   run-*.cache    V8's code for it, for the Node that builds, taken from a short run (src/cli/compiled-script.ts)
  *   filter.js      what `import … from 'outrigger'` means
  *   testing.js     `outrigger/testing`, the harness of filter tests
  *   types/         declarations of both
- *   cache/         V8's compile cache for the Node that builds, filled by a short run
+ *   cache/         Node's compile cache for the rest
  *
  * All files lie flat in dist: `new URL('./x.ts', import.meta.url)` in a source becomes an entry of its own beside them.
  */
@@ -26,9 +27,11 @@ const NAMED_ENTRIES: Readonly<Record<string, string>> = {
   'src/filter/harness.ts': 'testing',
 };
 
+const RUN = 'src/cli/run.ts';
+
 /** Bundled in one file each, with their own copy of everything. */
 const STANDALONE: Readonly<Record<string, string>> = {
-  'src/cli/run.ts': 'run',
+  [RUN]: 'run',
   'src/threads/worker.ts': 'worker',
 };
 
@@ -84,13 +87,32 @@ function siblingUrls(entries: ReadonlyMap<string, string>): Plugin {
   };
 }
 
-/** Leaves imports of `src/cli/run.ts` to the file that is bundled of it. */
+/** What makes the bundle of `run` a CommonJS file, the only kind that V8 takes with code from outside. */
+const COMMON_JS: BuildOptions = {
+  format: 'cjs',
+  outExtension: { '.js': '.cjs' },
+  banner: {
+    js: "const importMeta={url:require('node:url').pathToFileURL(__filename).href,dirname:__dirname,filename:__filename};",
+  },
+  define: {
+    'import.meta.url': 'importMeta.url',
+    'import.meta.dirname': 'importMeta.dirname',
+    'import.meta.filename': 'importMeta.filename',
+  },
+};
+
+/** Makes imports of `src/cli/run.ts` load the file that is bundled of it. */
 const runIsElsewhere: Plugin = {
   name: 'run-is-elsewhere',
   setup(builder) {
-    builder.onResolve({ filter: /\/run\.ts$/ }, ({ path, resolveDir }) =>
-      resolve(resolveDir, path) === join(ROOT, 'src/cli/run.ts') ? { path: './run.js', external: true } : undefined,
-    );
+    builder.onLoad({ filter: /\/src\/cli\/run\.ts$/ }, () => ({
+      contents: `
+        import { loadCompiled } from './compiled-script.ts';
+        import { join } from 'node:path';
+        export const { run } = loadCompiled(join(import.meta.dirname, 'run.cjs'));`,
+      resolveDir: join(ROOT, dirname(RUN)),
+      loader: 'ts',
+    }));
   },
 };
 
@@ -104,15 +126,16 @@ async function bundle(): Promise<void> {
       .map(([file, name]) => ({ in: join(ROOT, file), out: name })),
     splitting: true,
     chunkNames: '[name]-[hash]',
-    plugins: [...plugins, runIsElsewhere],
+    plugins: [runIsElsewhere, ...plugins],
   });
   for (const { path, text } of split.outputFiles ?? []) {
     put(path, path.endsWith('.js') ? rewriteBuiltinImports(text) : text);
   }
   for (const [file, name] of Object.entries(STANDALONE)) {
-    const options: BuildOptions = { ...COMMON, entryPoints: [{ in: join(ROOT, file), out: name }] };
+    const entry: BuildOptions = { ...COMMON, entryPoints: [{ in: join(ROOT, file), out: name }] };
     // Unshaken: what is dropped in the end is looked up all the same.
-    const plain = await build({ ...options, plugins, treeShaking: false });
+    const plain = await build({ ...entry, plugins, treeShaking: false });
+    const options = file === RUN ? { ...entry, ...COMMON_JS } : entry;
     const code = plain.outputFiles?.find(({ path }) => path.endsWith('.js'))?.text ?? '';
     const result = await build({ ...options, plugins: [...plugins, virtualBuiltins(builtinNames(code))] });
     for (const { path, text } of result.outputFiles ?? []) put(path, text);

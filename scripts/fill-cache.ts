@@ -2,15 +2,18 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { codeCachePath } from '../src/cli/compiled-script.ts';
 import { createDemoApp } from '../src/demo/app.ts';
 
 /** How long the bundle may take to answer and to end. */
 const DEADLINE_MS = 20_000;
 
+const KEEP_CODE = join(import.meta.dirname, 'keep-code.cjs');
+
 /**
- * Runs the bundle once, through a request, so that V8 writes the code that a start compiles to dist/cache. The cache
- * holds paths relative to itself and is tied to the version of Node; another Node compiles as if it were not there.
+ * Runs the bundle through a request and keeps the code that V8 compiled for it: of run.cjs beside it, of the rest in
+ * dist/cache. Both are tied to the version of Node; another Node compiles as if they were not there.
  */
 export async function fillCache(root: string): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'outrigger-build-'));
@@ -21,6 +24,10 @@ export async function fillCache(root: string): Promise<void> {
     const file = join(folder, 'envoy.yaml');
     writeFileSync(file, configuration(port));
     const entry = join(root, 'dist/outrigger.js');
+    const code = codeCachePath(join(dirname(entry), 'run.cjs'));
+    // It must be there for the script to be loaded in the way that uses it.
+    writeFileSync(code, '');
+    await runOnce(entry, file, code);
     await runOnce(entry, file);
     // What scripts and images call often. The health check finds nothing, and has been compiled all the same.
     for (const args of [['check', '-c', file], ['healthcheck', '--admin', '127.0.0.1:1'], ['help']]) {
@@ -33,9 +40,14 @@ export async function fillCache(root: string): Promise<void> {
   }
 }
 
-async function runOnce(entry: string, file: string): Promise<void> {
+/** Runs and serves; with `keepIn`, V8's code for run.cjs is written there at the end. */
+async function runOnce(entry: string, file: string, keepIn?: string): Promise<void> {
   const args = ['--disable-warning=ExperimentalWarning', entry, 'run', '-c', file, '--drain-time', '0'];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const env = { ...process.env, KEEP_CODE_OF: join(dirname(entry), 'run.cjs'), KEEP_CODE_IN: keepIn };
+  const child = spawn(process.execPath, keepIn === undefined ? args : ['--require', KEEP_CODE, ...args], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env,
+  });
   const deadline = setTimeout(() => child.kill('SIGKILL'), DEADLINE_MS);
   let log = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
