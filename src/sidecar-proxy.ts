@@ -25,6 +25,9 @@ import { drainPools } from './upstream/pools.ts';
 /** Time filters in one of so many streams. */
 const PROBE_EVERY = 128;
 
+/** At shutdown a connection that is idle for so long ends; before that, a request may be on its way. */
+const SHUTDOWN_IDLE_GRACE_MS = 250;
+
 /** One thread's whole proxy. */
 export class SidecarProxy implements RunningProxy, ViewSource {
   readonly runtime: Runtime;
@@ -115,7 +118,7 @@ export class SidecarProxy implements RunningProxy, ViewSource {
     for (const socket of this.byAddress.values()) {
       if (inboundOnly && socket.current.config.traffic_direction !== 'INBOUND') continue;
       socket.close();
-      socket.current.drain();
+      socket.current.drain(SHUTDOWN_IDLE_GRACE_MS);
     }
   }
 
@@ -186,7 +189,8 @@ export class SidecarProxy implements RunningProxy, ViewSource {
   /** The old configuration of a listener: what runs may finish within the drain time. */
   private drainRuntime(runtime: ListenerRuntime): void {
     this.drainingRuntimes.add(runtime);
-    runtime.drain();
+    // Clients of the old configuration learn from their next response that they should connect anew.
+    runtime.drain(this.options.drainTimeMs);
     const deadline = performance.now() + this.options.drainTimeMs;
     const timer = setInterval(() => {
       if (runtime.activeConnections > 0 && performance.now() < deadline) return;
@@ -207,7 +211,7 @@ export class SidecarProxy implements RunningProxy, ViewSource {
     const deadline = performance.now() + this.options.drainTimeMs;
     const runtimes = [...[...this.byAddress.values()].map((socket) => socket.current), ...this.drainingRuntimes];
     for (const socket of this.byAddress.values()) socket.close();
-    for (const runtime of runtimes) runtime.drain();
+    for (const runtime of runtimes) runtime.drain(Math.min(SHUTDOWN_IDLE_GRACE_MS, this.options.drainTimeMs));
     while (performance.now() < deadline && runtimes.some((runtime) => runtime.activeConnections > 0)) {
       await new Promise((done) => setTimeout(done, 20));
     }

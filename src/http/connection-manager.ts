@@ -52,7 +52,8 @@ export class ConnectionManager {
   private readonly listenerName: string;
   private readonly onClose: (connection: Connection) => void;
   private readonly connections = new Set<Http1ServerConnection>();
-  private draining = false;
+  /** Set once the manager drains. */
+  private drainIdleMs: number | undefined = undefined;
 
   private constructor(options: ConnectionManagerOptions, chains: FilterChains) {
     const { config, runtime } = options;
@@ -123,8 +124,8 @@ export class ConnectionManager {
     stream.codec = server;
     this.connections.add(server);
     connection.handler = server;
-    if (this.draining) server.drain();
-    else connection.resume();
+    if (this.drainIdleMs !== undefined) server.drain(this.drainIdleMs);
+    connection.resume();
   }
 
   /** The stream for the connection's next request. */
@@ -168,10 +169,10 @@ export class ConnectionManager {
     return this.runtime.probe.sample();
   }
 
-  /** No new requests: idle connections end, the others after their current request. */
-  drain(): void {
-    this.draining = true;
-    for (const server of [...this.connections]) server.drain();
+  /** The next response on each connection is its last one; idle ones end after `idleGraceMs`. */
+  drain(idleGraceMs: number): void {
+    this.drainIdleMs = idleGraceMs;
+    for (const server of [...this.connections]) server.drain(idleGraceMs);
   }
 
   /** Ends what is left. */

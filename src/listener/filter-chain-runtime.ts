@@ -107,9 +107,9 @@ export class FilterChainRuntime {
     if (this.terminal.kind === 'http') await this.terminal.watchFilters();
   }
 
-  /** No new requests; TCP sessions go on until `closeConnections`. */
-  drain(): void {
-    if (this.terminal.kind === 'http') this.terminal.drain();
+  /** No new requests, idle connections end after `idleGraceMs`; TCP sessions go on until `closeConnections`. */
+  drain(idleGraceMs: number): void {
+    if (this.terminal.kind === 'http') this.terminal.drain(idleGraceMs);
   }
 
   closeConnections(): void {

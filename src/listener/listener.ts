@@ -103,8 +103,8 @@ export class ListenerRuntime {
     return Promise.all(this.chains.map((chain) => chain.watchFilters()));
   }
 
-  drain(): void {
-    for (const chain of this.chains) chain.drain();
+  drain(idleGraceMs: number): void {
+    for (const chain of this.chains) chain.drain(idleGraceMs);
   }
 
   closeConnections(): void {

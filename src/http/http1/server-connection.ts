@@ -52,6 +52,8 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
   /** Close after the current response. */
   private closeAfter = false;
   private draining = false;
+  /** While draining: how long an idle connection may stay. */
+  private drainIdleMs = 0;
   private headWritten = false;
   private responseEnded = false;
   private requestEnded = true;
@@ -387,13 +389,15 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
 
   // ── time ──
 
-  /** No new request after the current one; an idle connection ends at once. */
-  drain(): void {
+  /**
+   * The next response is the last one. A connection that stays idle for `idleGraceMs` ends then: ending it at once
+   * would meet requests that are on their way.
+   */
+  drain(idleGraceMs: number): void {
     this.draining = true;
-    if (this.phase === PHASE.IDLE && this.stash.length === 0) {
-      this.manager.stats.downstreamCxDrainClose.inc();
-      this.startClosing();
-    }
+    this.drainIdleMs = idleGraceMs;
+    this.idleSinceMs = Math.max(this.idleSinceMs, performance.now());
+    if (this.phase === PHASE.IDLE) timers.start(this.timer, Math.max(1, idleGraceMs));
   }
 
   private armTimer(): void {
@@ -404,7 +408,8 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
     if (requestHeadersTimeoutMs > 0 && this.phase === PHASE.HEAD) {
       delay = Math.min(delay, requestHeadersTimeoutMs - (now - this.headSinceMs));
     }
-    if (maxConnectionDurationMs > 0) delay = Math.min(delay, maxConnectionDurationMs - (now - this.startedMs));
+    if (this.draining) delay = Math.min(delay, this.drainIdleMs - (now - this.idleSinceMs));
+    else if (maxConnectionDurationMs > 0) delay = Math.min(delay, maxConnectionDurationMs - (now - this.startedMs));
     if (delay !== Number.POSITIVE_INFINITY) timers.start(this.timer, Math.max(1, delay));
   }
 
@@ -436,9 +441,14 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
       this.startClosing();
       return;
     }
-    if (maxConnectionDurationMs > 0 && now - this.startedMs >= maxConnectionDurationMs) {
+    if (this.draining && this.phase === PHASE.IDLE && now - this.idleSinceMs >= this.drainIdleMs) {
+      stats.downstreamCxDrainClose.inc();
+      this.startClosing();
+      return;
+    }
+    if (!this.draining && maxConnectionDurationMs > 0 && now - this.startedMs >= maxConnectionDurationMs) {
       stats.downstreamCxMaxDurationReached.inc();
-      this.drain();
+      this.drain(this.manager.settings.drainTimeoutMs);
       return;
     }
     this.armTimer();
