@@ -37,6 +37,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   // A signal during the start must neither be lost nor kill: SIGHUP's default action is to end the process.
   const signals = new SignalQueue(['SIGHUP', 'SIGTERM', 'SIGINT', 'SIGUSR1']);
   let stopWatching: (() => void) | undefined;
+  let supervision: Promise<() => Promise<unknown>> | undefined;
   try {
     const { adminAddress, filterDir, concurrency, drainTimeMs } = options;
     const proxy = await startProxy({
@@ -45,7 +46,7 @@ export async function serve(options: ServeOptions): Promise<number> {
       drainTimeMs,
       log: options.log,
       onCustomFilter: (stats) => {
-        void import('../filter/supervision.ts').then(({ superviseMainThread }) =>
+        supervision = import('../filter/supervision.ts').then(({ superviseMainThread }) =>
           superviseMainThread(options.log.component('filter'), stats),
         );
       },
@@ -70,6 +71,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     }
   } finally {
     stopWatching?.();
+    await (await supervision)?.();
     signals.dispose();
     log.debug('ended');
   }

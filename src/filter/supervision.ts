@@ -10,10 +10,13 @@ export interface WatchedThread {
   readonly filters: readonly FilterOwner[];
 }
 
-/** Guards the main thread against its custom filters: faults in timers are counted, a blocked thread names its filter. */
-export function superviseMainThread(log: Logger, stats: StatsScope): void {
+/**
+ * Guards the main thread against its custom filters: faults in timers are counted, a blocked thread names its filter.
+ * Returns the function that ends the watchdog's thread, which would keep the process alive.
+ */
+export function superviseMainThread(log: Logger, stats: StatsScope): () => Promise<unknown> {
   guardTimers(log, stats);
-  startWatchdog({ log });
+  return startWatchdog({ log });
 }
 
 /** The same for a worker thread; the result is for `watchThread` in the main thread. */
