@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import timers from 'node:timers';
 import type * as v from 'valibot';
 import { duration, message, nonEmptyString, optional, uint64Value } from '../src/config/schema/building-blocks.ts';
 import { RuntimeFeatureFlag } from '../src/config/schema/percent.ts';
@@ -46,7 +46,7 @@ export const connectionLimit = defineNetworkFilter<ConnectionLimit>({
         // A refused connection counts until it is closed, as in Envoy.
         if (Atomics.add(connections, 0, 1) < max) return undefined;
         limited.inc();
-        return delayMs === 0 ? refusal : delay(delayMs, refusal, { ref: false });
+        return delayMs === 0 ? refusal : timers.promises.setTimeout(delayMs, refusal, { ref: false });
       },
       onClose() {
         active.dec();

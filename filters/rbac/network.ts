@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import timers from 'node:timers';
 import { defineNetworkFilter, type NetworkStream, type Stop, stop } from '../../src/filter/index.ts';
 import type { StatsScope } from '../../src/observe/stats.ts';
 import { compileEngine, isAllowed, NO_POLICY_DETAILS, statPrefix } from './engine.ts';
@@ -36,7 +36,9 @@ export const networkRbac = defineNetworkFilter<NetworkRbac>({
       return {
         onConnection(stream) {
           const denial = decide(stream);
-          return denial === undefined || delayMs === 0 ? denial : delay(delayMs, denial, { ref: false });
+          return denial === undefined || delayMs === 0
+            ? denial
+            : timers.promises.setTimeout(delayMs, denial, { ref: false });
         },
       };
     }

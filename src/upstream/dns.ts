@@ -1,4 +1,4 @@
-import { Resolver } from 'node:dns/promises';
+import type { Resolver } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { HostsFile } from './hosts-file.ts';
 import { candidateNames, readSearchList, type SearchList } from './search-list.ts';
@@ -43,31 +43,33 @@ const NO_ADDRESS: DnsAnswer = { addresses: [], ttlMs: undefined };
  * DNS with the system's search list. `dns.lookup` would do the same, but tells no TTL and holds a thread while it waits.
  */
 export class SystemResolver implements DnsResolver {
-  private readonly resolver: Resolver;
+  private readonly options: SystemResolverOptions;
   private readonly hosts: HostsFile;
-  private readonly searchList: SearchList;
+  /** Made for the first name that DNS is asked for: most configurations have none, and node:dns delays the start. */
+  private resolver: Resolver | undefined;
+  private searchList: SearchList | undefined;
 
   constructor(options: SystemResolverOptions = {}) {
-    const { timeoutMs = DEFAULT_TIMEOUT_MS, tries = DEFAULT_TRIES } = options;
-    this.resolver = new Resolver({ timeout: timeoutMs, tries });
-    if (options.servers !== undefined) this.resolver.setServers(options.servers);
+    this.options = options;
     this.hosts = new HostsFile(options.hostsFile);
-    this.searchList = options.searchList ?? readSearchList();
   }
 
   async resolve(name: string, family: DnsLookupFamily): Promise<DnsAnswer> {
     if (isIP(name) !== 0) return { addresses: [name], ttlMs: undefined };
     const local = await this.resolveLocally(name);
     if (local.length > 0) return byFamily(family, async (wanted) => ofFamily(local, wanted));
+    this.searchList ??= this.options.searchList ?? readSearchList();
+    this.resolver ??= makeResolver(this.options);
+    const resolver = this.resolver;
     for (const candidate of candidateNames(name, this.searchList)) {
-      const answer = await byFamily(family, (wanted) => this.query(candidate, wanted));
+      const answer = await byFamily(family, (wanted) => query(resolver, candidate, wanted));
       if (answer.addresses.length > 0) return answer;
     }
     return NO_ADDRESS;
   }
 
   cancel(): void {
-    this.resolver.cancel();
+    this.resolver?.cancel();
   }
 
   private async resolveLocally(name: string): Promise<readonly string[]> {
@@ -75,20 +77,31 @@ export class SystemResolver implements DnsResolver {
     if (addresses.length === 0 && /(^|\.)localhost\.?$/i.test(name)) return Object.values(LOOPBACK);
     return addresses;
   }
+}
 
-  private async query(name: string, family: Family): Promise<DnsAnswer> {
-    try {
-      const records = await (family === 4
-        ? this.resolver.resolve4(name, { ttl: true })
-        : this.resolver.resolve6(name, { ttl: true }));
-      return {
-        addresses: records.map((record) => record.address),
-        ttlMs: Math.min(...records.map((record) => record.ttl)) * 1000,
-      };
-    } catch (error) {
-      if (saysNoAddress(error)) return NO_ADDRESS;
-      throw error;
-    }
+function makeResolver({
+  timeoutMs = DEFAULT_TIMEOUT_MS,
+  tries = DEFAULT_TRIES,
+  servers,
+}: SystemResolverOptions): Resolver {
+  const dns = process.getBuiltinModule('node:dns');
+  const resolver = new dns.promises.Resolver({ timeout: timeoutMs, tries });
+  if (servers !== undefined) resolver.setServers(servers);
+  return resolver;
+}
+
+async function query(resolver: Resolver, name: string, family: Family): Promise<DnsAnswer> {
+  try {
+    const records = await (family === 4
+      ? resolver.resolve4(name, { ttl: true })
+      : resolver.resolve6(name, { ttl: true }));
+    return {
+      addresses: records.map((record) => record.address),
+      ttlMs: Math.min(...records.map((record) => record.ttl)) * 1000,
+    };
+  } catch (error) {
+    if (saysNoAddress(error)) return NO_ADDRESS;
+    throw error;
   }
 }
 

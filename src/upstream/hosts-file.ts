@@ -1,4 +1,4 @@
-import { readFile, stat } from 'node:fs/promises';
+import fs from 'node:fs';
 import { isIP } from 'node:net';
 
 /** The system's hosts file (hosts(5)), read again when it changes: containers have theirs rewritten after the start. */
@@ -19,10 +19,10 @@ export class HostsFile {
 
   private async refresh(): Promise<void> {
     try {
-      const { mtimeMs, ino, size } = await stat(this.path);
+      const { mtimeMs, ino, size } = await fs.promises.stat(this.path);
       const version = `${mtimeMs} ${ino} ${size}`;
       if (version === this.version) return;
-      this.addresses = parseHosts(await readFile(this.path, 'utf8'));
+      this.addresses = parseHosts(await fs.promises.readFile(this.path, 'utf8'));
       this.version = version;
     } catch {
       this.addresses = new Map();
