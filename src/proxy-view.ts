@@ -1,4 +1,3 @@
-import { packageInfo } from './cli/package-info.ts';
 import type { LoadedConfig } from './config/load.ts';
 import type { ListenerSocket } from './listener/listener.ts';
 import type {
@@ -10,6 +9,7 @@ import type {
   ServerState,
 } from './observe/admin/view.ts';
 import { snapshotOf } from './observe/stats-snapshot.ts';
+import { packageInfo } from './package-info.ts';
 import type { Runtime } from './runtime.ts';
 import type { Cluster } from './upstream/cluster.ts';
 import type { Endpoint } from './upstream/endpoint.ts';

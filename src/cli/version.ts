@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { packageInfo } from './package-info.ts';
+import { packageInfo } from '../package-info.ts';
 
 /** `outrigger version` */
 export function versionCommand(): Command {

@@ -1,4 +1,3 @@
-import { packageInfo } from '../cli/package-info.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import {
   type AdminServer,
@@ -10,6 +9,7 @@ import {
 } from '../observe/admin/index.ts';
 import { mergeTimes } from '../observe/probe.ts';
 import { mergeSnapshots } from '../observe/stats-snapshot.ts';
+import { packageInfo } from '../package-info.ts';
 import type { ProxyOptions, RunningProxy } from '../proxy.ts';
 import { SharedMemory } from '../shared-memory.ts';
 import type { CommandName, WorkerCommands } from './messages.ts';

@@ -7,7 +7,7 @@ export interface PackageInfo {
   readonly version: string;
 }
 
-/** Finds the package that this file belongs to, from `src/cli` in a checkout as from `dist` in a package. */
+/** Finds the package that this file belongs to, from `src` in a checkout as from `dist` in a package. */
 export function packageInfo(): PackageInfo {
   for (let root = import.meta.dirname; ; root = dirname(root)) {
     const file = join(root, 'package.json');
