@@ -9,6 +9,7 @@ import {
   listenAddress,
   listenerName,
 } from './listener/listener.ts';
+import { settleHandles } from './network/handle-self-test.ts';
 import { flushAll, reopenAll } from './observe/access-log/index.ts';
 import type { AdminServer, ServerState } from './observe/admin/index.ts';
 import { DenialLog } from './observe/denials.ts';
@@ -78,6 +79,7 @@ export class SidecarProxy implements RunningProxy, ViewSource {
 
   async start(): Promise<void> {
     this.state = 'INITIALIZING';
+    await settleHandles(this.options.log.component('network'));
     await this.apply(this.config);
     this.state = 'LIVE';
     const address = this.options.adminAddress ?? adminAddress(this.config);

@@ -3,8 +3,8 @@ import type { Socket } from 'node:net';
 /**
  * The only file that touches Node's internals. What it uses, and what stands on documented API when a Node release
  * changes it: `socket._handle` (read into our memory, write without the stream machinery), and the write-request and
- * state objects of `process.binding('stream_wrap')`. `streamHandles` is undefined when the self-test of
- * `handle-self-test.ts` does not find them as expected; connections are then made with `StreamConnection`.
+ * state objects of `process.binding('stream_wrap')`. When they are not as expected, or the self-test of
+ * `handle-self-test.ts` says so, connections are made with `StreamConnection`.
  */
 export interface StreamHandle {
   onread: (this: StreamHandle) => void;
@@ -52,19 +52,44 @@ function load(): StreamBinding | undefined {
 }
 
 /** Node's stream internals, or undefined where they are not as expected. */
-export const streamBinding: StreamBinding | undefined =
-  process.env['OUTRIGGER_PORTABLE_IO'] === '1' ? undefined : load();
+export const streamBinding: StreamBinding | undefined = process.env.OUTRIGGER_PORTABLE_IO === '1' ? undefined : load();
 
-/** The handle of an open socket when it has everything that `HandleConnection` needs. */
+let trusted = streamBinding !== undefined;
+
+/** From now on no connection uses its handle. */
+export function distrustHandles(): void {
+  trusted = false;
+}
+
+/** The handle of an open socket when handles are trusted and it has everything that `HandleConnection` needs. */
 export function handleOf(socket: Socket): StreamHandle | undefined {
-  const handle = (socket as unknown as { _handle?: Partial<StreamHandle> })._handle;
-  if (handle === undefined || handle === null) return undefined;
-  const complete =
+  const handle = (socket as unknown as { _handle?: Partial<StreamHandle> | null })._handle;
+  return trusted && handle !== undefined && handle !== null && isComplete(handle) ? handle : undefined;
+}
+
+/** Whether a handle has the methods that are needed. */
+export function isComplete(handle: Partial<StreamHandle>): handle is StreamHandle {
+  return (
     typeof handle.readStart === 'function' &&
     typeof handle.readStop === 'function' &&
     typeof handle.useUserBuffer === 'function' &&
     typeof handle.writeLatin1String === 'function' &&
     typeof handle.writeBuffer === 'function' &&
-    typeof handle.shutdown === 'function';
-  return complete ? (handle as StreamHandle) : undefined;
+    typeof handle.shutdown === 'function'
+  );
+}
+
+/** A handle of no socket, to look at; undefined where there is none. It must be closed. */
+export function unopenedHandle(): (Partial<StreamHandle> & { close(): void }) | undefined {
+  try {
+    const wrap = (process as unknown as { binding(name: string): PipeBinding }).binding('pipe_wrap');
+    return new wrap.Pipe(wrap.constants.SOCKET);
+  } catch {
+    return undefined;
+  }
+}
+
+interface PipeBinding {
+  Pipe: new (kind: number) => Partial<StreamHandle> & { close(): void };
+  constants: { SOCKET: number };
 }
