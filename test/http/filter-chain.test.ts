@@ -1,18 +1,7 @@
 import { expect, test } from 'vitest';
 import { bufferBody, type HttpFilterHooks, type HttpStream, reply, stop } from '../../src/filter/index.ts';
 import { listen, TestClient } from '../support/sockets.ts';
-import {
-  ask,
-  echo,
-  echoed,
-  eventually,
-  quiet,
-  readAll,
-  type StoryFilter,
-  sleep,
-  startApp,
-  story,
-} from '../support/story.ts';
+import { ask, echo, echoed, eventually, quiet, type StoryFilter, sleep, startApp, story } from '../support/story.ts';
 
 /** A filter that notes the hooks that it saw. */
 function witness(name: string, seen: string[], more: HttpFilterHooks = {}): StoryFilter {

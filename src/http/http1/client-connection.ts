@@ -51,6 +51,8 @@ export class Http1ClientConnection implements ConnectionHandler, UpstreamCodec, 
   private anyByte = false;
   private method = '';
   private upgrade = false;
+  /** The client has ended its direction of a tunnel. */
+  private tunnelWritten = false;
   private interimResponses = 0;
   /** A part of a head has come. */
   private headBegun = false;
@@ -104,7 +106,7 @@ export class Http1ClientConnection implements ConnectionHandler, UpstreamCodec, 
   writeHead(request: RequestHead, endStream: boolean, contentLength: number): void {
     this.method = request.method;
     this.upgrade = request.upgrade !== '';
-    const tunnel = this.upgrade || request.method === 'CONNECT';
+    const tunnel = (this.upgrade && endStream) || request.method === 'CONNECT';
     const framing = tunnel ? 'none' : endStream || contentLength >= 0 ? 'length' : 'chunked';
     const length = endStream ? 0 : contentLength;
     this.writer.begin(requestHeadText(request, framing, length, this.options.properCase), framing, length);
@@ -120,10 +122,13 @@ export class Http1ClientConnection implements ConnectionHandler, UpstreamCodec, 
   }
 
   finish(trailers: HeaderMap | undefined): void {
-    if (this.events === undefined || this.requestDone) {
-      if (this.phase === PHASE.TUNNEL) this.connection.end();
+    if (this.phase === PHASE.TUNNEL) {
+      this.connection.end();
+      this.tunnelWritten = true;
+      if (this.responseDone) this.endTunnel();
       return;
     }
+    if (this.events === undefined || this.requestDone) return;
     this.requestDone = true;
     if (!this.writer.finish(this.options.enableTrailers ? trailers : undefined))
       this.fail('local_reset', 'request body is shorter than its length');
@@ -151,6 +156,7 @@ export class Http1ClientConnection implements ConnectionHandler, UpstreamCodec, 
   /** After a 101, or a 2xx to CONNECT. */
   switchToTunnel(): void {
     this.phase = PHASE.TUNNEL;
+    this.tunnelWritten = false;
     this.keepAlive = false;
     this.body.begin('close', 0);
     this.writer.begin('', 'close', 0);
@@ -232,22 +238,18 @@ export class Http1ClientConnection implements ConnectionHandler, UpstreamCodec, 
       return headEnd;
     }
     if (parser.status === 101) {
-      if (!this.upgrade) {
+      if (!this.upgrade || !this.requestDone) {
         this.fail('protocol_error', 'http1.unexpected_101');
         return headEnd;
       }
-      events.onUpstreamHead(head, false, -1);
-      return headEnd;
+      return this.offerTunnel(head, headEnd);
     }
     const bodiless = this.method === 'HEAD' || parser.status === 204 || parser.status === 304;
     const tunnel = this.method === 'CONNECT' && parser.status < 300;
     const length = bodiless || tunnel ? 0 : parser.chunked ? -1 : parser.contentLength;
     // Chunks in HTTP/1.0 are faulty framing: read, but never followed by another response (RFC 9112 §6.1).
     this.keepAlive = !close && !tunnel && !(parser.chunked && parser.minorVersion === 0);
-    if (tunnel) {
-      events.onUpstreamHead(head, false, -1);
-      return headEnd;
-    }
+    if (tunnel) return this.offerTunnel(head, headEnd);
     if (length === 0) {
       this.responseDone = true;
       this.lastEvent = head.status;
@@ -262,6 +264,21 @@ export class Http1ClientConnection implements ConnectionHandler, UpstreamCodec, 
     }
     events.onUpstreamHead(head, false, length);
     return headEnd;
+  }
+
+  /** What follows the head is no other head, also while a filter still thinks about this one. */
+  private offerTunnel(head: ResponseHead, headEnd: number): number {
+    this.phase = PHASE.BODY;
+    this.body.begin('close', 0);
+    this.events?.onUpstreamHead(head, false, -1);
+    return headEnd;
+  }
+
+  /** Both directions of the tunnel are over. */
+  private endTunnel(): void {
+    this.events = undefined;
+    this.owner.onExchangeEnd(this, false);
+    this.connection.destroy();
   }
 
   /** Status of a response without a body whose head has not been passed on yet. */
@@ -323,17 +340,15 @@ export class Http1ClientConnection implements ConnectionHandler, UpstreamCodec, 
   }
 
   onEnd(): void {
-    if (this.phase === PHASE.TUNNEL || this.phase === PHASE.BODY) {
-      if (this.body.endOfConnection()) {
-        if (this.phase === PHASE.TUNNEL) {
-          const events = this.events;
-          this.events = undefined;
-          events?.onUpstreamEnd(undefined);
-          return;
-        }
-        this.endExchange(true);
-        return;
-      }
+    if (this.phase === PHASE.TUNNEL && this.body.endOfConnection()) {
+      const { events } = this;
+      if (this.tunnelWritten) this.endTunnel();
+      events?.onUpstreamEnd(undefined);
+      return;
+    }
+    if (this.phase === PHASE.BODY && this.body.endOfConnection()) {
+      this.endExchange(true);
+      return;
     }
     if (this.phase === PHASE.IDLE) this.connection.destroy();
     else this.fail('connection_termination', '');

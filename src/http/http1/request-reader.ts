@@ -73,6 +73,8 @@ export function readRequestHead(
     if (connection & CONNECTION.UPGRADE && parser.upgradeIndex >= 0 && parser.minorVersion === 1) {
       // All lines of it, or the policies would judge one protocol and the upstream choose another.
       request.upgrade = request.get('upgrade')?.toLowerCase() ?? '';
+      // An offer that need not be taken (RFC 9110 §7.8): the request is served as it is.
+      if (request.upgrade === 'h2c') request.upgrade = '';
     }
     if (connection & CONNECTION.NOMINATED) request.present = stillPresent(request, parser.present);
   }

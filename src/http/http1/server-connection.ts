@@ -62,6 +62,8 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
   private isConnect = false;
   /** The response has no body by its status or method: what a filter or an upstream says of one is dropped. */
   private bodiless = false;
+  /** The app has ended its direction of a tunnel. */
+  private tunnelHalfClosed = false;
   private consuming = false;
   private sawEnd = false;
   private requests = 0;
@@ -214,6 +216,7 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
     this.requestEnded = true;
     if (this.phase !== PHASE.CLOSING) this.phase = PHASE.RESPONSE;
     this.stream.onRequestEnd(trailers);
+    if (this.tunnelHalfClosed) this.finish(undefined);
   }
 
   onBodyError(details: string): void {
@@ -316,6 +319,13 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
 
   finish(trailers: HeaderMap | undefined): void {
     if (this.responseEnded) return;
+    if (this.phase === PHASE.TUNNEL) {
+      // The client may go on speaking: the stream ends when it does.
+      this.writer.flush();
+      this.connection.end();
+      this.tunnelHalfClosed = true;
+      return;
+    }
     if (!this.writer.finish(this.manager.settings.enableTrailers ? trailers : undefined)) {
       this.stream.onUpstreamBroken(0, 'http1.body_shorter_than_content_length');
       return;
@@ -346,6 +356,7 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
 
   switchToTunnel(): void {
     this.phase = PHASE.TUNNEL;
+    this.tunnelHalfClosed = false;
     this.requestEnded = false;
     this.body.begin('close', 0);
     timers.cancel(this.timer);
@@ -356,7 +367,7 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
   private afterResponse(): void {
     this.requestPaused = false;
     if (this.connection.closed) return;
-    if (this.closeAfter || this.sawEnd || this.phase === PHASE.TUNNEL) {
+    if (this.closeAfter || this.sawEnd) {
       this.startClosing();
       return;
     }
