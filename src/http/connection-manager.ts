@@ -18,6 +18,7 @@ import { compileLocalReplies, type LocalReplyRewriter } from './local-reply-conf
 import { compilePathNormalizer } from './path.ts';
 import { compileRouteConfiguration, type RouteTable } from './route/index.ts';
 import { HttpStream } from './stream.ts';
+import type { StreamCore } from './stream-core.ts';
 
 /** What a connection manager needs besides its own configuration. */
 export interface ConnectionManagerOptions {
@@ -151,11 +152,11 @@ export class ConnectionManager {
   }
 
   /** A filter refused the request. */
-  onDenied(stream: HttpStream, filter: string): void {
+  onDenied(stream: StreamCore, filter: string): void {
     this.runtime.denials.record(stream, this.listenerName, filter);
   }
 
-  onFilterError(filter: ConfiguredFilter, error: unknown, stream: HttpStream): void {
+  onFilterError(filter: ConfiguredFilter, error: unknown, stream: StreamCore): void {
     this.stats.filterErrors.inc();
     this.log.error(`filter ${filter.name} failed`, {
       error: error instanceof Error ? (error.stack ?? error.message) : String(error),

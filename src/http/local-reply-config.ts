@@ -5,7 +5,7 @@ import { compileLogFilter, type LogCondition } from '../observe/access-log/acces
 import { compileSubstitutionFormat, type SubstitutionFormat } from '../observe/format/substitution-format.ts';
 import type { ResponseHead } from './message.ts';
 import { compileHeaderMutations } from './route/header-mutations.ts';
-import type { HttpStream } from './stream.ts';
+import type { StreamCore } from './stream-core.ts';
 
 /** Body and type that replace those of a local reply. */
 export interface RewrittenReply {
@@ -14,14 +14,14 @@ export interface RewrittenReply {
 }
 
 /** Applies `local_reply_config` to a reply: the first mapper whose filter matches, then the body format. */
-export type LocalReplyRewriter = (stream: HttpStream, head: ResponseHead, body: string) => RewrittenReply;
+export type LocalReplyRewriter = (stream: StreamCore, head: ResponseHead, body: string) => RewrittenReply;
 
 interface CompiledMapper {
   readonly matches: LogCondition;
   readonly status: number | undefined;
   readonly body: string | undefined;
   readonly format: SubstitutionFormat | undefined;
-  readonly mutate: ((head: ResponseHead, stream: HttpStream) => void) | undefined;
+  readonly mutate: ((head: ResponseHead, stream: StreamCore) => void) | undefined;
 }
 
 /** @throws FormatError, or the error of reading a body's file */

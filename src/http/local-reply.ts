@@ -1,5 +1,5 @@
 import type { ResponseHead } from './message.ts';
-import type { HttpStream } from './stream.ts';
+import type { StreamCore } from './stream-core.ts';
 
 /** gRPC status for an HTTP status (gRPC's http-grpc-status-mapping). */
 function grpcStatusOf(status: number): number {
@@ -27,7 +27,7 @@ function grpcStatusOf(status: number): number {
  * status 200 with grpc-status and the body as grpc-message. Then the manager's `local_reply_config` applies.
  */
 export function localReplyHead(
-  stream: HttpStream,
+  stream: StreamCore,
   head: ResponseHead,
   status: number,
   body: string,

@@ -1,10 +1,10 @@
 import { httpDate } from './http-date.ts';
 import { KNOWN } from './http1/header-names.ts';
 import type { ResponseHead } from './message.ts';
-import type { HttpStream } from './stream.ts';
+import type { StreamCore } from './stream-core.ts';
 
 /** What the connection manager does to every response head before it is written: server, date, request id, via. */
-export function mutateResponse(stream: HttpStream, head: ResponseHead): void {
+export function mutateResponse(stream: StreamCore, head: ResponseHead): void {
   const { settings } = stream.manager;
   const { present } = head;
   switch (settings.serverHeader) {

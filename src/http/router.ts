@@ -13,7 +13,8 @@ import { isIdempotent, RetryRules } from './retry.ts';
 import { RETRY, RetryState } from './retry-state.ts';
 import type { RouteEntry } from './route/route-entry.ts';
 import { ROUTER_TIME, RouterTimer, type TimedRouter } from './router-timer.ts';
-import { HOLD, type HttpStream } from './stream.ts';
+import type { HttpStream } from './stream.ts';
+import { HOLD } from './stream-core.ts';
 import { brokenResponseFlag, upstreamFailure } from './upstream-failure.ts';
 
 /**

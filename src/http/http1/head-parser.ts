@@ -170,7 +170,9 @@ export class HeadParser {
       const byte = buffer[start + i] as number;
       const right = i < 7 ? byte === 'HTTP/1.'.charCodeAt(i) : byte === 48 || byte === 49;
       if (!right) {
-        this.error = VERSION.test(buffer.latin1Slice(start, start + available)) ? ERRORS.unknownVersion : ERRORS.version;
+        this.error = VERSION.test(buffer.latin1Slice(start, start + available))
+          ? ERRORS.unknownVersion
+          : ERRORS.version;
         return -1;
       }
     }

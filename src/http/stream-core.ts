@@ -1,0 +1,269 @@
+import type { BodyHookResult, HttpStream as FilterStream, RouteView } from '../filter/http.ts';
+import type { Reply, Verdict } from '../filter/verdict.ts';
+import { toWireText } from '../matching/wire-text.ts';
+import type { ConnectionInfo } from '../observe/stream-info.ts';
+import type { BodyCollector } from './body-collector.ts';
+import type { DownstreamCodec } from './codec.ts';
+import type { ConnectionManager } from './connection-manager.ts';
+import type { ConfiguredFilter, FilterChain } from './filter-chain.ts';
+import { RequestHead, ResponseHead } from './message.ts';
+import { FLAG } from './response-flags.ts';
+import type { RouteEntry } from './route/route-entry.ts';
+import type { Router } from './router.ts';
+import { StreamRecord } from './stream-record.ts';
+import { StreamTimes, type TimedStream } from './stream-times.ts';
+
+/** Who holds a body back. The source reads on when nobody does. */
+export const HOLD = { FILTER: 1, PEER: 2, NOT_READY: 4 } as const;
+
+/**
+ * What both directions of a stream share: its state, what becomes of a verdict, of a promise and of a filter that
+ * fails, who holds a body back, and the end. `ResponsePath` and `HttpStream` are the two directions.
+ */
+export abstract class StreamCore extends StreamRecord implements FilterStream, TimedStream {
+  readonly manager: ConnectionManager;
+  override readonly request: RequestHead = new RequestHead();
+  /** Head that the response is built in; `response` is undefined until there is one. */
+  protected readonly responseHead: ResponseHead = new ResponseHead();
+  codec!: DownstreamCodec;
+  chain: FilterChain;
+  routeEntry: RouteEntry | undefined = undefined;
+  isGrpc = false;
+  /** An upgrade or CONNECT that is allowed; false again once the upstream declined it. */
+  isUpgrade = false;
+  /** A promise of a filter was waited for: the object is not used again. */
+  usedAsync = false;
+  protected readonly times: StreamTimes;
+  requestComplete = false;
+  protected requestHold = 0;
+  protected responseHold = 0;
+  /** The promise of a hook that holds the request, or the response; what another one brings is too late. */
+  protected requestWait: Promise<unknown> | undefined = undefined;
+  protected responseWait: Promise<unknown> | undefined = undefined;
+  /** The source ended while a body hook was waited for. */
+  protected requestEndWaits = false;
+  protected responseEndWaits = false;
+  /** Counted among the active upgrades. */
+  protected upgradeCounted = false;
+  protected responseStarted = false;
+  protected responseHeadSent = false;
+  protected completed = true;
+  protected routeCleared = false;
+  protected abort: AbortController | undefined = undefined;
+  /** Name of the filter that answered the request or ended it; '' when none did. */
+  protected deniedBy = '';
+  protected replied = false;
+  protected requestCollector: BodyCollector | undefined = undefined;
+  protected abstract readonly router: Router;
+
+  constructor(manager: ConnectionManager, connection: ConnectionInfo) {
+    super(connection);
+    this.manager = manager;
+    this.chain = manager.baseChain;
+    this.times = new StreamTimes(this, manager.settings);
+  }
+
+  get route(): RouteView | undefined {
+    return this.routeEntry?.view;
+  }
+
+  get signal(): AbortSignal {
+    this.abort ??= new AbortController();
+    return this.abort.signal;
+  }
+
+  clearRouteCache(): void {
+    this.routeCleared = true;
+  }
+
+  protected obey(verdict: Verdict): boolean {
+    if (this.completed) return false;
+    switch (verdict.kind) {
+      case 'reply':
+        this.sendReply(verdict);
+        return false;
+      case 'stop':
+        this.endWithoutAnswer(verdict.flag === undefined ? 0 : FLAG[verdict.flag], verdict.details);
+        return false;
+      default:
+        return true;
+    }
+  }
+
+  /** What goes on after a body hook: the same bytes, others, or undefined when the stream ended. */
+  protected bodyAfter(result: BodyHookResult, bytes: Buffer): Buffer | undefined {
+    if (result === undefined) return bytes;
+    if (result instanceof Uint8Array) return Buffer.from(result.buffer, result.byteOffset, result.byteLength);
+    return this.obey(result) ? bytes : undefined;
+  }
+
+  holdRequest(reason: number): void {
+    if (this.requestHold === 0) this.codec.pauseRequest();
+    this.requestHold |= reason;
+  }
+
+  releaseRequest(reason: number): void {
+    if (this.requestHold === 0) return;
+    this.requestHold &= ~reason;
+    if (this.requestHold === 0 && !this.completed) this.codec.resumeRequest();
+  }
+
+  holdResponse(reason: number): void {
+    if (this.responseHold === 0) this.router.pause();
+    this.responseHold |= reason;
+  }
+
+  releaseResponse(reason: number): void {
+    if (this.responseHold === 0) return;
+    this.responseHold &= ~reason;
+    if (this.responseHold === 0 && !this.completed) this.router.resume();
+  }
+
+  sendReply(reply: Reply): void {
+    this.sendLocalReply(
+      reply.status,
+      toWireText(reply.body),
+      reply.flag === undefined ? 0 : FLAG[reply.flag],
+      reply.details,
+      reply.headers,
+      reply.grpcStatus,
+    );
+  }
+
+  /** The head that upstream codec and local replies fill. */
+  get head(): ResponseHead {
+    return this.responseHead;
+  }
+
+  protected endWithoutAnswer(flag: number, details: string): void {
+    if (this.completed) return;
+    this.responseFlags |= flag;
+    this.responseCodeDetails = details;
+    this.manager.stats.downstreamRqTxReset.inc();
+    this.codec.resetStream();
+    this.complete();
+  }
+
+  protected waitFor<T>(
+    promise: Promise<T>,
+    filter: ConfiguredFilter,
+    then: (value: T | undefined) => void,
+    response = false,
+  ): void {
+    this.usedAsync = true;
+    if (response) {
+      this.responseWait = promise;
+      this.holdResponse(HOLD.FILTER);
+    } else {
+      this.requestWait = promise;
+      this.holdRequest(HOLD.FILTER);
+    }
+    const settle = (failed: boolean, outcome: unknown): void => {
+      clearTimeout(limit);
+      if (this.completed || (response ? this.responseWait : this.requestWait) !== promise) return;
+      try {
+        if (failed && !this.filterFailed(filter, outcome)) return;
+        then(failed ? undefined : (outcome as T));
+      } catch (error) {
+        // What the promise brought cannot be sent.
+        this.manager.onFilterError(filter, error, this);
+        this.sendLocalReply(500, 'Internal Server Error', 0, `filter_error{${filter.name}}`);
+      }
+      if (response) this.resumeAfterResponseWait(promise);
+      else this.resumeAfterRequestWait(promise);
+    };
+    const limit = setTimeout(
+      () => settle(true, new Error(`did not answer within ${filter.timeoutMs} ms`)),
+      filter.timeoutMs,
+    );
+    promise.then(
+      (value) => settle(false, value),
+      (error: unknown) => settle(true, error),
+    );
+  }
+
+  /** The source goes on, unless the next hook waits too. */
+  protected resumeAfterRequestWait(promise: Promise<unknown>): void {
+    if (this.completed || this.requestWait !== promise) return;
+    this.requestWait = undefined;
+    const ended = this.requestEndWaits;
+    this.requestEndWaits = false;
+    this.releaseRequest(HOLD.FILTER);
+    if (ended && !this.completed) this.passRequestEnd();
+  }
+
+  protected resumeAfterResponseWait(promise: Promise<unknown>): void {
+    if (this.completed || this.responseWait !== promise) return;
+    this.responseWait = undefined;
+    const ended = this.responseEndWaits;
+    this.responseEndWaits = false;
+    this.releaseResponse(HOLD.FILTER);
+    if (ended && !this.completed) this.passResponseEnd();
+  }
+
+  /** A filter threw or did not answer. True: the request goes on without it. */
+  protected filterFailed(filter: ConfiguredFilter, error: unknown): boolean {
+    this.manager.onFilterError(filter, error, this);
+    if (filter.onError === 'open') return true;
+    this.sendLocalReply(500, 'Internal Server Error', 0, `filter_error{${filter.name}}`);
+    return false;
+  }
+
+  onIdleTimeout(): void {
+    this.manager.stats.downstreamRqIdleTimeout.inc();
+    this.sendLocalReply(this.requestComplete ? 504 : 408, 'stream timeout', FLAG.SI, 'stream_idle_timeout');
+  }
+
+  onRequestTimeout(): void {
+    this.manager.stats.downstreamRqTimeout.inc();
+    this.sendLocalReply(408, 'request timeout', 0, 'request_overall_timeout');
+  }
+
+  onMaxDuration(): void {
+    this.manager.stats.downstreamRqMaxDurationReached.inc();
+    const status = this.requestComplete ? 504 : 408;
+    this.sendLocalReply(status, 'downstream duration timeout', 0, 'max_duration_timeout');
+  }
+
+  /** The stream is over: figures are final, filters and logs are told. Called by the codec after the last byte, or by a reset. */
+  complete(): void {
+    if (this.completed) return;
+    this.completed = true;
+    this.endMs = performance.now();
+    this.downstreamTxEndMs = this.responseHeadSent ? this.endMs : 0;
+    this.times.cancel();
+    this.router.cancel();
+    this.abort?.abort();
+    for (const filter of this.chain.done) {
+      try {
+        filter.hooks.onDone(this);
+      } catch (error) {
+        this.manager.onFilterError(filter, error, this);
+      }
+    }
+    const stats = this.manager.stats;
+    stats.downstreamRqActive.dec();
+    if (this.upgradeCounted) stats.downstreamCxUpgradesActive.dec();
+    if (this.responseHeadSent) stats.countResponse(this.responseCode);
+    stats.downstreamRqTime.record(this.endMs - this.startMs);
+    if (this.deniedBy !== '') this.manager.onDenied(this, this.deniedBy);
+    this.manager.accessLog?.log(this);
+  }
+
+  /** A cookie that the route's hash policy wants the client to keep. */
+  abstract addResponseCookie(setCookie: string): void;
+
+  /** The rest of a body and its end, once no hook waits. */
+  protected abstract passRequestEnd(): void;
+  protected abstract passResponseEnd(): void;
+
+  /** Answers here. After a response has begun nothing can be said any more: the stream is reset. */
+  abstract sendLocalReply(
+    status: number,
+    body: string,
+    flag: number,
+    details: string,
+    headers?: Readonly<Record<string, string>>,
+    grpcStatus?: number,
+  ): void;
+}
