@@ -343,7 +343,7 @@ export class ClientHarness {
     head.authority = 'app:80';
     head.upgrade = upgrade;
     for (const [name, value] of Object.entries(fields)) head.add(name, value);
-    this.codec.writeHead(head, upgrade === '' && method !== 'CONNECT', 0);
+    this.codec.writeHead(head, method !== 'CONNECT', 0);
     return exchange;
   }
 
