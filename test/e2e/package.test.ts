@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -51,8 +51,8 @@ function appAddress(): string {
 }
 
 /** Starts the installed proxy and waits for its port. */
-async function start(args: readonly string[]): Promise<string> {
-  running = new RunningCli(['run', ...args, '--admin', '127.0.0.1:0'], { launcher, env, cwd: folder });
+async function start(args: readonly string[], admin = ['--admin', '127.0.0.1:0']): Promise<string> {
+  running = new RunningCli(['run', ...args, ...admin], { launcher, env, cwd: folder });
   const [, port] = await running.output(/listening on 127\.0\.0\.1:(\d+)/);
   return `http://127.0.0.1:${port}`;
 }
@@ -70,6 +70,46 @@ export default defineHttpFilter({
 });
 `;
 
+/** Preloaded: tells at the end which of Node's modules were loaded, and what V8 made of code from outside. */
+const PROBE = `
+const before = new Set(process.moduleLoadList);
+const vm = require('node:vm');
+const rejected = [];
+vm.Script = class extends vm.Script {
+  constructor(source, options) {
+    super(source, options);
+    if (options?.cachedData !== undefined) rejected.push(this.cachedDataRejected);
+  }
+};
+process.once('exit', () => {
+  const loaded = process.moduleLoadList.filter((name) => !before.has(name) && name.startsWith('NativeModule '));
+  const modules = loaded.map((name) => name.slice('NativeModule '.length));
+  require('node:fs').writeFileSync(process.env.PROBE_RESULT, JSON.stringify({ modules, rejected }));
+});
+`;
+
+function plainConfig(appPort: number): unknown {
+  const address = (port: number) => ({ socket_address: { address: '127.0.0.1', port_value: port } });
+  const filter = (name: string, message: string, config: object) => ({
+    name,
+    typed_config: { '@type': `type.googleapis.com/envoy.extensions.filters.${message}`, ...config },
+  });
+  const manager = filter('hcm', 'network.http_connection_manager.v3.HttpConnectionManager', {
+    stat_prefix: 'plain',
+    http_filters: [filter('router', 'http.router.v3.Router', {})],
+    route_config: {
+      virtual_hosts: [{ name: 'app', domains: ['*'], routes: [{ match: { prefix: '/' }, route: { cluster: 'app' } }] }],
+    },
+  });
+  const endpoints = [{ lb_endpoints: [{ endpoint: { address: address(appPort) } }] }];
+  return {
+    static_resources: {
+      listeners: [{ name: 'plain', address: address(0), filter_chains: [{ filters: [manager] }] }],
+      clusters: [{ name: 'app', type: 'STATIC', load_assignment: { cluster_name: 'app', endpoints } }],
+    },
+  };
+}
+
 describe('the installed package', () => {
   test('knows its version and its commands', async () => {
     const { code, stdout } = await runCli(['version'], { launcher, env, cwd: folder });
@@ -85,6 +125,30 @@ describe('the installed package', () => {
     const { code, stdout } = await (running as RunningCli).ended();
     expect(code).toBe(0);
     expect(stdout).toContain('"GET /hello HTTP/1.1" 200');
+  });
+
+  test('starts on code from its cache, without modules of Node that plain HTTP has no use for', async () => {
+    const probe = join(folder, 'probe.cjs');
+    const found = join(folder, 'found.json');
+    const plain = join(folder, 'plain.json');
+    writeFileSync(probe, PROBE);
+    writeFileSync(plain, JSON.stringify(plainConfig((app.address() as AddressInfo).port)));
+    const usual = env;
+    env = { ...env, NODE_OPTIONS: `--require ${probe}`, PROBE_RESULT: found };
+    try {
+      const url = await start(['-c', plain], []);
+      expect((await fetch(url)).status).toBe(200);
+      running?.child.kill('SIGTERM');
+      expect((await (running as RunningCli).ended()).code).toBe(0);
+    } finally {
+      env = usual;
+    }
+    const { modules, rejected } = JSON.parse(readFileSync(found, 'utf8')) as { modules: string[]; rejected: boolean[] };
+    expect(rejected).toEqual([false]);
+    expect(modules).toContain('net');
+    const useless =
+      /^(crypto|dns|http|https|http2|inspector|internal\/deps\/undici.*|repl|tls|worker_threads|zlib)(\/|$)/;
+    expect(modules.filter((name) => useless.test(name))).toEqual([]);
   });
 
   test('runs a sidecar file with built-in filters', async () => {
