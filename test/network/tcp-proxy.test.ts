@@ -14,7 +14,9 @@ test('bytes pass both ways unchanged, in any size', async () => {
     const client = await TestClient.connect(proxy.port);
     client.write(sent);
     await client.until((one) => one.received.length >= size);
-    expect(createHash('sha1').update(client.received).digest('hex')).toBe(createHash('sha1').update(sent).digest('hex'));
+    expect(createHash('sha1').update(client.received).digest('hex')).toBe(
+      createHash('sha1').update(sent).digest('hex'),
+    );
     client.destroy();
   }
 });
@@ -60,7 +62,9 @@ test('a reset of either side reaches the other one as a reset', async () => {
   const other = await TestClient.connect(proxy.port);
   other.write('x');
   await expect.poll(() => app.sockets.length).toBe(2);
-  const code = new Promise((resolve) => app.sockets[1]?.once('error', (error: NodeJS.ErrnoException) => resolve(error.code)));
+  const code = new Promise((resolve) =>
+    app.sockets[1]?.once('error', (error: NodeJS.ErrnoException) => resolve(error.code)),
+  );
   other.socket.resetAndDestroy();
   expect(await code).toBe('ECONNRESET');
 });
