@@ -32,6 +32,7 @@ export const RESPONSE_FLAGS = [
   'DF',
   'DO',
   'DR',
+  'UDO',
 ] as const;
 
 export type ResponseFlag = (typeof RESPONSE_FLAGS)[number];

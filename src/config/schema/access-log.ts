@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { RESPONSE_FLAGS } from '../../http/response-flags.ts';
 import {
   anyConfig,
   bool,
@@ -101,40 +102,6 @@ const FILTER_KINDS = [
 
 const accessLogFilter: Schema<AccessLogFilter> = v.lazy(() => AccessLogFilter);
 const FilterList = message({ filters: list(accessLogFilter, { min: 2 }) });
-
-/** The response flags that `response_flag_filter` may name, Envoy's full list. */
-export const RESPONSE_FLAGS = [
-  'LH',
-  'UH',
-  'UT',
-  'LR',
-  'UR',
-  'UF',
-  'UC',
-  'UO',
-  'NR',
-  'DI',
-  'FI',
-  'RL',
-  'UAEX',
-  'RLSE',
-  'DC',
-  'URX',
-  'SI',
-  'IH',
-  'DPE',
-  'UMSDR',
-  'RFCF',
-  'NFCF',
-  'DT',
-  'UPE',
-  'NC',
-  'OM',
-  'DF',
-  'DO',
-  'DR',
-  'UDO',
-] as const;
 
 export const AccessLogFilter: Schema<AccessLogFilter> = message(
   {

@@ -32,6 +32,7 @@ const LONG: Readonly<Record<ResponseFlag, string>> = {
   DF: 'DnsResolutionFailed',
   DO: 'DropOverload',
   DR: 'DownstreamRemoteReset',
+  UDO: 'UnconditionalDropOverload',
 };
 
 /** `NoHealthyUpstream,UpstreamOverflow`, or `-` when no flag is set. */
