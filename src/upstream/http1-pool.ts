@@ -94,7 +94,7 @@ export class Http1Pool implements Http1ClientOwner {
     }
     const connection = fresh ? undefined : this.takeIdle();
     if (connection !== undefined) {
-      this.assign(connection, events, true);
+      if (!this.assign(connection, events, true)) this.idle.push(connection);
       return;
     }
     if (!this.limits.pendingRequests.tryAcquire()) {
@@ -162,11 +162,9 @@ export class Http1Pool implements Http1ClientOwner {
   }
 
   private offer(connection: Http1ClientConnection, reused: boolean): void {
-    const events = this.waiting.shift();
-    if (events !== undefined) {
+    for (let events = this.waiting.shift(); events !== undefined; events = this.waiting.shift()) {
       this.releasePending();
-      this.assign(connection, events, reused);
-      return;
+      if (this.assign(connection, events, reused)) return;
     }
     if (this.draining || this.endpoint.removed) {
       connection.connection.destroy();
@@ -178,9 +176,14 @@ export class Http1Pool implements Http1ClientOwner {
       timers.start(this.idleSweep, this.options.idleTimeoutMs);
   }
 
-  private assign(connection: Http1ClientConnection, events: UpstreamEvents, reused: boolean): void {
-    this.limits.requests.acquire();
+  /** False when there are too many requests: those that waited for their connections count from here only. */
+  private assign(connection: Http1ClientConnection, events: UpstreamEvents, reused: boolean): boolean {
     const { stats } = this.cluster;
+    if (!this.limits.requests.tryAcquire()) {
+      stats.upstreamRqActiveOverflow.inc();
+      events.onUpstreamReset('overflow', '', false);
+      return false;
+    }
     stats.upstreamRqTotal.inc();
     stats.upstreamRqActive.inc();
     this.endpoint.activeRequests++;
@@ -188,6 +191,7 @@ export class Http1Pool implements Http1ClientOwner {
     connection.inUse = true;
     connection.begin(events);
     events.onUpstreamReady(connection, reused);
+    return true;
   }
 
   onExchangeEnd(connection: Http1ClientConnection, reusable: boolean): void {
