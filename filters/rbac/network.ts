@@ -55,7 +55,7 @@ export const networkRbac = defineNetworkFilter<NetworkRbac>({
 });
 
 const NAMESPACE = 'envoy.filters.network.rbac';
-const NO_HEADERS: HeaderSource = { get: () => undefined };
+const NO_HEADERS: HeaderSource = { get: () => undefined, getAll: () => [] };
 
 type Decide = (stream: NetworkStream) => Stop | undefined;
 

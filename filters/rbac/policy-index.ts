@@ -6,6 +6,7 @@ import { PrefixTree } from './prefix-tree.ts';
 /** What a rule may ask of the request; a connection without HTTP answers undefined for every name. */
 export interface HeaderSource {
   get(name: string): string | undefined;
+  getAll(name: string): readonly string[];
 }
 
 /** What a rule may ask of the stream; a TCP session has no route. */
@@ -19,6 +20,8 @@ export interface KeySource {
   readonly id: string;
   read(head: HeaderSource, stream: RuleStream): string | undefined;
   readMany?(stream: RuleStream): readonly string[];
+  /** Of a text with a comma, which may be several lines of a header: each of them. */
+  readLines?(head: HeaderSource): readonly string[];
 }
 
 /** A necessary condition of a rule that a table can look up. */
@@ -220,6 +223,15 @@ class ExactTable implements Table {
     }
     const text = source.read(head, stream);
     if (text === undefined) return best;
+    if (source.readLines !== undefined && text.includes(',')) {
+      let result = best;
+      for (const line of source.readLines(head)) result = this.#evaluate(line, result, head, stream, evaluate);
+      return result;
+    }
+    return this.#evaluate(text, best, head, stream, evaluate);
+  }
+
+  #evaluate(text: string, best: number, head: HeaderSource, stream: RuleStream, evaluate: Evaluate): number {
     const ids = this.#ids.get(text);
     return ids === undefined ? best : evaluate(ids, best, head, stream);
   }
@@ -242,7 +254,13 @@ class PrefixTable implements Table {
       return result;
     }
     const text = source.read(head, stream);
-    return text === undefined ? best : this.#tree.fold(text, best, evaluate, head, stream);
+    if (text === undefined) return best;
+    if (source.readLines !== undefined && text.includes(',')) {
+      let result = best;
+      for (const line of source.readLines(head)) result = this.#tree.fold(line, result, evaluate, head, stream);
+      return result;
+    }
+    return this.#tree.fold(text, best, evaluate, head, stream);
   }
 }
 

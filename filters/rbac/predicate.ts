@@ -212,7 +212,12 @@ function header(config: HeaderMatcher): Rule {
 function headerCover(config: HeaderMatcher): Cover {
   if (config.invert_match || config.treat_missing_header_as_empty) return undefined;
   const name = config.name;
-  const source: KeySource = { id: `header ${name}`, read: (head) => head.get(name) };
+  const isLine = !name.startsWith(':') && name !== 'host';
+  const source: KeySource = {
+    id: `header ${name}`,
+    read: (head) => head.get(name),
+    ...(isLine ? { readLines: (head) => head.getAll(name) } : {}),
+  };
   if (config.string_match !== undefined) return textCover(source, config.string_match);
   const { exact_match: exact, prefix_match: prefix, safe_regex_match: regex } = config;
   if (regex !== undefined) return regexCover(source, regex.regex);

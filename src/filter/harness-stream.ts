@@ -1,3 +1,4 @@
+import { isGrpcContentType } from '../http/grpc-content-type.ts';
 import { RequestHead, ResponseHead } from '../http/message.ts';
 import { StreamRecord } from '../http/stream-record.ts';
 import type { TestHeaders, TestRequest } from './harness.ts';
@@ -23,7 +24,7 @@ export class TestStream extends StreamRecord implements HttpStream {
     addAll(request, test.headers ?? {});
     this.startMs = performance.now();
     this.isUpgrade = test.upgrade ?? false;
-    this.isGrpc = request.get('content-type')?.startsWith('application/grpc') ?? false;
+    this.isGrpc = isGrpcContentType(request.get('content-type') ?? '');
     this.route = { name: 'test', virtualHostName: 'test', clusterName: 'app', metadata: {}, ...test.route };
     this.routeName = this.route.name;
     for (const [namespace, values] of Object.entries(test.metadata ?? {})) {

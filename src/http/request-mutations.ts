@@ -89,16 +89,23 @@ function setRemoteAddress(stream: HttpStream): boolean {
         forwarded === undefined ? connection.remoteAddress : `${forwarded},${connection.remoteAddress}`,
       );
     }
-    const trusted = hops > 0 && request.present & (1 << KNOWN.X_FORWARDED_PROTO);
-    if (!trusted) request.set('x-forwarded-proto', request.scheme);
+    if (hops > 0 && request.present & (1 << KNOWN.X_FORWARDED_PROTO)) takeForwardedScheme(request);
+    else request.set('x-forwarded-proto', request.scheme);
     if (settings.appendXForwardedPort) request.set('x-forwarded-port', String(connection.localPort));
   } else {
     if (forwarded !== undefined) stream.remoteAddress = fromEnd(forwarded, hops) ?? connection.remoteAddress;
-    if (!(request.present & (1 << KNOWN.X_FORWARDED_PROTO))) request.append('x-forwarded-proto', request.scheme);
+    if (request.present & (1 << KNOWN.X_FORWARDED_PROTO)) takeForwardedScheme(request);
+    else request.append('x-forwarded-proto', request.scheme);
   }
   if (internalAddresses === undefined) return false;
   const single = forwarded === undefined ? settings.useRemoteAddress : !forwarded.includes(',');
   return single && internalAddresses.has(stream.remoteAddress);
+}
+
+/** The scheme that the client used towards the first proxy: redirects keep it. */
+function takeForwardedScheme(request: RequestHead): void {
+  const scheme = request.get('x-forwarded-proto');
+  if (scheme === 'https' || scheme === 'http') request.scheme = scheme;
 }
 
 /** The address `skip` places before the last of a list; undefined when it is not there or no address. */

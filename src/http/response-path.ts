@@ -260,6 +260,8 @@ export abstract class ResponsePath extends StreamCore {
     const text = localReplyHead(this, this.responseHead, status, body, headers, grpcStatus);
     const bytes = Buffer.from(text, 'latin1');
     const hasBody = bytes.length > 0 && this.request.method !== 'HEAD';
+    // HEAD is told the length that GET would have had.
+    if (bytes.length > 0 && !hasBody) this.responseHead.set('content-length', String(bytes.length));
     // Whatever hooks still wait for, of the request or of an answer that this one replaces, comes too late.
     this.requestWait = undefined;
     this.responseWait = undefined;
@@ -295,5 +297,5 @@ export abstract class ResponsePath extends StreamCore {
 
 /** What ends an exchange and is no tunnel. */
 function isFinalStatus(status: number): boolean {
-  return status >= 200 && status <= 599 && Number.isInteger(status);
+  return status >= 200 && status <= 999 && Number.isInteger(status);
 }

@@ -5,6 +5,7 @@ import type { Http1Pool } from '../upstream/http1-pool.ts';
 import { poolOf } from '../upstream/pools.ts';
 import { BodyCollector } from './body-collector.ts';
 import type { UpstreamCodec, UpstreamEvents, UpstreamResetReason } from './codec.ts';
+import { tellTimeout } from './expected-timeout.ts';
 import type { HeaderMap } from './headers.ts';
 import type { RequestHead, ResponseHead } from './message.ts';
 import { copyForMirrors, type MirroredRequest } from './mirror.ts';
@@ -103,10 +104,7 @@ export class Router implements UpstreamEvents, TimedRouter {
     if (request.hasEnvoyHeaders) this.readEnvoyHeaders(request);
     if (this.retries.rules?.concerns(request) === false) this.retries.end();
     if (this.perTryTimeoutMs >= this.timeoutMs && this.timeoutMs > 0) this.perTryTimeoutMs = 0;
-    const expectedMs = this.perTryTimeoutMs || this.timeoutMs;
-    if (expectedMs > 0 && !manager.router.suppressEnvoyHeaders) {
-      request.set('x-envoy-expected-rq-timeout-ms', String(expectedMs));
-    }
+    tellTimeout(stream, this.timeoutMs, this.perTryTimeoutMs);
     entry.finalizeRequest(request, stream);
     if (entry.mirrors.length > 0) this.mirrors = copyForMirrors(stream, entry.mirrors, this.timeoutMs);
     const collected = stream.takeCollectedRequest();
@@ -155,7 +153,7 @@ export class Router implements UpstreamEvents, TimedRouter {
       stream.sendLocalReply(503, 'no healthy upstream', FLAG.UH, 'no_healthy_upstream', this.attemptHeader(undefined));
       return;
     }
-    stream.upstreamAttemptCount++;
+    if (stream.upstreamAttemptCount++ > 0) tellTimeout(stream, this.timeoutMs, this.perTryTimeoutMs);
     this.endpoint = endpoint;
     stream.upstreamHost = endpoint.address;
     entry.rewriteHost?.(stream.request, endpoint.hostname);
@@ -283,8 +281,8 @@ export class Router implements UpstreamEvents, TimedRouter {
     if (entry.includeAttemptCountInResponse) head.set('x-envoy-attempt-count', String(stream.upstreamAttemptCount));
     stream.upstreamRxBeginMs = now;
     stream.responseCodeDetails = 'via_upstream';
-    // Counted from the end of the request, so an answer to a part of it has none.
-    if (this.requestEnded && !stream.manager.router.suppressEnvoyHeaders) {
+    // Counted from the end of the request, so an answer to a part of it has none, nor one that ends in a tunnel.
+    if (this.requestEnded && stream.request.upgrade === '' && !stream.manager.router.suppressEnvoyHeaders) {
       head.set('x-envoy-upstream-service-time', String(Math.trunc(now - stream.requestEndMs)));
     }
     entry.finalizeResponse(head, stream);
@@ -355,7 +353,7 @@ export class Router implements UpstreamEvents, TimedRouter {
     const { rules } = this.retries;
     if (rules !== undefined && this.tryAgain(rules.onReset(reason, sent), undefined)) return;
     this.active = false;
-    const reply = upstreamFailure(reason, failure);
+    const reply = upstreamFailure(reason, failure, stream.upstreamAttemptCount > 1);
     stream.upstreamTransportFailureReason = reason === 'connection_failure' ? `delayed connect error: ${failure}` : '';
     cluster.stats.countResponse(reply.status);
     const overloaded = reason === 'overflow' && !stream.manager.router.suppressEnvoyHeaders;

@@ -3,6 +3,7 @@ import type { BufferBody, Verdict } from '../filter/verdict.ts';
 import { BodyCollector } from './body-collector.ts';
 import type { DownstreamEvents } from './codec.ts';
 import type { ConfiguredFilter, FilterChain } from './filter-chain.ts';
+import { isGrpcContentType } from './grpc-content-type.ts';
 import type { HeaderMap } from './headers.ts';
 import type { HeadError } from './http1/head-parser.ts';
 import { mutateRequest } from './request-mutations.ts';
@@ -84,7 +85,7 @@ export class HttpStream extends ResponsePath implements DownstreamEvents {
       return;
     }
     const contentType = this.request.indexOf('content-type');
-    this.isGrpc = contentType >= 0 && this.request.valueAt(contentType).startsWith('application/grpc');
+    this.isGrpc = contentType >= 0 && isGrpcContentType(this.request.valueAt(contentType));
     this.matchRoute();
     if (this.routeEntry !== undefined) this.chain = (this.routeEntry.chain as FilterChain | undefined) ?? this.chain;
     if ((this.request.upgrade !== '' || this.request.method === 'CONNECT') && !this.admitUpgrade()) return;
@@ -332,6 +333,6 @@ export class HttpStream extends ResponsePath implements DownstreamEvents {
   onRequestHeaderTimeout(): void {
     this.begin();
     this.requestComplete = true;
-    this.sendLocalReply(408, 'request headers timeout', 0, 'request_header_timeout');
+    this.sendLocalReply(408, 'request header timeout', 0, 'request_header_timeout');
   }
 }

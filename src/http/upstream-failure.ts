@@ -28,15 +28,19 @@ const FLAGS = {
 } as const;
 
 /** The one table from reset reasons to replies. `transportFailure` is the system's words for a connection failure. */
-export function upstreamFailure(reason: UpstreamResetReason, transportFailure: string): UpstreamFailure {
+export function upstreamFailure(
+  reason: UpstreamResetReason,
+  transportFailure: string,
+  retried: boolean,
+): UpstreamFailure {
   const text = TEXT[reason];
   const transport = reason === 'connection_failure' ? `delayed connect error: ${transportFailure}` : '';
-  const suffix = transport === '' ? '' : `, transport failure reason: ${transport}`;
+  const which = retried ? 'retried and the latest reset reason' : 'reset reason';
   const detail = transport === '' ? text : `${text}|${transport}`;
   return {
     status: reason === 'protocol_error' ? 502 : 503,
     flag: FLAGS[reason],
-    body: `upstream connect error or disconnect/reset before headers. reset reason: ${text}${suffix}`,
+    body: `upstream connect error or disconnect/reset before headers. ${which}: ${text}`,
     details: `upstream_reset_before_response_started{${detail.replaceAll(' ', '_')}}`,
   };
 }

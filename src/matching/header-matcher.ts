@@ -3,16 +3,20 @@ import type { HeaderMatcher } from '../config/schema/route-matchers.ts';
 import { compileRegex } from './regex.ts';
 import { compileStringMatcher } from './string-matcher.ts';
 
-/** Where a header is looked up by its lower-case name: a request or response head. Lines of one name come joined by `,`. */
+/** Where a header is looked up by its lower-case name: a request or response head. */
 export interface HeaderSource {
+  /** Lines of one name come joined by `,`. */
   get(name: string): string | undefined;
+  /** The lines of a header, one by one; none for a pseudo-header. */
+  getAll(name: string): readonly string[];
 }
 
 const INTEGER = /^[ \t]*[-+]?\d+[ \t]*$/;
 
 /**
  * Compiles envoy.config.route.v3.HeaderMatcher. A missing header matches nothing but `present_match: false`, whatever
- * `invert_match` says, unless `treat_missing_header_as_empty`.
+ * `invert_match` says, unless `treat_missing_header_as_empty`. Of a repeated header one line must match, or none when
+ * inverted: as in Envoy, and so that a second line does not hide the first from a policy.
  *
  * @throws RegexError
  */
@@ -21,17 +25,26 @@ export function compileHeaderMatcher(config: HeaderMatcher): (head: HeaderSource
   const matches = compileValueTest(config);
   if (matches === undefined) return compilePresence(name, config);
   const invert = config.invert_match;
-  if (config.treat_missing_header_as_empty) return (head) => matches(head.get(name) ?? '') !== invert;
+  const matchesLine = (head: HeaderSource, value: string): boolean =>
+    value.includes(',') ? someLine(head.getAll(name), value, matches) : matches(value);
+  if (config.treat_missing_header_as_empty) return (head) => matchesLine(head, head.get(name) ?? '') !== invert;
   if (invert) {
     return (head) => {
       const value = head.get(name);
-      return value !== undefined && !matches(value);
+      return value !== undefined && !matchesLine(head, value);
     };
   }
   return (head) => {
     const value = head.get(name);
-    return value !== undefined && matches(value);
+    return value !== undefined && matchesLine(head, value);
   };
+}
+
+/** Tests a value with a comma, which may be several lines joined. */
+function someLine(lines: readonly string[], joined: string, matches: (value: string) => boolean): boolean {
+  if (lines.length < 2) return matches(joined);
+  for (const line of lines) if (matches(line)) return true;
+  return false;
 }
 
 /** Compiles header matchers of which all must match; undefined for none. */

@@ -241,13 +241,15 @@ test('an app that goes away at any byte of its response is told of as such', asy
       ({ status, body }) => `${status} ${body}`,
       () => 'cut',
     );
-    if (at < headEnd) expect([at, outcome.slice(0, 3)]).toEqual([at, '503']);
+    if (at < headEnd) expect([at, outcome.slice(0, 3)]).toEqual([at, at === 0 ? '503' : '502']);
     else if (at < text.length) expect([at, outcome]).toEqual([at, 'cut']);
     else expect([at, outcome]).toEqual([at, '200 hello world']);
   }
   await quiet(proxy);
   const lines = await proxy.logged(text.length + 1);
-  expect(new Set(lines.map(({ code, flags }) => `${code} ${flags}`))).toEqual(new Set(['503 UC', '200 UC', '200 -']));
+  expect(new Set(lines.map(({ code, flags }) => `${code} ${flags}`))).toEqual(
+    new Set(['503 UC', '502 UPE', '200 UPE', '200 -']),
+  );
 });
 
 test('an app that answers before it has the body ends the upload', async () => {

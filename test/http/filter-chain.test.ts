@@ -322,7 +322,7 @@ test('done runs exactly once whatever happens', async () => {
     '/denied 403 -',
     '/stopped 0 -',
     '/reset 503 UC',
-    '/half 200 UC',
+    '/half 200 UPE',
     '/silence 504 UT',
     '/silence-abort 0 DC',
   ]);

@@ -59,13 +59,18 @@ describe('compileHeaderMatcher', () => {
     expect(matches({})).toBe(false);
   });
 
-  it('sees every line of a repeated header, joined by commas', () => {
+  it('matches a repeated header by any of its lines, and inverted by none', () => {
     const lines: [string, string][] = [
       ['x-h', 'a'],
       ['x-h', 'b'],
     ];
-    expect(matches({ string_match: { exact: 'a,b' } }, ...lines)).toBe(true);
-    expect(matches({ string_match: { exact: 'a' } }, ...lines)).toBe(false);
+    for (const exact of ['a', 'b']) {
+      expect(matches({ string_match: { exact } }, ...lines)).toBe(true);
+      expect(matches({ string_match: { exact }, invert_match: true }, ...lines)).toBe(false);
+    }
+    expect(matches({ string_match: { exact: 'a,b' } }, ...lines)).toBe(false);
+    expect(matches({ string_match: { exact: 'c' }, invert_match: true }, ...lines)).toBe(true);
+    expect(matches({ string_match: { exact: 'a,b' } }, ['x-h', 'a,b'])).toBe(true);
   });
 
   it('matches pseudo-headers and host', () => {

@@ -244,11 +244,16 @@ export class Http1ClientConnection implements ConnectionHandler, UpstreamCodec, 
       }
       return this.offerTunnel(head, headEnd);
     }
+    if (parser.status === 204 && (parser.chunked || parser.contentLength > 0)) {
+      this.fail('protocol_error', 'http1.body_disallowed');
+      return headEnd;
+    }
     const bodiless = this.method === 'HEAD' || parser.status === 204 || parser.status === 304;
     const tunnel = this.method === 'CONNECT' && parser.status < 300;
     const length = bodiless || tunnel ? 0 : parser.chunked ? -1 : parser.contentLength;
     // Chunks in HTTP/1.0 are faulty framing: read, but never followed by another response (RFC 9112 §6.1).
-    this.keepAlive = !close && !tunnel && !(parser.chunked && parser.minorVersion === 0);
+    this.keepAlive =
+      !close && !this.upgrade && this.method !== 'CONNECT' && !(parser.chunked && parser.minorVersion === 0);
     if (tunnel) return this.offerTunnel(head, headEnd);
     if (length === 0) {
       this.responseDone = true;
@@ -351,7 +356,12 @@ export class Http1ClientConnection implements ConnectionHandler, UpstreamCodec, 
       return;
     }
     if (this.phase === PHASE.IDLE) this.connection.destroy();
-    else this.fail('connection_termination', '');
+    else this.fail(this.endReason, '');
+  }
+
+  /** A connection that ends in the middle of a message broke the protocol, as Envoy counts it. */
+  private get endReason(): 'protocol_error' | 'connection_termination' {
+    return this.headBegun || this.phase === PHASE.BODY ? 'protocol_error' : 'connection_termination';
   }
 
   onDrain(): void {
@@ -359,11 +369,12 @@ export class Http1ClientConnection implements ConnectionHandler, UpstreamCodec, 
   }
 
   onClose(_error: Error | undefined): void {
+    const reason = this.endReason;
     this.phase = PHASE.CLOSED;
     this.body.stop();
     this.owner.onConnectionClosed(this);
     const events = this.events;
     this.events = undefined;
-    events?.onUpstreamReset('connection_termination', '', this.anyByte);
+    events?.onUpstreamReset(reason, '', this.anyByte);
   }
 }

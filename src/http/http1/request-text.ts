@@ -37,7 +37,7 @@ export function requestHeadText(
     default:
       request.remove('content-length');
   }
-  if (request.upgrade !== '') tail += 'connection: upgrade\r\n';
+  if (request.upgrade !== '') tail += 'connection: Upgrade\r\n';
   const lines = properCase ? properCaseHeaderLines(request) : headerLines(request);
   return `${request.method} ${target} HTTP/1.1\r\n${lines}${tail}\r\n`;
 }

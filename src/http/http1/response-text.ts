@@ -34,7 +34,7 @@ export function responseHeadText(
   let tail = '';
   if (response.status === 101) {
     response.remove('content-length');
-    tail = 'connection: upgrade\r\n';
+    tail = 'connection: Upgrade\r\n';
   } else {
     switch (framing) {
       case 'length':

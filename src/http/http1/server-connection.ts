@@ -302,7 +302,8 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
     else if (contentLength < 0) framing = request.protocol === 'HTTP/1.0' ? 'close' : 'chunked';
     if (framing === 'close' && !tunnel) this.closeAfter = true;
     // A response before the end of its request: waiting for the rest would let it pile up (Envoy does likewise).
-    if (this.draining || (!this.requestEnded && !tunnel)) this.closeAfter = true;
+    // After an upgrade that was refused, what the client sent in its hope could be taken for a request.
+    if (this.draining || (!tunnel && (!this.requestEnded || request.upgrade !== ''))) this.closeAfter = true;
     this.writer.begin(
       responseHeadText(response, request, framing, contentLength, this.closeAfter && !tunnel, this.manager.settings),
       framing,

@@ -133,7 +133,8 @@ function clusterFacts(
   scope: RouteScope,
 ): RouteFacts {
   const host = toWireText(cluster.host_rewrite_literal);
-  const trace = { forwarded: facts.appendForwardedHost, keepOriginal: facts.keepOriginal };
+  // Envoy leaves the original host behind a route's rewrite only, not behind a weighted cluster's.
+  const trace = { forwarded: facts.appendForwardedHost, keepOriginal: false };
   return {
     ...facts,
     ...combine([...levels, compileLevel(cluster)], scope),

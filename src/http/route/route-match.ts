@@ -6,6 +6,7 @@ import { compileRegex } from '../../matching/regex.ts';
 import { compileStringMatcher } from '../../matching/string-matcher.ts';
 import { compileMetadataMatcher } from '../../matching/value-matcher.ts';
 import { lowerAscii, toWireText } from '../../matching/wire-text.ts';
+import { isGrpcContentType } from '../grpc-content-type.ts';
 import { cookieValue } from './cookie.ts';
 import { type Candidate, type Condition, PATH_KIND, type PathKind } from './route-index.ts';
 
@@ -64,7 +65,7 @@ function compileConditions(config: RouteMatch, random: () => number): Condition 
       return (value !== undefined && matches(value)) !== invert;
     });
   }
-  if (config.grpc !== undefined) conditions.push((request) => isGrpcContentType(request.get('content-type')));
+  if (config.grpc !== undefined) conditions.push((request) => isGrpcContentType(request.get('content-type') ?? ''));
   for (const metadata of config.dynamic_metadata) {
     const matches = compileMetadataMatcher(metadata);
     conditions.push((_, stream) => matches(stream));
@@ -76,10 +77,4 @@ function compileConditions(config: RouteMatch, random: () => number): Condition 
     for (const holds of conditions) if (!holds(request, stream)) return false;
     return true;
   };
-}
-
-/** `application/grpc`, alone or with a suffix such as `+proto`; not `application/grpc-web`. */
-function isGrpcContentType(contentType: string | undefined): boolean {
-  if (contentType === undefined || !contentType.startsWith('application/grpc')) return false;
-  return contentType.length === 16 || contentType[16] === '+';
 }

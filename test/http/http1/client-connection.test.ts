@@ -65,7 +65,7 @@ describe('a response', () => {
   });
 
   test.each([
-    ['GET', 'HTTP/1.1 204 No Content\r\ncontent-length: 5\r\n\r\n'],
+    ['GET', 'HTTP/1.1 204 No Content\r\ncontent-length: 0\r\n\r\n'],
     ['GET', 'HTTP/1.1 304 Not Modified\r\ncontent-length: 5\r\n\r\n'],
     ['HEAD', 'HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n'],
     ['HEAD', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n'],
@@ -91,7 +91,6 @@ describe('response splitting', () => {
   test.each([
     ['behind a body', `${OK}HTTP/1.1 200 OK\r\n\r\nevil`],
     ['behind a 204', 'HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 200 OK\r\n\r\nevil'],
-    ['behind a 204 with a length', 'HTTP/1.1 204 No Content\r\ncontent-length: 4\r\n\r\nevil'],
     ['behind a 304 with chunks', 'HTTP/1.1 304 X\r\ntransfer-encoding: chunked\r\n\r\n4\r\nevil\r\n0\r\n\r\n'],
     ['behind the last chunk', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\nevil'],
     ['one byte', `${OK}\n`],
@@ -141,6 +140,8 @@ describe('refused: the exchange is reset as a protocol error and the connection 
     ['two lengths', 'HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n'],
     ['a coding other than chunked', 'HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\n'],
     ['a bare LF', 'HTTP/1.1 200 OK\nx: y\n\n'],
+    ['a body to 204', 'HTTP/1.1 204 No Content\r\ncontent-length: 4\r\n\r\nevil'],
+    ['chunks to 204', 'HTTP/1.1 204 No Content\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n'],
     ['a header split by CR', 'HTTP/1.1 200 OK\r\nx: a\rset-cookie: b\r\n\r\n'],
     ['a folded line', 'HTTP/1.1 200 OK\r\nx: a\r\n b\r\n\r\n'],
     ['a 101 that nobody asked for', 'HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n'],
@@ -172,21 +173,21 @@ describe('refused: the exchange is reset as a protocol error and the connection 
 });
 
 describe('an early end', () => {
-  test.each([
-    ['before the first byte', '', false],
+  test.each<[string, string, boolean, string?]>([
+    ['before the first byte', '', false, 'connection_termination'],
     ['in the head', 'HTTP/1.1 200 OK\r\nx:', true],
     ['in a body by length', 'HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nab', true],
     ['in a chunk', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nab', true],
     ['between chunks', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n', true],
     ['in the trailers', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\nx: y\r\n', true],
-    ['behind an interim response', 'HTTP/1.1 100 Continue\r\n\r\n', true],
-  ])('%s is a reset, never a whole response', async (_, wire, anyByte) => {
+    ['behind an interim response', 'HTTP/1.1 100 Continue\r\n\r\n', true, 'connection_termination'],
+  ])('%s is a reset, never a whole response', async (_, wire, anyByte, reason = 'protocol_error') => {
     const client = new ClientHarness();
     const exchange = client.request();
     await client.feed(wire);
     client.connection.feedEnd();
     expect(exchange.ended).toBe(false);
-    expect(exchange.reset).toMatchObject({ reason: 'connection_termination', anyByte });
+    expect(exchange.reset).toMatchObject({ reason, anyByte });
   });
 });
 
@@ -236,11 +237,11 @@ describe('an upgrade', () => {
     expect(exchange.reset).toBeUndefined();
   });
 
-  test('that is answered otherwise is an ordinary exchange', async () => {
+  test('that is answered otherwise is an ordinary exchange, and the last one of the connection', async () => {
     const client = new ClientHarness();
     const exchange = client.request('GET', {}, 'websocket');
     await client.feed(OK);
-    expect([exchange.body, client.reuse]).toEqual(['ok', [true]]);
+    expect([exchange.body, client.reuse]).toEqual(['ok', [false]]);
   });
 });
 

@@ -170,6 +170,7 @@ export const times: Scenario = {
   manager: `request_headers_timeout: 0.1s
 request_timeout: 0.15s
 stream_idle_timeout: 0.2s
+drain_timeout: 0.05s
 common_http_protocol_options: { idle_timeout: 0.2s, max_requests_per_connection: 2 }`,
   cases: [
     { name: 'a head that does not end', send: 'GET / HTTP/1.1\r\nHost: te', probe: false },

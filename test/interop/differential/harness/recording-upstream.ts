@@ -7,8 +7,8 @@ import { type Message, readMessages } from './message.ts';
 /** What came in on one connection. */
 export interface UpstreamConnection {
   bytes: string;
-  /** The proxy has neither ended nor reset it. */
-  isOpen: boolean;
+  /** Who ended it: the proxy, the answers' own FIN or RST, or nobody yet. */
+  fate: 'open' | 'closed' | 'closed here';
 }
 
 interface Connection extends UpstreamConnection {
@@ -48,7 +48,7 @@ export class RecordingUpstream implements AsyncDisposable {
 
   /** What came since `begin`, without connections on which nothing came. */
   get record(): readonly UpstreamConnection[] {
-    return this.connections.map(({ bytes, isOpen }) => ({ bytes, isOpen }));
+    return this.connections.map(({ bytes, fate }) => ({ bytes, fate }));
   }
 
   /** Ends all connections and waits until the proxy has let go of them. */
@@ -69,17 +69,17 @@ export class RecordingUpstream implements AsyncDisposable {
   }
 
   private onConnection(socket: Socket): void {
-    const connection: Connection = { socket, bytes: '', isOpen: true, answered: 0, busy: false };
+    const connection: Connection = { socket, bytes: '', fate: 'open', answered: 0, busy: false };
     this.connections.push(connection);
     socket.on('data', (chunk: Buffer) => {
       connection.bytes += chunk.toString('latin1');
       void this.answer(connection);
     });
     socket.on('end', () => {
-      connection.isOpen = false;
+      if (connection.fate === 'open') connection.fate = 'closed';
     });
     socket.on('error', () => {
-      connection.isOpen = false;
+      if (connection.fate === 'open') connection.fate = 'closed';
     });
     const first = this.answerOf(this.requests);
     if (isStaged(first) && first.at === 'connect') void this.run(connection, first.steps);
@@ -105,12 +105,15 @@ export class RecordingUpstream implements AsyncDisposable {
     connection.busy = false;
   }
 
-  private async run({ socket }: Connection, steps: readonly UpstreamStep[]): Promise<void> {
+  private async run(connection: Connection, steps: readonly UpstreamStep[]): Promise<void> {
+    const { socket } = connection;
     for (const step of steps) {
       if (typeof step === 'number') await sleep(step);
-      else if (step === 'FIN') socket.end();
-      else if (step === 'RST') socket.resetAndDestroy();
-      else socket.write(step, 'latin1');
+      else if (step === 'FIN' || step === 'RST') {
+        if (connection.fate === 'open') connection.fate = 'closed here';
+        if (step === 'FIN') socket.end();
+        else socket.resetAndDestroy();
+      } else socket.write(step, 'latin1');
     }
   }
 }

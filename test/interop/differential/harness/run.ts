@@ -13,6 +13,8 @@ import { RecordingUpstream, type UpstreamConnection } from './recording-upstream
 
 /** How often both may flush their access logs before it is read. */
 const LOG_FLUSH_MS = 1500;
+/** For what the proxy does to the upstream after it is done with the client. */
+const SETTLE_MS = 5;
 /** Scenarios under way at the same time: most of a case's time is waiting. */
 const PARALLEL_SCENARIOS = 4;
 
@@ -102,6 +104,7 @@ async function runCase(subject: Subject, scenario: Scenario, exchange: Case): Pr
   const upstream = subject.upstreams.get(scenario.name) as RecordingUpstream;
   upstream.begin(exchange.upstream ?? []);
   const client = await runClient(subject.listeners.get(scenario.name) as number, exchange);
+  await sleep(SETTLE_MS);
   const record = upstream.record;
   await upstream.finish();
   return { client, upstream: record };
