@@ -18,28 +18,32 @@ async function collect(socket: Socket): Promise<Buffer> {
 }
 
 describe.each(KINDS)('%s', (kind) => {
-  test('writes of every kind and size arrive in order, and memory may be reused at once', async () => {
-    await using pair = await openPair(kind);
-    const { connection, peer } = pair;
-    const sent: Buffer[] = [];
-    const sizes = [0, 1, 100, 8191, 8192, 8193, 16_384, 20_000, 65_536, 98_303, 98_304, 98_305, 300_000];
-    const scratch = Buffer.alloc(400_000);
-    for (const size of sizes) {
-      const bytes = randomBytes(size);
-      const text = bytes.latin1Slice();
-      sent.push(bytes, bytes, Buffer.concat([Buffer.from('<'), bytes, Buffer.from('>')]), bytes);
-      connection.writeText(text);
-      bytes.copy(scratch, 7);
-      connection.writeCopy(scratch, 7, 7 + size);
-      connection.writeAround('<', scratch, 7, 7 + size, '>');
-      scratch.fill(0);
-      connection.writeStable(Buffer.from(bytes), 0, size);
-    }
-    const expected = Buffer.concat(sent);
-    expect(connection.bytesWritten).toBe(expected.length);
-    connection.end();
-    expect(sha(await collect(peer))).toBe(sha(expected));
-  });
+  test.each([0, 8_000_000])(
+    'writes of every kind and size behind %i bytes arrive in order, and memory may be reused at once',
+    async (before) => {
+      await using pair = await openPair(kind);
+      const { connection, peer } = pair;
+      const sent: Buffer[] = [randomBytes(before)];
+      connection.writeStable(sent[0] as Buffer, 0, before);
+      const sizes = [0, 1, 100, 8191, 8192, 8193, 16_384, 20_000, 65_536, 98_303, 98_304, 98_305, 300_000];
+      const scratch = Buffer.alloc(400_000);
+      for (const size of sizes) {
+        const bytes = randomBytes(size);
+        const text = bytes.latin1Slice();
+        sent.push(bytes, bytes, Buffer.concat([Buffer.from('<'), bytes, Buffer.from('>')]), bytes);
+        connection.writeText(text);
+        bytes.copy(scratch, 7);
+        connection.writeCopy(scratch, 7, 7 + size);
+        connection.writeAround('<', scratch, 7, 7 + size, '>');
+        scratch.fill(0);
+        connection.writeStable(Buffer.from(bytes), 0, size);
+      }
+      const expected = Buffer.concat(sent);
+      expect(connection.bytesWritten).toBe(expected.length);
+      connection.end();
+      expect(sha(await collect(peer))).toBe(sha(expected));
+    },
+  );
 
   test('bytes read are those that came, counted', async () => {
     await using pair = await openPair(kind);
