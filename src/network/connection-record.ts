@@ -26,6 +26,8 @@ function unmapped(address: string): string {
 /** One downstream connection as network filters, the TCP proxy and its access log see it. */
 export class ConnectionRecord extends StreamRecord implements NetworkStream {
   override readonly request = undefined;
+  /** How many filters of its chain the connection has reached: those are told of its end. */
+  filtersReached = 0;
 
   constructor(info: ConnectionInfo) {
     super(info);

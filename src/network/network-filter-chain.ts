@@ -22,9 +22,7 @@ export type Terminal = (connection: Connection, record: ConnectionRecord) => voi
 /** The network filters in front of a terminal filter. Without hooks a connection goes straight to the terminal. */
 export class NetworkFilterChain {
   readonly filters: readonly ConfiguredNetworkFilter[];
-  private readonly onConnection: readonly ConfiguredNetworkFilter[];
   private readonly seesData: boolean;
-  private readonly onClose: readonly ConfiguredNetworkFilter[];
   private readonly terminal: Terminal;
   private readonly onDenied: OnNetworkDenied;
   private readonly onError: (filter: string, error: unknown) => void;
@@ -36,9 +34,7 @@ export class NetworkFilterChain {
     onError: (filter: string, error: unknown) => void,
   ) {
     this.filters = filters;
-    this.onConnection = filters.filter((filter) => filter.hooks.onConnection !== undefined);
     this.seesData = filters.some((filter) => filter.hooks.onData !== undefined || filter.hooks.onWrite !== undefined);
-    this.onClose = filters.filter((filter) => filter.hooks.onClose !== undefined);
     this.terminal = terminal;
     this.onDenied = onDenied;
     this.onError = onError;
@@ -50,8 +46,9 @@ export class NetworkFilterChain {
   }
 
   private run(from: number, connection: Connection, record: ConnectionRecord): void {
-    for (let i = from; i < this.onConnection.length; i++) {
-      const filter = this.onConnection[i] as ConfiguredNetworkFilter;
+    for (let i = from; i < this.filters.length; i++) {
+      const filter = this.filters[i] as ConfiguredNetworkFilter;
+      record.filtersReached = i + 1;
       try {
         const result = filter.hooks.onConnection?.(record);
         if (result instanceof Promise) {
@@ -63,8 +60,7 @@ export class NetworkFilterChain {
           return;
         }
       } catch (error) {
-        this.fail(filter, error, connection, record);
-        return;
+        if (!this.survives(filter, error, connection, record)) return;
       }
     }
     const target = this.seesData ? new FilteredConnection(connection, record, this.filters, this) : connection;
@@ -84,8 +80,8 @@ export class NetworkFilterChain {
       settled = true;
       clearTimeout(limit);
       if (connection.closed) return;
-      if (error !== undefined) this.fail(filter, error, connection, record);
-      else if ((result as Stop | undefined)?.kind === 'stop') this.refuse(filter, result as Stop, connection, record);
+      if (error !== undefined && !this.survives(filter, error, connection, record)) return;
+      if ((result as Stop | undefined)?.kind === 'stop') this.refuse(filter, result as Stop, connection, record);
       else this.run(index + 1, connection, record);
     };
     const limit = setTimeout(
@@ -106,16 +102,19 @@ export class NetworkFilterChain {
     connection.destroy();
   }
 
-  /** A filter that throws fails its connection alone, closed unless it declares otherwise. */
-  fail(filter: ConfiguredNetworkFilter, error: unknown, connection: Connection, record: ConnectionRecord): void {
+  /** A filter threw or did not answer: its connection alone ends, unless it declares that connections go on without it. */
+  survives(filter: ConfiguredNetworkFilter, error: unknown, connection: Connection, record: ConnectionRecord): boolean {
     this.onError(filter.name, error);
+    if (filter.definition.onError === 'open') return true;
     record.connectionTerminationDetails = `filter_error{${filter.name}}`;
     connection.destroy();
+    return false;
   }
 
-  /** The connection is gone. */
+  /** The connection is gone: every filter that it had reached is told. */
   closed(record: ConnectionRecord): void {
-    for (const filter of this.onClose) {
+    for (let i = 0; i < record.filtersReached; i++) {
+      const filter = this.filters[i] as ConfiguredNetworkFilter;
       try {
         filter.hooks.onClose?.(record);
       } catch (error) {
@@ -178,7 +177,10 @@ class FilteredConnection implements Connection, ConnectionHandler {
   }
 
   onEnd(): void {
-    if (this.filter('onData', EMPTY, true) !== undefined) this.handler.onEnd();
+    const rest = this.filter('onData', EMPTY, true);
+    if (rest === undefined) return;
+    if (rest.length > 0) this.handler.onData(rest, rest.length);
+    this.handler.onEnd();
   }
 
   onDrain(): void {
@@ -189,16 +191,18 @@ class FilteredConnection implements Connection, ConnectionHandler {
     this.handler.onClose(error);
   }
 
-  /** What is left after the hooks; undefined when one of them ended the connection. */
+  /** What is left after the hooks, which see what is written in reverse order; undefined when one ended the connection. */
   private filter(hook: 'onData' | 'onWrite', bytes: Buffer, end: boolean): Buffer | undefined {
+    const { filters } = this;
     let current = bytes;
-    for (const filter of this.filters) {
+    for (let i = 0; i < filters.length; i++) {
+      const filter = filters[hook === 'onData' ? i : filters.length - 1 - i] as ConfiguredNetworkFilter;
       let result: NetworkDataResult;
       try {
         result = filter.hooks[hook]?.(current, end, this.record);
       } catch (error) {
-        this.chain.fail(filter, error, this.inner, this.record);
-        return undefined;
+        if (!this.chain.survives(filter, error, this.inner, this.record)) return undefined;
+        continue;
       }
       if (result === undefined) continue;
       if (result instanceof Uint8Array) current = Buffer.from(result.buffer, result.byteOffset, result.byteLength);
@@ -230,7 +234,10 @@ class FilteredConnection implements Connection, ConnectionHandler {
     );
   }
   end(): void {
-    if (this.filter('onWrite', EMPTY, true) !== undefined) this.inner.end();
+    const rest = this.filter('onWrite', EMPTY, true);
+    if (rest === undefined) return;
+    if (rest.length > 0) this.inner.writeCopy(rest, 0, rest.length);
+    this.inner.end();
   }
   pause(): void {
     this.inner.pause();

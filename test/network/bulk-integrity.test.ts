@@ -59,7 +59,7 @@ class Client {
   constructor(path: string, slow: boolean) {
     this.slow = slow;
     this.socket = connect({ path });
-    this.socket.on('data', (chunk) => {
+    this.socket.on('data', (chunk: Buffer) => {
       this.chunks.push(chunk);
       this.size += chunk.length;
     });
@@ -140,7 +140,7 @@ describe('bodies arrive as they were sent', () => {
 /** Answers each request with the body of the number in its path, and says the hash of what it got. */
 function answer(socket: Socket, framing: string): void {
   let pending = Buffer.alloc(0);
-  socket.on('data', (chunk) => {
+  socket.on('data', (chunk: Buffer) => {
     pending = Buffer.concat([pending, chunk]);
     for (;;) {
       const head = pending.indexOf('\r\n\r\n');

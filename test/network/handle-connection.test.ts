@@ -12,7 +12,7 @@ const sha = (bytes: Buffer): string => createHash('sha1').update(bytes).digest('
 /** Everything that a socket receives up to its end. */
 async function collect(socket: Socket): Promise<Buffer> {
   const chunks: Buffer[] = [];
-  socket.on('data', (chunk) => chunks.push(chunk));
+  socket.on('data', (chunk: Buffer) => chunks.push(chunk));
   await new Promise((resolve) => socket.once('end', resolve).once('close', resolve));
   return Buffer.concat(chunks);
 }

@@ -132,6 +132,27 @@ describe('response splitting', () => {
   });
 });
 
+test('an exchange that begins at the end of another one, and pauses, reads nothing of it', async () => {
+  const client = new ClientHarness();
+  const first = client.request();
+  await client.feed('HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nab');
+  client.codec.pauseResponse();
+  client.connection.feed('cd');
+  client.connection.handler.onData(Buffer.from('cd'), 2);
+  let second: ReturnType<ClientHarness['request']> | undefined;
+  client.onExchangeEnd = () => {
+    if (second !== undefined) return;
+    second = client.request();
+    client.codec.pauseResponse();
+    client.codec.resumeResponse();
+  };
+  client.connection.backlog.length = 0;
+  client.codec.resumeResponse();
+  expect([first.body, first.ended, client.reuse]).toEqual(['abcd', true, [true]]);
+  await client.feed(OK);
+  expect([second?.reset, second?.body]).toEqual([undefined, 'ok']);
+});
+
 describe('refused: the exchange is reset as a protocol error and the connection ends', () => {
   test.each([
     ['a garbage status line', 'nonsense\r\n\r\n'],

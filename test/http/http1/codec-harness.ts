@@ -323,11 +323,18 @@ export class ClientHarness {
   readonly codec: Http1ClientConnection;
   /** Whether the connection was offered for reuse, per exchange. */
   readonly reuse: boolean[] = [];
+  onExchangeEnd: () => void = () => {};
 
   constructor() {
     this.codec = new Http1ClientConnection(
       this.connection,
-      { onExchangeEnd: (_, reusable) => this.reuse.push(reusable), onConnectionClosed() {} },
+      {
+        onExchangeEnd: (_, reusable) => {
+          this.reuse.push(reusable);
+          this.onExchangeEnd();
+        },
+        onConnectionClosed() {},
+      },
       { headLimits: LIMITS, enableTrailers: true, properCase: false },
     );
   }
