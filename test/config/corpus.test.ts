@@ -4,7 +4,7 @@ import { builtinRegistry } from '../../filters/index.ts';
 import { ConfigError } from '../../src/config/errors.ts';
 import { expandText } from '../../src/config/expand.ts';
 import { loadConfig } from '../../src/config/load.ts';
-import { rightFiles, shippedFiles, sidecarFiles, wrongFiles } from './corpus.ts';
+import { rightFiles, shippedFiles, sidecarFiles, unsupportedFiles, wrongFiles } from './corpus.ts';
 
 const registry = builtinRegistry();
 
@@ -20,6 +20,20 @@ describe('a wrong file is refused with its reason and place', () => {
     expect(error).toBeInstanceOf(ConfigError);
     expect((error as ConfigError).message).toContain(expected);
     expect((error as ConfigError).message).toMatch(new RegExp(`^${name}:\\d+:\\d+  `));
+  });
+});
+
+describe('what Envoy does and we do not is refused, all of it at once', () => {
+  it.each(unsupportedFiles)('$name', ({ name, text }) => {
+    const expected = [...text.matchAll(/^# expect: (.+)$/gm)].map(([, reason]) => reason as string);
+    let problems: readonly string[] = [];
+    try {
+      loadConfig(name, { registry, text });
+    } catch (thrown) {
+      problems = (thrown as ConfigError).message.split('\n');
+    }
+    for (const reason of expected) expect(problems).toContainEqual(expect.stringContaining(reason));
+    expect(problems).toHaveLength(expected.length);
   });
 });
 

@@ -14,6 +14,8 @@ export interface CorpusFile {
 
 /** Files that both proxies refuse; the first line says `# expect: <part of our reason>`. */
 export const wrongFiles = filesIn('test/config/fixtures/wrong');
+/** Files that Envoy accepts and we refuse; each `# expect: <part of our reason>` names one problem. */
+export const unsupportedFiles = filesIn('test/config/fixtures/unsupported');
 /** Files in canonical form that both proxies accept. */
 export const rightFiles = filesIn('test/config/fixtures/right');
 /** Sidecar files for tests. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { expandText } from '../../src/config/expand.ts';
-import { namesModule, rightFiles, shippedFiles, sidecarFiles, wrongFiles } from '../config/corpus.ts';
+import { namesModule, rightFiles, shippedFiles, sidecarFiles, unsupportedFiles, wrongFiles } from '../config/corpus.ts';
 import { envoyRejection, findEnvoy, NO_ENVOY } from '../support/envoy.ts';
 
 const envoy = findEnvoy();
@@ -14,8 +14,8 @@ describe('Envoy refuses what check refuses', () => {
   });
 });
 
-describe('Envoy accepts what check accepts', () => {
-  it.for(rightFiles)('$name', ({ text, extension }, context) => {
+describe('Envoy accepts what check accepts, and what it refuses as unsupported', () => {
+  it.for([...rightFiles, ...unsupportedFiles])('$name', ({ text, extension }, context) => {
     if (envoy === undefined) return context.skip(NO_ENVOY);
     expect(envoyRejection(envoy, text, extension)).toBeUndefined();
   });

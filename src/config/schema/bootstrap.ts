@@ -1,6 +1,5 @@
 import type * as v from 'valibot';
-import { AccessLog } from './access-log.ts';
-import { bool, duration, list, message, optional, Problem, unsupported } from './building-blocks.ts';
+import { bool, duration, fixedBool, list, message, optional, Problem, unsupported } from './building-blocks.ts';
 import { Cluster } from './cluster.ts';
 import { Node } from './core.ts';
 import { Address, hostNameProblem } from './core-address.ts';
@@ -13,10 +12,14 @@ import { check } from './message.ts';
 export const Admin = message(
   {
     address: optional(Address),
-    access_log: optional(list(AccessLog), []),
     ignore_global_conn_limit: optional(bool(), false),
   },
-  unsupported('use access_log', 'access_log_path'),
+  unsupported('requests to the admin server are not logged', 'access_log', 'access_log_path'),
+  check((admin) =>
+    admin.address?.pipe === undefined
+      ? undefined
+      : new Problem('the admin server needs an address and a port', { path: ['address', 'pipe'] }),
+  ),
   check((admin) => hostNameProblem(admin.address?.socket_address?.address, ['address', 'socket_address', 'address'])),
   unsupported('it is not available', 'profile_path', 'socket_options', 'allow_paths'),
 );
@@ -69,7 +72,7 @@ export const Bootstrap = message(
     static_resources: optional(StaticResources, {}),
     admin: optional(Admin),
     stats_flush_interval: optional(duration({ minMs: 1, maxMs: 299_999.999 })),
-    enable_dispatcher_stats: optional(bool(), false),
+    enable_dispatcher_stats: optional(fixedBool(false, 'there are no such statistics'), false),
   },
   unsupported(
     'configuration is not discovered yet, write static_resources',

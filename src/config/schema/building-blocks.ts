@@ -11,6 +11,7 @@ export {
   double,
   duration,
   enumOf,
+  fixedBool,
   headerName,
   headerValue,
   int32,

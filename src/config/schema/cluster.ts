@@ -8,6 +8,7 @@ import {
   check,
   duration,
   enumOf,
+  fixedBool,
   list,
   mapOf,
   message,
@@ -27,6 +28,7 @@ import {
   Http1ProtocolOptions,
   HttpProtocolOptions,
   type UpstreamHttpProtocolOptions,
+  upstreamOptionsProblem,
 } from './http-protocol-options.ts';
 import { Percent, RuntimeDouble } from './percent.ts';
 import { TransportSocket } from './transport-socket.ts';
@@ -66,7 +68,7 @@ const RingHashLbConfig = message(
   {
     minimum_ring_size: optional(uint64Value({ max: 8388608 }), 1024),
     maximum_ring_size: optional(uint64Value({ max: 8388608 }), 8388608),
-    hash_function: optional(enumOf(['XX_HASH', 'MURMUR_HASH_2']), 'XX_HASH'),
+    hash_function: optional(enumOf(['XX_HASH', 'MURMUR_HASH_2'], { MURMUR_HASH_2: 'hashes are XX_HASH' }), 'XX_HASH'),
   },
   check((ring) =>
     ring.minimum_ring_size > ring.maximum_ring_size
@@ -166,7 +168,7 @@ export const Cluster = message(
         unsupported('it is not available', 'set_local_interface_name_on_upstream_connections', 'happy_eyeballs_config'),
       ),
     ),
-    connection_pool_per_downstream_connection: optional(bool(), false),
+    connection_pool_per_downstream_connection: optional(fixedBool(false, 'all clients share the pools'), false),
   },
   oneof(['type', 'cluster_type']),
   oneof([
@@ -203,6 +205,7 @@ export const Cluster = message(
     'track_cluster_stats',
     'preconnect_policy',
   ),
+  check((cluster) => upstreamOptionsProblem(cluster.common_http_protocol_options, ['common_http_protocol_options'])),
   check(endpointsFitType),
   check((cluster) =>
     cluster.type !== 'STRICT_DNS' && cluster.common_lb_config.consistent_hashing_lb_config?.use_hostname_for_hashing

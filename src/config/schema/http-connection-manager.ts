@@ -7,6 +7,7 @@ import {
   check,
   duration,
   enumOf,
+  fixedBool,
   headerValue,
   list,
   message,
@@ -83,7 +84,10 @@ export const HttpConnectionManager = message(
     server_header_transformation: optional(enumOf(['OVERWRITE', 'APPEND_IF_ABSENT', 'PASS_THROUGH']), 'OVERWRITE'),
     scheme_header_transformation: optional(
       message(
-        { scheme_to_overwrite: optional(enumOf(['http', 'https'])), match_upstream: optional(bool(), false) },
+        {
+          scheme_to_overwrite: optional(enumOf(['http', 'https'])),
+          match_upstream: optional(fixedBool(false, 'name the scheme with scheme_to_overwrite'), false),
+        },
         oneof(['scheme_to_overwrite']),
       ),
     ),
@@ -95,13 +99,6 @@ export const HttpConnectionManager = message(
     drain_timeout: optional(duration(), '5s'),
     delayed_close_timeout: optional(duration(), '1s'),
     access_log: optional(list(AccessLog), []),
-    access_log_options: optional(
-      message({
-        access_log_flush_interval: optional(duration({ minMs: 1 })),
-        flush_access_log_on_new_request: optional(bool(), false),
-        flush_log_on_tunnel_successfully_established: optional(bool(), false),
-      }),
-    ),
     use_remote_address: optional(boolValue(), false),
     xff_num_trusted_hops: optional(uint32(), 0),
     internal_address_config: optional(
@@ -127,7 +124,10 @@ export const HttpConnectionManager = message(
       }),
     ),
     proxy_100_continue: optional(bool(), false),
-    represent_ipv4_remote_address_as_ipv4_mapped_ipv6: optional(bool(), false),
+    represent_ipv4_remote_address_as_ipv4_mapped_ipv6: optional(
+      fixedBool(false, 'addresses are written as they are'),
+      false,
+    ),
     upgrade_configs: optional(list(UpgradeConfig), []),
     normalize_path: optional(boolValue(), false),
     merge_slashes: optional(bool(), false),
@@ -145,7 +145,10 @@ export const HttpConnectionManager = message(
     strip_matching_host_port: optional(bool(), false),
     strip_any_host_port: optional(bool(), false),
     strip_trailing_host_dot: optional(bool(), false),
-    stream_error_on_invalid_http_message: optional(boolValue(), false),
+    stream_error_on_invalid_http_message: optional(
+      fixedBool(false, 'a connection ends with the first invalid message'),
+      false,
+    ),
     append_x_forwarded_port: optional(bool(), false),
   },
   oneof(['rds', 'route_config', 'scoped_routes'], { required: true }),
@@ -153,7 +156,12 @@ export const HttpConnectionManager = message(
   unsupported('HTTP/2 is not available yet', 'http2_protocol_options'),
   unsupported('HTTP/3 is not available', 'http3_protocol_options'),
   unsupported('tracing is not available yet', 'tracing'),
-  unsupported('use access_log_options', 'access_log_flush_interval', 'flush_access_log_on_new_request'),
+  unsupported(
+    'a request is logged once, at its end',
+    'access_log_options',
+    'access_log_flush_interval',
+    'flush_access_log_on_new_request',
+  ),
   unsupported('use use_remote_address and xff_num_trusted_hops', 'original_ip_detection_extensions'),
   unsupported('use the header mutation filter', 'early_header_mutation_extensions'),
   unsupported('use normalize_path, merge_slashes and path_with_escaped_slashes_action', 'path_normalization_options'),

@@ -3,18 +3,19 @@ import {
   anyConfig,
   bool,
   boolValue,
+  check,
   duration,
   enumOf,
-  list,
+  fixedBool,
   message,
   nonEmptyString,
   oneof,
   optional,
+  Problem,
   string,
   uint32Value,
   unsupported,
 } from './building-blocks.ts';
-import { StringMatcher } from './matcher.ts';
 
 /** envoy.config.core.v3 protocol options, for both sides of the proxy. */
 
@@ -51,21 +52,40 @@ export const Http1ProtocolOptions = message(
     default_host_for_http_10: optional(string(), ''),
     header_key_format: optional(HeaderKeyFormat),
     enable_trailers: optional(bool(), false),
-    allow_chunked_length: optional(bool(), false),
-    override_stream_error_on_invalid_http_message: optional(boolValue()),
-    send_fully_qualified_url: optional(bool(), false),
-    ignore_http_11_upgrade: optional(list(StringMatcher), []),
+    allow_chunked_length: optional(fixedBool(false, 'a length beside chunks is how requests are smuggled'), false),
+    override_stream_error_on_invalid_http_message: optional(
+      fixedBool(false, 'a connection ends with the first invalid message'),
+    ),
+    send_fully_qualified_url: optional(fixedBool(false, 'requests go out with a path'), false),
   },
   unsupported('the parser is llhttp', 'use_balsa_parser', 'allow_custom_methods'),
+  unsupported('name the upgrades that are allowed with upgrade_configs', 'ignore_http_11_upgrade'),
 );
 export type Http1ProtocolOptions = v.InferOutput<typeof Http1ProtocolOptions>;
 
 /** envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig. */
 export const PreserveCaseFormatterConfig = message({
-  forward_reason_phrase: optional(bool(), false),
-  formatter_type_on_envoy_headers: optional(enumOf(['DEFAULT', 'PROPER_CASE']), 'DEFAULT'),
+  forward_reason_phrase: optional(fixedBool(false, 'reason phrases are the standard ones'), false),
+  formatter_type_on_envoy_headers: optional(
+    enumOf(['DEFAULT', 'PROPER_CASE'], { PROPER_CASE: 'headers that the proxy adds are in lower case' }),
+    'DEFAULT',
+  ),
 });
 export type PreserveCaseFormatterConfig = v.InferOutput<typeof PreserveCaseFormatterConfig>;
+
+/** A problem when a cluster limits what only the downstream side limits. */
+export function upstreamOptionsProblem(
+  options: HttpProtocolOptions | undefined,
+  path: readonly string[],
+): Problem | undefined {
+  for (const field of ['max_connection_duration', 'max_stream_duration'] as const) {
+    if (options?.[field] === undefined) continue;
+    return new Problem('is not supported: clusters do not limit it, routes and listeners do', {
+      path: [...path, field],
+    });
+  }
+  return undefined;
+}
 
 /** envoy.extensions.upstreams.http.v3.HttpProtocolOptions: how a cluster speaks HTTP. */
 export const UpstreamHttpProtocolOptions = message(
@@ -86,5 +106,6 @@ export const UpstreamHttpProtocolOptions = message(
   unsupported('upstream filters are not available', 'http_filters', 'header_validation_config'),
   unsupported('configure it at the route', 'request_mirror_policies', 'hash_policy', 'retry_policy'),
   unsupported('outlier detection is not available yet', 'outlier_detection'),
+  check((options) => upstreamOptionsProblem(options.common_http_protocol_options, ['common_http_protocol_options'])),
 );
 export type UpstreamHttpProtocolOptions = v.InferOutput<typeof UpstreamHttpProtocolOptions>;

@@ -12,7 +12,6 @@ import {
   Problem,
   type Schema,
   string,
-  uint32Value,
   unsupported,
 } from './building-blocks.ts';
 import { DoubleRange } from './percent.ts';
@@ -35,7 +34,9 @@ export function re2(): Schema<string> {
 
 /** envoy.type.matcher.v3.RegexMatcher. The engine is RE2 whether or not `google_re2` is given. */
 export const RegexMatcher = message({
-  google_re2: optional(message({ max_program_size: optional(uint32Value()) })),
+  google_re2: optional(
+    message({}, unsupported('the engine runs in linear time and counts no program size', 'max_program_size')),
+  ),
   regex: re2(),
 });
 export type RegexMatcher = v.InferOutput<typeof RegexMatcher>;

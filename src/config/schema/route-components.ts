@@ -165,16 +165,10 @@ export const WeightedCluster = message(
 export type WeightedCluster = v.InferOutput<typeof WeightedCluster>;
 
 /** envoy.config.route.v3.RouteAction.UpgradeConfig. */
-export const RouteUpgradeConfig = message({
-  upgrade_type: string({ minLength: 1 }),
-  enabled: optional(boolValue(), true),
-  connect_config: optional(
-    message(
-      { allow_post: optional(bool(), false) },
-      unsupported('the PROXY protocol is not available yet', 'proxy_protocol_config'),
-    ),
-  ),
-});
+export const RouteUpgradeConfig = message(
+  { upgrade_type: string({ minLength: 1 }), enabled: optional(boolValue(), true) },
+  unsupported('CONNECT is handed on to the upstream, which ends the tunnel', 'connect_config'),
+);
 export type RouteUpgradeConfig = v.InferOutput<typeof RouteUpgradeConfig>;
 
 /** envoy.config.route.v3.RouteAction. A timeout of 0 switches it off; `timeout` defaults to 15 s. */
@@ -286,13 +280,13 @@ export const Route = message(
     redirect: optional(RedirectAction),
     direct_response: optional(DirectResponseAction),
     metadata: optional(Metadata),
-    stat_prefix: optional(string(), ''),
     ...perFilterConfigField,
     ...headerMutationFields,
   },
   oneof(['route', 'redirect', 'direct_response', 'filter_action', 'non_forwarding_action'], { required: true }),
   unsupported('a route needs route, redirect or direct_response', 'filter_action', 'non_forwarding_action'),
   unsupported('tracing is not available yet', 'decorator', 'tracing'),
+  unsupported('routes have no statistics of their own', 'stat_prefix'),
   unsupported(
     'use per_connection_buffer_limit_bytes of the listener',
     'per_request_buffer_limit_bytes',

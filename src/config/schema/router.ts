@@ -1,30 +1,18 @@
 import type * as v from 'valibot';
-import { AccessLog } from './access-log.ts';
-import { bool, boolValue, enumOf, list, message, optional, unsupported } from './building-blocks.ts';
+import { bool, fixedBool, message, optional, unsupported } from './building-blocks.ts';
 
 /** envoy.extensions.filters.http.router.v3.Router. */
 export const Router = message(
   {
-    dynamic_stats: optional(boolValue(), true),
-    start_child_span: optional(bool(), false),
-    upstream_log: optional(list(AccessLog), []),
+    dynamic_stats: optional(fixedBool(true, 'the statistics cost nothing worth a switch'), true),
+    start_child_span: optional(fixedBool(false, 'tracing is not available yet'), false),
     suppress_envoy_headers: optional(bool(), false),
-    strict_check_headers: optional(
-      list(
-        enumOf([
-          'x-envoy-upstream-rq-timeout-ms',
-          'x-envoy-upstream-rq-per-try-timeout-ms',
-          'x-envoy-max-retries',
-          'x-envoy-retry-grpc-on',
-          'x-envoy-retry-on',
-        ]),
-      ),
-      [],
-    ),
-    respect_expected_rq_timeout: optional(bool(), false),
-    suppress_grpc_request_failure_code_stats: optional(bool(), false),
+    respect_expected_rq_timeout: optional(fixedBool(false, 'the header is not read'), false),
+    suppress_grpc_request_failure_code_stats: optional(fixedBool(false, 'there are no such statistics'), false),
   },
-  unsupported('upstream filters are not available', 'upstream_http_filters', 'upstream_log_options'),
+  unsupported('upstream filters are not available', 'upstream_http_filters'),
+  unsupported("log with the connection manager's access_log", 'upstream_log', 'upstream_log_options'),
+  unsupported('headers that do not parse are passed over', 'strict_check_headers'),
   unsupported('it is not available', 'reject_connect_request_early_data'),
 );
 export type Router = v.InferOutput<typeof Router>;

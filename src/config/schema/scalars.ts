@@ -133,6 +133,16 @@ export function bool(): Schema<boolean> {
   });
 }
 
+/** A switch of which only one position is available: the other one exists in Envoy and is refused with the reason. */
+export function fixedBool(position: boolean, reason: string): Schema<boolean> {
+  return scalar('bool', String(position), (value) => {
+    if (typeof value !== 'boolean' && value !== 'true' && value !== 'false')
+      return new Problem(`expected true or false, got ${describe(value)}`);
+    if (value === position || value === String(position)) return position;
+    return new Problem(`${value} is not supported: ${reason}`, { allowed: String(position) });
+  });
+}
+
 /** google.protobuf.BoolValue: in JSON the bare value; what distinguishes it is that absence is not false. */
 export const boolValue = bool;
 

@@ -1,7 +1,6 @@
 import type * as v from 'valibot';
 import { AccessLog } from './access-log.ts';
 import {
-  bool,
   check,
   duration,
   list,
@@ -29,11 +28,6 @@ const TcpWeightedCluster = message({
   ),
 });
 
-const AccessLogOptions = message({
-  access_log_flush_interval: optional(duration({ minMs: 1 })),
-  flush_access_log_on_connected: optional(bool(), false),
-});
-
 export const TcpProxy = message(
   {
     stat_prefix: nonEmptyString(),
@@ -42,7 +36,6 @@ export const TcpProxy = message(
     /** Closes a session in which neither side has sent anything for so long; 0 never does. */
     idle_timeout: optional(duration(), '3600s'),
     access_log: optional(list(AccessLog), []),
-    access_log_options: optional(AccessLogOptions),
     max_connect_attempts: optional(uint32Value({ min: 1 }), 1),
     backoff_options: optional(
       message(
@@ -73,7 +66,12 @@ export const TcpProxy = message(
   unsupported('subset load balancing is not available', 'metadata_match'),
   unsupported('use idle_timeout', 'downstream_idle_timeout', 'upstream_idle_timeout'),
   unsupported('tunnelling through CONNECT is not available yet', 'tunneling_config'),
-  unsupported('use access_log_options', 'access_log_flush_interval', 'flush_access_log_on_connected'),
+  unsupported(
+    'a session is logged once, at its end',
+    'access_log_options',
+    'access_log_flush_interval',
+    'flush_access_log_on_connected',
+  ),
   unsupported('the PROXY protocol is not available yet', 'proxy_protocol_tlvs'),
   unsupported(
     'the upstream connection is made when the downstream one is',
