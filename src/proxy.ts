@@ -18,7 +18,13 @@ export interface ProxyOptions {
   /** Called once, when this thread has loaded its first custom filter: whoever owns the process guards it then. */
   readonly onCustomFilter?: (stats: StatsScope) => void;
   /** Set in a worker thread: what it shares with the others. */
-  readonly thread?: { readonly shared: SharedMemory; readonly ports: Readonly<Record<string, number>> };
+  readonly thread?: {
+    readonly shared: SharedMemory;
+    /** Ports that the system chose for the first thread, by listener name. */
+    readonly ports: Readonly<Record<string, number>>;
+    /** Whether this thread is the one that listens on Unix sockets. */
+    readonly servesPipes: boolean;
+  };
 }
 
 /** A proxy that serves. */

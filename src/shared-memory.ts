@@ -1,3 +1,8 @@
+/** The key of what one thread added to the counts of another block. */
+export function ledgerKey(threadId: number, key: string): string {
+  return `ledger ${threadId} ${key}`;
+}
+
 /**
  * Memory that all threads of the process share, by key: limits mean the same at any concurrency. Blocks live as long
  * as the process, so that a reload does not forget what was counted.
@@ -5,12 +10,14 @@
 export class SharedMemory {
   /** The block of a key, zeroed when first made. A block that is too small is replaced. */
   readonly get: (key: string, bytes: number) => SharedArrayBuffer;
+  private readonly blocks: Map<string, SharedArrayBuffer>;
 
   /** @param get where blocks come from; a worker thread asks the main thread for them. */
   constructor(
     blocks: Map<string, SharedArrayBuffer> = new Map(),
     get?: (key: string, bytes: number) => SharedArrayBuffer,
   ) {
+    this.blocks = blocks;
     this.get =
       get ??
       ((key, bytes) => {
@@ -22,4 +29,19 @@ export class SharedMemory {
         return block;
       });
   }
+
+  /** Gives back what a thread that crashed held of shared counts. */
+  settleLedgers(threadId: number): void {
+    const prefix = ledgerKey(threadId, '');
+    for (const [key, block] of this.blocks) {
+      if (!key.startsWith(prefix)) continue;
+      this.blocks.delete(key);
+      const target = this.blocks.get(key.slice(prefix.length));
+      if (target !== undefined) settle(new Int32Array(target), new Int32Array(block));
+    }
+  }
+}
+
+function settle(counts: Int32Array, ledger: Int32Array): void {
+  for (let i = 0; i < ledger.length; i++) Atomics.sub(counts, i, ledger[i] as number);
 }

@@ -41,6 +41,7 @@ export class SidecarProxy implements RunningProxy, ViewSource {
   private readonly options: ProxyOptions;
   private readonly registry = builtinRegistry();
   private readonly byAddress = new Map<string, ListenerSocket>();
+  private reloading: Promise<unknown> = Promise.resolve();
   private readonly drainingRuntimes = new Set<ListenerRuntime>();
   config: LoadedConfig;
 
@@ -128,7 +129,14 @@ export class SidecarProxy implements RunningProxy, ViewSource {
     return [...this.byAddress.values()].map((socket) => ({ name: socket.current.name, ...socket.bound() }));
   }
 
-  async reload(config: LoadedConfig): Promise<'unchanged' | 'updated'> {
+  /** One after the other: a reload that comes while another one loads waits for it. */
+  reload(config: LoadedConfig): Promise<'unchanged' | 'updated'> {
+    const result = this.reloading.then(() => this.takeOver(config));
+    this.reloading = result.catch(() => undefined);
+    return result;
+  }
+
+  private async takeOver(config: LoadedConfig): Promise<'unchanged' | 'updated'> {
     if (config.hash === this.config.hash) return 'unchanged';
     await this.apply(config);
     this.config = config;
@@ -139,11 +147,12 @@ export class SidecarProxy implements RunningProxy, ViewSource {
   /** Prepares everything that can fail, then switches over. */
   private async apply(config: LoadedConfig): Promise<void> {
     const { bootstrap } = config;
+    const listeners = bootstrap.static_resources.listeners.filter((listener) => this.serves(listener));
     const clusters = await this.runtime.clusters.prepare(bootstrap.static_resources.clusters);
     const prepared: { key: string; runtime: ListenerRuntime; socket: ListenerSocket | undefined }[] = [];
     const bound: ListenerSocket[] = [];
     try {
-      for (const listener of bootstrap.static_resources.listeners) {
+      for (const listener of listeners) {
         const key = addressKey(listener);
         const existing = this.byAddress.get(key);
         if (existing !== undefined && sameConfig(existing.current.config, listener)) continue;
@@ -161,20 +170,26 @@ export class SidecarProxy implements RunningProxy, ViewSource {
     for (const cluster of this.runtime.clusters.clusters) watchEndpoints(cluster);
     for (const { key, runtime, socket } of prepared) {
       if (socket === undefined) {
-        this.byAddress.set(key, bound.shift() as ListenerSocket);
+        const fresh = bound.shift() as ListenerSocket;
+        this.byAddress.set(key, fresh);
+        fresh.open();
       } else {
         this.drainRuntime(socket.current);
         socket.current = runtime;
       }
-      await runtime.watchFilters();
     }
-    const wanted = new Set(bootstrap.static_resources.listeners.map(addressKey));
+    for (const { runtime } of prepared) await runtime.watchFilters();
+    const wanted = new Set(listeners.map(addressKey));
     for (const [key, socket] of [...this.byAddress]) {
       if (wanted.has(key)) continue;
       this.byAddress.delete(key);
       socket.close();
       this.drainRuntime(socket.current);
     }
+  }
+
+  private serves(listener: ListenerConfig): boolean {
+    return listenAddress(listener).port !== undefined || this.options.thread?.servesPipes !== false;
   }
 
   private async bind(address: ListenAddress, runtime: ListenerRuntime): Promise<ListenerSocket> {
@@ -195,8 +210,10 @@ export class SidecarProxy implements RunningProxy, ViewSource {
     runtime.drain(this.options.drainTimeMs);
     const deadline = performance.now() + this.options.drainTimeMs;
     const timer = setInterval(() => {
-      if (runtime.activeConnections > 0 && performance.now() < deadline) return;
+      const over = !this.drainingRuntimes.has(runtime);
+      if (!over && runtime.activeConnections > 0 && performance.now() < deadline) return;
       clearInterval(timer);
+      if (over) return;
       runtime.closeConnections();
       runtime.dispose();
       this.drainingRuntimes.delete(runtime);
@@ -225,6 +242,7 @@ export class SidecarProxy implements RunningProxy, ViewSource {
     const runtimes = [...[...this.byAddress.values()].map((socket) => socket.current), ...this.drainingRuntimes];
     for (const socket of this.byAddress.values()) socket.close();
     this.byAddress.clear();
+    this.drainingRuntimes.clear();
     for (const runtime of runtimes) {
       runtime.closeConnections();
       runtime.dispose();

@@ -25,7 +25,13 @@ export function snapshotOf(store: StatsStore): StatsSnapshot {
   };
 }
 
-/** The sum of several threads' values. Gauges add up too: each thread counts its own connections. */
+/** Gauges of what all threads share or know alike: limits over shared memory, members of clusters, the clusters. */
+const ALIKE_IN_EVERY_THREAD = /\.(circuit_breakers\.|membership_|max_host_weight$)|^(cluster_manager|server)\./;
+
+/**
+ * The sum of several threads' values. Gauges add up too, since each thread counts its own connections, unless every
+ * thread says the same.
+ */
 export function mergeSnapshots(snapshots: readonly StatsSnapshot[]): StatsSnapshot {
   const [only, ...others] = snapshots;
   if (only !== undefined && others.length === 0) return only;
@@ -34,7 +40,10 @@ export function mergeSnapshots(snapshots: readonly StatsSnapshot[]): StatsSnapsh
   const histograms = new Map<string, HistogramValues>();
   for (const snapshot of snapshots) {
     for (const [name, value] of snapshot.counters) counters.set(name, (counters.get(name) ?? 0) + value);
-    for (const [name, value] of snapshot.gauges) gauges.set(name, (gauges.get(name) ?? 0) + value);
+    for (const [name, value] of snapshot.gauges) {
+      const before = gauges.get(name) ?? 0;
+      gauges.set(name, ALIKE_IN_EVERY_THREAD.test(name) ? Math.max(before, value) : before + value);
+    }
     for (const [name, values] of snapshot.histograms) histograms.set(name, addHistograms(histograms.get(name), values));
   }
   return { counters, gauges, histograms };

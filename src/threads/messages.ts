@@ -15,6 +15,8 @@ export interface WorkerStart {
   readonly logLevel: LogLevel;
   /** Ports that the first worker was given by the system, by listener name, for the others to share. */
   readonly ports: Readonly<Record<string, number>>;
+  /** Whether this worker listens on Unix sockets, which only one can. */
+  readonly servesPipes: boolean;
   readonly sharedPort: import('node:worker_threads').MessagePort;
 }
 

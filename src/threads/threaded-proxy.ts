@@ -66,10 +66,15 @@ export class ThreadedProxy implements RunningProxy {
         drainTimeMs: options.drainTimeMs,
         logLevel: options.log.levels().values().next().value ?? 'info',
         ports: this.ports,
+        servesPipes: !this.workers.some((other) => other.servesPipes),
       },
       this.memory,
       options.log.component('main'),
     );
+    if (this.state === 'DRAINING') {
+      await worker.close();
+      return worker;
+    }
     this.workers.push(worker);
     worker.onCrash = (error) => void this.replace(worker, error);
     return worker;
@@ -77,6 +82,7 @@ export class ThreadedProxy implements RunningProxy {
 
   private async replace(worker: WorkerHandle, error: Error): Promise<void> {
     this.workers.splice(this.workers.indexOf(worker), 1);
+    this.memory.settleLedgers(worker.threadId);
     const log = this.options.log.component('main');
     log.error('a worker thread crashed; a new one takes its place', { error: error.stack ?? error.message });
     if (this.state !== 'LIVE') return;

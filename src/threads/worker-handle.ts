@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import type { Logger } from '../filter/env.ts';
 import type { SharedMemory } from '../shared-memory.ts';
@@ -11,9 +12,16 @@ import type {
 } from './messages.ts';
 import { serveSharedMemory } from './shared-memory-port.ts';
 
+/** Longest time that a worker may take to close; one that a filter blocks never does. */
+const CLOSE_LIMIT_MS = 2000;
+
 /** A running worker, as the main thread sees it. */
 export class WorkerHandle {
   readonly listeners: ReadyMessage['listeners'];
+  /** Stays known when the thread has ended. */
+  readonly threadId: number;
+  /** Unix sockets cannot be shared as ports can: one worker has them. */
+  readonly servesPipes: boolean;
   private readonly worker: Worker;
   private readonly waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
   private lastId = 0;
@@ -23,8 +31,16 @@ export class WorkerHandle {
   private readonly log: Logger;
   private unwatch: () => void = () => {};
 
-  private constructor(worker: Worker, ready: ReadyMessage, log: Logger, watched: WatchedMessage | undefined) {
+  private constructor(
+    worker: Worker,
+    ready: ReadyMessage,
+    servesPipes: boolean,
+    log: Logger,
+    watched: WatchedMessage | undefined,
+  ) {
+    this.servesPipes = servesPipes;
     this.worker = worker;
+    this.threadId = worker.threadId;
     this.listeners = ready.listeners;
     this.log = log;
     if (watched !== undefined) void this.watch(watched);
@@ -71,7 +87,7 @@ export class WorkerHandle {
         worker.removeAllListeners('error');
         worker.removeAllListeners('exit');
         // The new listener comes first: a worker without one stops listening for good.
-        resolve(new WorkerHandle(worker, message, log, watched));
+        resolve(new WorkerHandle(worker, message, start.servesPipes, log, watched));
         worker.off('message', onMessage);
       };
       worker.on('message', onMessage);
@@ -100,7 +116,7 @@ export class WorkerHandle {
 
   async close(): Promise<void> {
     this.closing = true;
-    await this.ask('close').catch(() => undefined);
+    await Promise.race([this.ask('close').catch(() => undefined), sleep(CLOSE_LIMIT_MS)]);
     await this.worker.terminate();
   }
 }

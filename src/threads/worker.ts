@@ -31,7 +31,7 @@ const proxy = new SidecarProxy({
       parentPort?.postMessage({ watched } satisfies WatchedMessage);
     });
   },
-  thread: { shared: sharedMemoryOf(start.sharedPort), ports: start.ports },
+  thread: { shared: sharedMemoryOf(start.sharedPort), ports: start.ports, servesPipes: start.servesPipes },
 });
 const view = createProxyView(proxy);
 

@@ -1,6 +1,8 @@
+import { threadId } from 'node:worker_threads';
 import type { Cluster as ClusterConfig } from '../config/schema/cluster.ts';
 import type { Logger } from '../filter/env.ts';
 import type { Counter, Gauge, StatsScope } from '../observe/stats.ts';
+import { ledgerKey } from '../shared-memory.ts';
 import { Cluster } from './cluster.ts';
 import { type DnsResolver, SystemResolver } from './dns.ts';
 import { LIMIT_BYTES } from './limits.ts';
@@ -115,13 +117,16 @@ export class ClusterManager {
 
   private createCluster(config: ClusterConfig): Cluster {
     const { stats, log, shared } = this.options;
-    const buffer = shared?.(`cluster.${config.name}.limits`, LIMIT_BYTES) ?? new ArrayBuffer(LIMIT_BYTES);
+    const key = `cluster.${config.name}.limits`;
+    const buffer = shared?.(key, LIMIT_BYTES) ?? new ArrayBuffer(LIMIT_BYTES);
+    const ledger = shared === undefined ? undefined : new Int32Array(shared(ledgerKey(threadId, key), LIMIT_BYTES));
     return new Cluster(config, {
       stats,
       log,
       random: this.random,
       resolver: this.resolver,
       limitCells: new Int32Array(buffer),
+      ...(ledger === undefined ? {} : { limitLedger: ledger }),
     });
   }
 

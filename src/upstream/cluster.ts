@@ -20,6 +20,8 @@ export interface ClusterEnv {
   readonly random: Random;
   /** Counters of the cluster's limits, `LIMIT_BYTES` long. */
   readonly limitCells: Int32Array;
+  /** What this thread added to shared counters. */
+  readonly limitLedger?: Int32Array;
 }
 
 /** An endpoint that there should be. */
@@ -58,7 +60,7 @@ export class Cluster {
     this.connectTimeoutMs = config.connect_timeout;
     this.env = env;
     this.stats = new ClusterStats(scope);
-    this.limits = createLimits(env.limitCells, config.circuit_breakers.thresholds, scope);
+    this.limits = createLimits(env.limitCells, config.circuit_breakers.thresholds, scope, env.limitLedger);
     this.balancing = {
       policy: balancerPolicy(config),
       overprovisioningFactor: config.load_assignment?.policy.overprovisioning_factor ?? 140,

@@ -31,6 +31,8 @@ interface LimitGauges {
  */
 export class ResourceLimit {
   private readonly cells: Int32Array;
+  /** What this thread holds of a count over shared memory, for whoever has to give it back when the thread has crashed. */
+  private readonly ledger: Int32Array | undefined;
   private readonly index: number;
   private readonly gauges: LimitGauges;
   private readonly shared: boolean;
@@ -38,8 +40,9 @@ export class ResourceLimit {
   /** Counts from here on can change a gauge. */
   private readonly publishFrom: number;
 
-  constructor(cells: Int32Array, index: number, max: number, gauges: LimitGauges) {
+  constructor({ cells, ledger }: LimitCounts, index: number, max: number, gauges: LimitGauges) {
     this.cells = cells;
+    this.ledger = ledger;
     this.index = index;
     this.fixedMax = max;
     this.gauges = gauges;
@@ -65,6 +68,7 @@ export class ResourceLimit {
   acquire(): void {
     if (this.shared) {
       Atomics.add(this.cells, this.index, 1);
+      this.note(1);
       return;
     }
     const count = (this.cells[this.index] as number) + 1;
@@ -79,15 +83,23 @@ export class ResourceLimit {
       this.acquire();
       return true;
     }
-    if (Atomics.add(this.cells, this.index, 1) < this.max) return true;
+    if (Atomics.add(this.cells, this.index, 1) < this.max) {
+      this.note(1);
+      return true;
+    }
     Atomics.sub(this.cells, this.index, 1);
     return false;
+  }
+
+  private note(change: number): void {
+    if (this.ledger !== undefined) this.ledger[this.index] = (this.ledger[this.index] as number) + change;
   }
 
   /** Gives back what `acquire` or a successful `tryAcquire` took. */
   release(): void {
     if (this.shared) {
       Atomics.sub(this.cells, this.index, 1);
+      this.note(-1);
       return;
     }
     const count = this.cells[this.index] as number;
@@ -114,14 +126,14 @@ class RetryBudgetLimit extends ResourceLimit {
   private readonly pendingRequests: ResourceLimit;
 
   constructor(
-    cells: Int32Array,
+    counts: LimitCounts,
     index: number,
     budget: RetryBudget,
     requests: ResourceLimit,
     pendingRequests: ResourceLimit,
     gauges: LimitGauges,
   ) {
-    super(cells, index, budget.min_retry_concurrency, gauges);
+    super(counts, index, budget.min_retry_concurrency, gauges);
     this.share = (budget.budget_percent?.value ?? DEFAULT_BUDGET_PERCENT) / 100;
     this.requests = requests;
     this.pendingRequests = pendingRequests;
@@ -139,11 +151,8 @@ export class ResourceLimits {
   readonly requests: ResourceLimit;
   readonly retries: ResourceLimit;
 
-  /**
-   * @param cells counters of the cluster, `LIMIT_BYTES` long; over a SharedArrayBuffer where several threads count together.
-   * @param stats the cluster's scope, `cluster.<name>.`.
-   */
-  constructor(cells: Int32Array, priority: RoutingPriority, thresholds: Thresholds | undefined, stats: StatsScope) {
+  /** @param stats the cluster's scope, `cluster.<name>.`. */
+  constructor(counts: LimitCounts, priority: RoutingPriority, thresholds: Thresholds | undefined, stats: StatsScope) {
     const first = PRIORITIES.indexOf(priority) * CELLS_PER_PRIORITY;
     const scope = stats.scope(`circuit_breakers.${priority.toLowerCase()}`);
     const gauges = (open: string, remaining: string): LimitGauges => ({
@@ -151,19 +160,19 @@ export class ResourceLimits {
       remaining: thresholds?.track_remaining === true ? scope.gauge(remaining) : undefined,
     });
     this.connections = new ResourceLimit(
-      cells,
+      counts,
       first,
       thresholds?.max_connections ?? DEFAULT_MAX_CONNECTIONS,
       gauges('cx_open', 'remaining_cx'),
     );
     this.pendingRequests = new ResourceLimit(
-      cells,
+      counts,
       first + 1,
       thresholds?.max_pending_requests ?? DEFAULT_MAX_PENDING_REQUESTS,
       gauges('rq_pending_open', 'remaining_pending'),
     );
     this.requests = new ResourceLimit(
-      cells,
+      counts,
       first + 2,
       thresholds?.max_requests ?? DEFAULT_MAX_REQUESTS,
       gauges('rq_open', 'remaining_rq'),
@@ -172,8 +181,8 @@ export class ResourceLimits {
     const budget = thresholds?.retry_budget;
     this.retries =
       budget === undefined
-        ? new ResourceLimit(cells, first + 3, thresholds?.max_retries ?? DEFAULT_MAX_RETRIES, retryGauges)
-        : new RetryBudgetLimit(cells, first + 3, budget, this.requests, this.pendingRequests, retryGauges);
+        ? new ResourceLimit(counts, first + 3, thresholds?.max_retries ?? DEFAULT_MAX_RETRIES, retryGauges)
+        : new RetryBudgetLimit(counts, first + 3, budget, this.requests, this.pendingRequests, retryGauges);
     this.publish();
   }
 
@@ -186,15 +195,24 @@ export class ResourceLimits {
   }
 }
 
+/** Where the limits of one cluster count. */
+export interface LimitCounts {
+  /** `LIMIT_BYTES` long; over a SharedArrayBuffer where several threads count together. */
+  readonly cells: Int32Array;
+  /** As long; what this thread added to shared `cells`. */
+  readonly ledger: Int32Array | undefined;
+}
+
 /** Circuit breakers of a cluster by routing priority: those of the first threshold that names it, as in Envoy. */
 export function createLimits(
   cells: Int32Array,
   thresholds: readonly Thresholds[],
   stats: StatsScope,
+  ledger?: Int32Array,
 ): Readonly<Record<RoutingPriority, ResourceLimits>> {
   const of = (priority: RoutingPriority) =>
     new ResourceLimits(
-      cells,
+      { cells, ledger },
       priority,
       thresholds.find((candidate) => (candidate.priority ?? 'DEFAULT') === priority),
       stats,
