@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { globSync, readFileSync } from 'node:fs';
-import { dirname, join, normalize, relative } from 'node:path';
+import { dirname, join, normalize } from 'node:path';
 import { expect, test } from 'vitest';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -74,16 +74,6 @@ test('the proxy knows neither its command line nor its benchmark', () => {
 test('every relative import names its file with the extension, as Node needs it', () => {
   const wrong = edges(SOURCES).filter(([, to]) => !/\.(ts|js|json|cjs|mjs)$/.test(to));
   expect(wrong.map((edge) => edge.join(' -> '))).toEqual([]);
-});
-
-test('every link between the documents leads to a file', () => {
-  const broken = globSync('{*.md,docs/**/*.md,deploy/**/*.md}', { cwd: ROOT }).flatMap((file) =>
-    [...read(file).matchAll(/\]\(([^)#:\s]+)(?:#[^)]*)?\)/g)]
-      .map(([, target = '']) => relative(ROOT, join(ROOT, dirname(file), target)))
-      .filter((target) => globSync(target === '' ? '.' : target, { cwd: ROOT }).length === 0)
-      .map((target) => `${file} -> ${target}`),
-  );
-  expect(broken).toEqual([]);
 });
 
 test('nothing of a build or a measurement is committed', () => {
