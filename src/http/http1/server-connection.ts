@@ -19,6 +19,9 @@ const PHASE = { IDLE: 0, HEAD: 1, BODY: 2, RESPONSE: 3, TUNNEL: 4, CLOSING: 5 } 
 /** How long a closing connection may take to flush when no stream idle timeout is set. */
 const LONGEST_FLUSH_MS = 300_000;
 
+/** Bytes of pipelined requests after which no more is read until the response is out. */
+const MAX_PIPELINED_BYTES = 16 * 1024;
+
 /** One timer per connection serves the times of every phase; it is looked at when it fires, not moved on every byte. */
 class ConnectionTimer extends TimerEntry {
   private readonly connection: Http1ServerConnection;
@@ -135,8 +138,7 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
       } else if (phase === PHASE.CLOSING) {
         i = end;
       } else {
-        // A pipelined request: it stays unread until the response is out.
-        this.connection.pause();
+        // A pipelined request: it waits until the response is out.
         break;
       }
       if (i === before && this.phase === phase) break;
@@ -145,11 +147,14 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
     return i;
   }
 
-  /** Reads on, unless the body is held back or a pipelined request waits already. */
+  /**
+   * Reads on, unless the body is held back or much is pipelined already. A little may pile up, because only who reads
+   * learns that the client has gone.
+   */
   private readOn(): void {
     if (this.consuming || this.requestPaused || this.connection.closed) return;
-    if (this.phase === PHASE.RESPONSE && this.stash.length > 0) return;
-    this.connection.resume();
+    if (this.phase === PHASE.RESPONSE && this.stash.length > MAX_PIPELINED_BYTES) this.connection.pause();
+    else this.connection.resume();
   }
 
   private readHead(buffer: Buffer, start: number, end: number): number {

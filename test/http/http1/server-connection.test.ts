@@ -87,12 +87,23 @@ describe('requests', () => {
     expect(server.connection.written.match(/\/\d+;/g)).toEqual(paths.map((path) => `${path};`));
   });
 
-  test('behind one that is not answered are not read from the socket', async () => {
+  test('behind one that is not answered are read from the socket up to a bound', async () => {
     const server = new ServerHarness({ onComplete: () => {} });
     await server.feed(GET('/1') + GET('/2'));
+    expect(server.connection.reading).toBe(true);
+    for (let i = 0; i < 1000; i++) await server.feed(GET('/3'));
+    expect(server.seen).toHaveLength(1);
     expect(server.connection.reading).toBe(false);
-    await server.feed(GET('/3'));
-    expect(server.connection.backlog).toHaveLength(1);
+    expect(server.connection.bytesRead).toBeLessThan(17 * 1024);
+  });
+
+  test('of a client that has gone are not answered, also when another one waits behind', async () => {
+    const server = new ServerHarness({ onComplete: () => {} });
+    await server.feed(GET('/1') + GET('/2'));
+    server.connection.feedEnd();
+    expect(server.resets).toEqual(['downstream_remote_disconnect']);
+    expect(server.seen).toHaveLength(1);
+    expect(server.connection.closed).toBe(true);
   });
 
   test('whose body a filter holds back are not read on, also behind a pipelined one', async () => {
