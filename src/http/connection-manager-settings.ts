@@ -23,6 +23,8 @@ export interface HttpSettings {
   /** Some time of streams is limited: idle, request or whole duration. */
   readonly hasStreamTimes: boolean;
   readonly maxConnectionDurationMs: number;
+  /** After that time a connection ends with a response only, never while it is idle. */
+  readonly endsAfterResponseOnly: boolean;
   readonly delayedCloseTimeoutMs: number;
   readonly drainTimeoutMs: number;
   /** Bytes that a body may pile up while it waits for its filters or its peer. */
@@ -38,6 +40,12 @@ export interface HttpSettings {
   readonly preserveExternalRequestId: boolean;
   readonly alwaysSetRequestIdInResponse: boolean;
   readonly appendXForwardedPort: boolean;
+  /** Keeps `x-forwarded-client-cert`; without TLS nothing else may let it through. */
+  readonly forwardsClientCert: boolean;
+  /** Requests tell who sent them: the node's cluster and id. */
+  readonly addUserAgent: boolean;
+  /** Clients on a Unix socket count as internal. */
+  readonly unixSocketsAreInternal: boolean;
   /** Lower-case upgrade types that are allowed for every route, unless the route says otherwise. */
   readonly upgrades: ReadonlySet<string>;
 }
@@ -62,7 +70,7 @@ export function resolveSettings(config: HttpConnectionManager, bufferLimitBytes:
     defaultHostForHttp10: http1.default_host_for_http_10,
     allowAbsoluteUrl: http1.allow_absolute_url,
     proxy100Continue: config.proxy_100_continue,
-    maxRequestsPerConnection: common.max_requests_per_connection ?? Number.POSITIVE_INFINITY,
+    maxRequestsPerConnection: common.max_requests_per_connection || Number.POSITIVE_INFINITY,
     idleTimeoutMs: common.idle_timeout,
     requestHeadersTimeoutMs: config.request_headers_timeout,
     requestTimeoutMs: config.request_timeout,
@@ -71,6 +79,7 @@ export function resolveSettings(config: HttpConnectionManager, bufferLimitBytes:
     hasStreamTimes:
       config.stream_idle_timeout > 0 || config.request_timeout > 0 || (common.max_stream_duration ?? 0) > 0,
     maxConnectionDurationMs: common.max_connection_duration ?? 0,
+    endsAfterResponseOnly: config.http1_safe_max_connection_duration,
     delayedCloseTimeoutMs: config.delayed_close_timeout,
     drainTimeoutMs: config.drain_timeout,
     bufferLimitBytes,
@@ -85,6 +94,9 @@ export function resolveSettings(config: HttpConnectionManager, bufferLimitBytes:
     preserveExternalRequestId: config.preserve_external_request_id,
     alwaysSetRequestIdInResponse: config.always_set_request_id_in_response,
     appendXForwardedPort: config.append_x_forwarded_port,
+    forwardsClientCert: config.forward_client_cert_details === 'ALWAYS_FORWARD_ONLY',
+    addUserAgent: config.add_user_agent,
+    unixSocketsAreInternal: config.internal_address_config?.unix_sockets ?? false,
     upgrades: new Set(
       config.upgrade_configs.filter((upgrade) => upgrade.enabled).map((upgrade) => upgrade.upgrade_type.toLowerCase()),
     ),

@@ -1,7 +1,7 @@
 import { ROUTER } from '../config/extensions.ts';
 import type { HttpConnectionManager } from '../config/schema/http-connection-manager.ts';
 import type { Router as RouterConfig } from '../config/schema/router.ts';
-import type { Logger } from '../filter/env.ts';
+import type { Logger, ProxyFacts } from '../filter/env.ts';
 import type { AnyHttpFilter } from '../filter/registry.ts';
 import type { Connection } from '../network/connection.ts';
 import { CidrSet } from '../network/ip.ts';
@@ -47,6 +47,7 @@ export class ConnectionManager {
   readonly normalizePath: ReturnType<typeof compilePathNormalizer>;
   readonly normalizeAuthority: ((authority: string, localPort: number) => string) | undefined;
   readonly rewriteLocalReply: LocalReplyRewriter | undefined;
+  readonly node: ProxyFacts['node'];
   readonly router: { readonly suppressEnvoyHeaders: boolean };
   private readonly chains: FilterChains;
   private readonly runtime: Runtime;
@@ -63,6 +64,7 @@ export class ConnectionManager {
     this.settings = resolveSettings(config, options.bufferLimitBytes);
     this.stats = new HttpStats(runtime.stats.scope(`http.${config.stat_prefix}`));
     this.clusters = runtime.clusters;
+    this.node = runtime.facts.node;
     this.log = runtime.log.component('http');
     this.listenerName = options.listenerName;
     this.onClose = options.onClose;

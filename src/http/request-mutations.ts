@@ -69,6 +69,9 @@ export function mutateRequest(stream: HttpStream): Reply | undefined {
   }
   if (internal) request.set('x-envoy-internal', 'true');
   else if (edge) request.set('x-envoy-external-address', stream.remoteAddress);
+  if (request.present & (1 << KNOWN.X_FORWARDED_CLIENT_CERT) && !settings.forwardsClientCert)
+    request.remove('x-forwarded-client-cert');
+  if (settings.addUserAgent) tellSender(request, manager.node);
   setRequestId(request, edge, settings);
   if (settings.via !== '') request.add('via', settings.via);
   return undefined;
@@ -97,9 +100,10 @@ function setRemoteAddress(stream: HttpStream): boolean {
     if (request.present & (1 << KNOWN.X_FORWARDED_PROTO)) takeForwardedScheme(request);
     else request.append('x-forwarded-proto', request.scheme);
   }
-  if (internalAddresses === undefined) return false;
+  if (internalAddresses === undefined && !settings.unixSocketsAreInternal) return false;
   const single = forwarded === undefined ? settings.useRemoteAddress : !forwarded.includes(',');
-  return single && internalAddresses.has(stream.remoteAddress);
+  if (stream.remoteAddress === '') return single && settings.unixSocketsAreInternal;
+  return single && internalAddresses !== undefined && internalAddresses.has(stream.remoteAddress);
 }
 
 /** The scheme that the client used towards the first proxy: redirects keep it. */
@@ -127,6 +131,13 @@ function removeEnvoyHeaders(request: RequestHead, internal: boolean, edge: boole
       request.names[i] = '';
     }
   }
+}
+
+/** Who sends this request, for services that see it next (`add_user_agent`). */
+function tellSender(request: RequestHead, node: { readonly id: string; readonly cluster: string }): void {
+  request.set('x-envoy-downstream-service-cluster', node.cluster);
+  if ((request.get('user-agent') ?? '') === '') request.set('user-agent', node.cluster);
+  if (node.id !== '') request.set('x-envoy-downstream-service-node', node.id);
 }
 
 function setRequestId(

@@ -35,8 +35,11 @@ export class TcpProxy {
   readonly stats: TcpStats;
   readonly clusters: Runtime['clusters'];
   readonly idleTimeoutMs: number;
-  readonly maxDurationMs: number;
+  private readonly maxDurationMs: number;
   readonly maxConnectAttempts: number;
+  /** Waits between connection attempts; undefined tries again at once. */
+  readonly backOff: { readonly baseMs: number; readonly maxMs: number } | undefined;
+  private readonly maxDurationJitter: number;
   readonly accessLog: AccessLogger | undefined;
   private readonly pickName: () => string;
   private readonly hashesSource: boolean;
@@ -48,9 +51,16 @@ export class TcpProxy {
     this.clusters = runtime.clusters;
     this.idleTimeoutMs = config.idle_timeout;
     this.maxDurationMs = config.max_downstream_connection_duration ?? 0;
+    this.maxDurationJitter = (config.max_downstream_connection_duration_jitter_percentage?.value ?? 0) / 100;
     this.maxConnectAttempts = config.max_connect_attempts;
+    const backOff = config.backoff_options;
+    this.backOff =
+      backOff === undefined
+        ? undefined
+        : { baseMs: backOff.base_interval, maxMs: backOff.max_interval ?? 10 * backOff.base_interval };
     const log = runtime.log.component('tcp');
-    this.accessLog = config.access_log.length === 0 ? undefined : compileAccessLogs(config.access_log, { log, stats: runtime.stats });
+    this.accessLog =
+      config.access_log.length === 0 ? undefined : compileAccessLogs(config.access_log, { log, stats: runtime.stats });
     this.pickName = compilePick(config);
     this.hashesSource = config.hash_policy.length > 0;
     this.onClose = onClose;
@@ -58,6 +68,11 @@ export class TcpProxy {
 
   get activeConnections(): number {
     return this.sessions.size;
+  }
+
+  /** How long a new session may last, 0 for ever. Jitter keeps sessions that began together from ending together. */
+  durationLimitMs(): number {
+    return this.maxDurationMs * (1 + this.maxDurationJitter * Math.random());
   }
 
   serve(connection: Connection, record: ConnectionRecord): void {

@@ -60,6 +60,22 @@ class SessionTimer extends TimerEntry {
   }
 }
 
+/** The wait before the next connection attempt. */
+class BackOff extends TimerEntry {
+  private readonly session: TcpSession;
+  private readonly cluster: Cluster;
+
+  constructor(session: TcpSession, cluster: Cluster) {
+    super();
+    this.session = session;
+    this.cluster = cluster;
+  }
+
+  override onTimeout(): void {
+    this.session.connect(this.cluster);
+  }
+}
+
 /**
  * One TCP session: a downstream and an upstream connection and the bytes between them. Each direction ends by itself
  * (half-close), a reset is passed on as a reset, and nothing is read that the other side does not take.
@@ -79,6 +95,9 @@ export class TcpSession implements ConnectEvents {
   private endpoint: Endpoint | undefined = undefined;
   private upstreamStartedMs = 0;
   private attempts = 0;
+  private backOff: BackOff | undefined = undefined;
+  /** 0 is off. */
+  private readonly maxDurationMs: number;
   private lastActivityMs: number;
   private downstreamClosed = false;
   private holdsConnectionLimit = false;
@@ -99,6 +118,7 @@ export class TcpSession implements ConnectEvents {
     this.timer = new SessionTimer(this);
     this.lastActivityMs = record.startMs;
     this.down = new Direction(this, downstream, true);
+    this.maxDurationMs = proxy.durationLimitMs();
   }
 
   start(): void {
@@ -115,7 +135,8 @@ export class TcpSession implements ConnectEvents {
     this.connect(cluster);
   }
 
-  private connect(cluster: Cluster): void {
+  /** Makes the next attempt. */
+  connect(cluster: Cluster): void {
     const endpoint = cluster.pick(this.hash);
     if (endpoint === undefined) {
       this.close(FLAG.UH, 'no_healthy_upstream');
@@ -163,12 +184,23 @@ export class TcpSession implements ConnectEvents {
     if (this.downstreamClosed) return;
     const cluster = this.cluster as Cluster;
     if (this.attempts < this.proxy.maxConnectAttempts) {
-      this.connect(cluster);
+      this.connectAgain(cluster);
       return;
     }
     cluster.stats.upstreamCxConnectAttemptsExceeded.inc();
     this.record.upstreamTransportFailureReason = `delayed connect error: ${failure.reason}`;
     this.close(FLAG.UF | FLAG.URX, 'upstream_connection_failure');
+  }
+
+  private connectAgain(cluster: Cluster): void {
+    const { backOff } = this.proxy;
+    if (backOff === undefined) {
+      this.connect(cluster);
+      return;
+    }
+    this.backOff ??= new BackOff(this, cluster);
+    const spanMs = Math.min(backOff.baseMs * 2 ** Math.min(this.attempts - 1, 30), backOff.maxMs);
+    timers.start(this.backOff, Math.max(1, Math.random() * spanMs));
   }
 
   // Only until a direction takes over: nothing is read before that.
@@ -243,6 +275,7 @@ export class TcpSession implements ConnectEvents {
     if (this.finished || !this.downstreamClosed || this.upstreamStartedMs !== 0 || this.attempt !== undefined) return;
     this.finished = true;
     timers.cancel(this.timer);
+    if (this.backOff !== undefined) timers.cancel(this.backOff);
     if (this.holdsConnectionLimit) this.cluster?.limits.DEFAULT.connections.release();
     this.record.endMs = performance.now();
     this.proxy.onSessionEnd(this);
@@ -259,7 +292,8 @@ export class TcpSession implements ConnectEvents {
   }
 
   private armTimer(): void {
-    const { idleTimeoutMs, maxDurationMs } = this.proxy;
+    const { maxDurationMs } = this;
+    const { idleTimeoutMs } = this.proxy;
     const now = performance.now();
     let delayMs = idleTimeoutMs > 0 ? idleTimeoutMs - (now - this.lastActivityMs) : Number.POSITIVE_INFINITY;
     if (maxDurationMs > 0) delayMs = Math.min(delayMs, maxDurationMs - (now - this.record.startMs));
@@ -267,7 +301,8 @@ export class TcpSession implements ConnectEvents {
   }
 
   onTimer(): void {
-    const { idleTimeoutMs, maxDurationMs, stats } = this.proxy;
+    const { maxDurationMs } = this;
+    const { idleTimeoutMs, stats } = this.proxy;
     const now = performance.now();
     if (maxDurationMs > 0 && now - this.record.startMs >= maxDurationMs) {
       stats.maxDownstreamConnectionDuration.inc();

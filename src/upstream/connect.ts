@@ -68,8 +68,7 @@ export class ConnectAttempt extends TimerEntry {
     this.finish();
     this.cluster.stats.upstreamCxConnectMs.record(performance.now() - this.startedMs);
     this.socket.off('error', this.onError);
-    const keepalive = this.cluster.config.upstream_connection_options?.tcp_keepalive;
-    if (keepalive !== undefined) this.socket.setKeepAlive(true, (keepalive.keepalive_time ?? 0) * 1000);
+    keepAlive(this.socket, this.cluster);
     const connection =
       HandleConnection.from(this.socket, this.events) ?? new StreamConnection(this.socket, this.events);
     flushQueue.enter();
@@ -130,15 +129,23 @@ function ignore(): void {
   // An error after the attempt was given up concerns nobody.
 }
 
+/** The system's own figures hold where the configuration gives none. */
+function keepAlive(socket: Socket, cluster: Cluster): void {
+  const options = cluster.config.upstream_connection_options?.tcp_keepalive;
+  if (options === undefined) return;
+  const { keepalive_time: seconds, keepalive_interval: interval, keepalive_probes: probes } = options;
+  socket.setKeepAlive(true, (seconds ?? 0) * 1000, interval === undefined ? undefined : interval * 1000, probes);
+}
+
 function connectOptions(cluster: Cluster, endpoint: Endpoint) {
   if (endpoint.pipe !== undefined) return { path: endpoint.pipe, allowHalfOpen: true };
-  const source = cluster.config.upstream_bind_config?.source_address?.address;
+  const source = cluster.config.upstream_bind_config?.source_address;
   return {
     host: endpoint.host,
     port: endpoint.port,
     noDelay: true,
     allowHalfOpen: true,
     autoSelectFamily: false,
-    ...(source === undefined ? {} : { localAddress: source }),
+    ...(source === undefined ? {} : { localAddress: source.address, localPort: source.port_value ?? 0 }),
   };
 }

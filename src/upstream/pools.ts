@@ -61,6 +61,7 @@ function resolveOptions(cluster: Cluster): PoolOptions {
       properCase: format?.proper_case_words !== undefined,
     },
     idleTimeoutMs: common?.idle_timeout ?? 3_600_000,
-    maxRequestsPerConnection: common?.max_requests_per_connection ?? Number.POSITIVE_INFINITY,
+    maxRequestsPerConnection:
+      (common?.max_requests_per_connection ?? config.max_requests_per_connection) || Number.POSITIVE_INFINITY,
   };
 }

@@ -239,6 +239,24 @@ test('an idle connection to the app is closed', async () => {
   expect(proxy.stat('cluster.app.upstream_cx_idle_timeout')).toBe(1);
 });
 
+test('with http1_safe_max_connection_duration an old connection ends with a response, however long it idles', async () => {
+  await using app = await startApp(echo());
+  await using proxy = await story({
+    app: app.port,
+    manager: `drain_timeout: 0.05s
+http1_safe_max_connection_duration: true
+common_http_protocol_options: { max_connection_duration: 0.1s }`,
+  });
+  const client = await TestClient.connect(proxy.port);
+  client.write(GET);
+  await client.untilText('"trailers"');
+  await sleep(400);
+  expect(client.ended).toBe(false);
+  client.write(GET);
+  await client.untilClosed();
+  expect(client.text.split('connection: close')).toHaveLength(2);
+});
+
 test('a connection that has lasted long enough ends after its request', async () => {
   await using app = await startApp(echo());
   await using proxy = await story({

@@ -126,6 +126,36 @@ access_log:
   rmSync(path);
 });
 
+test('a wait lies between attempts to connect where the configuration asks for one', async () => {
+  const closed = await listen(() => {});
+  await closed[Symbol.asyncDispose]();
+  const fields = 'max_connect_attempts: 6\nbackoff_options: { base_interval: 0.2s, max_interval: 0.2s }';
+  await using proxy = await startTestProxy(tcpConfig(closed.port, fields));
+  const start = performance.now();
+  const client = await TestClient.connect(proxy.port);
+  await client.untilClosed();
+  // Five waits of 0 to 200 ms: all of them short has a chance of one in 200,000.
+  expect(performance.now() - start).toBeGreaterThan(80);
+  expect(proxy.stat('cluster.app.upstream_cx_connect_fail')).toBe(6);
+});
+
+test('the longest time of a session varies by the jitter', async () => {
+  await using app = await listen((socket) => void socket.resume());
+  const fields =
+    'max_downstream_connection_duration: 0.1s\nmax_downstream_connection_duration_jitter_percentage: { value: 100 }';
+  await using proxy = await startTestProxy(tcpConfig(app.port, fields));
+  const lives = await Promise.all(
+    Array.from({ length: 20 }, async () => {
+      const start = performance.now();
+      const client = await TestClient.connect(proxy.port);
+      await client.untilClosed();
+      return performance.now() - start;
+    }),
+  );
+  expect(Math.min(...lives)).toBeGreaterThan(98);
+  expect(Math.max(...lives) - Math.min(...lives)).toBeGreaterThan(20);
+});
+
 test('a session without traffic ends after the idle timeout, one with traffic does not', async () => {
   await using app = await listen((socket) => socket.pipe(socket));
   await using proxy = await startTestProxy(tcpConfig(app.port, 'idle_timeout: 0.3s'));

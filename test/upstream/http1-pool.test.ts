@@ -87,6 +87,21 @@ test('a connection serves as many requests as it may', async () => {
   expect(proxy.stat('cluster.app.upstream_cx_max_requests')).toBe(2);
 });
 
+test("a cluster's older field limits the requests of a connection where the newer one says nothing", async () => {
+  await using app = await counting(named);
+  await using proxy = await story({ app: app.port, cluster: 'max_requests_per_connection: 1' });
+  expect((await ask(proxy.port)).body).toBe('1');
+  expect((await ask(proxy.port)).body).toBe('2');
+  await proxy.reload(
+    proxy.config({
+      app: app.port,
+      cluster: 'max_requests_per_connection: 1\ncommon_http_protocol_options: { max_requests_per_connection: 0 }',
+    }),
+  );
+  expect((await ask(proxy.port)).body).toBe('3');
+  expect((await ask(proxy.port)).body).toBe('3');
+});
+
 test('a client that gives up while it waits for a connection gives its place back', async () => {
   await using app = await startApp((_request, response) => setTimeout(() => response.end('ok'), 150));
   await using proxy = await story({

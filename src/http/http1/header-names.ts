@@ -20,6 +20,7 @@ const FRAMING_NAMES = [
   'x-request-id',
   'date',
   'server',
+  'x-forwarded-client-cert',
 ] as const;
 
 const COMMON_NAMES = [
@@ -115,7 +116,6 @@ const COMMON_NAMES = [
   'x-envoy-upstream-rq-per-try-timeout-ms',
   'x-envoy-upstream-rq-timeout-ms',
   'x-envoy-upstream-service-time',
-  'x-forwarded-client-cert',
   'x-forwarded-host',
   'x-forwarded-port',
   'x-frame-options',
@@ -142,6 +142,7 @@ export const KNOWN = {
   X_REQUEST_ID: 14,
   DATE: 15,
   SERVER: 16,
+  X_FORWARDED_CLIENT_CERT: 17,
   /** Not a name: the bit that says that some `x-envoy-` header is there. */
   ANY_ENVOY: 31,
 } as const;
@@ -164,7 +165,7 @@ function insert(name: string, hash: number): void {
   for (let i = 0; i < name.length; i++) bytes[start + i] = name.charCodeAt(i);
   offsets[id + 1] = start + name.length;
   names.push(name);
-  if (id > 0 && id <= KNOWN.SERVER) presence[id] = 1 << id;
+  if (id > 0 && id <= KNOWN.X_FORWARDED_CLIENT_CERT) presence[id] = 1 << id;
   else if (name.startsWith('x-envoy-')) presence[id] = 1 << KNOWN.ANY_ENVOY;
   if (name === '') return;
   let slot = hash & (TABLE_SIZE - 1);

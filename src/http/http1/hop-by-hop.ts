@@ -95,7 +95,7 @@ function keepTrailersOnly(headers: HeaderMap): void {
 /** `present` after Connection had headers removed: bits of those that are gone are gone too. */
 export function stillPresent(headers: HeaderMap, present: number): number {
   let left = present;
-  for (let id = 1; id <= KNOWN.SERVER; id++) {
+  for (let id = 1; id <= KNOWN.X_FORWARDED_CLIENT_CERT; id++) {
     if (present & (1 << id) && headers.indexOf(nameOf(id)) < 0) left &= ~(1 << id);
   }
   return left;

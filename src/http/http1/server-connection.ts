@@ -414,7 +414,7 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
     this.draining = true;
     this.drainIdleMs = idleGraceMs;
     this.idleSinceMs = Math.max(this.idleSinceMs, performance.now());
-    if (this.phase === PHASE.IDLE) timers.start(this.timer, Math.max(1, idleGraceMs));
+    if (this.phase === PHASE.IDLE) this.armTimer();
   }
 
   private armTimer(): void {
@@ -465,7 +465,8 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
     }
     if (!this.draining && maxConnectionDurationMs > 0 && now - this.startedMs >= maxConnectionDurationMs) {
       stats.downstreamCxMaxDurationReached.inc();
-      this.drain(this.manager.settings.drainTimeoutMs);
+      const { endsAfterResponseOnly, drainTimeoutMs } = this.manager.settings;
+      this.drain(endsAfterResponseOnly ? Number.POSITIVE_INFINITY : drainTimeoutMs);
       return;
     }
     this.armTimer();
