@@ -148,6 +148,7 @@ export class SidecarProxy implements RunningProxy, ViewSource {
   private async apply(config: LoadedConfig): Promise<void> {
     const { bootstrap } = config;
     const listeners = bootstrap.static_resources.listeners.filter((listener) => this.serves(listener));
+    if (this.options.thread !== undefined) for (const listener of listeners) refuseExactBalance(listener);
     const clusters = await this.runtime.clusters.prepare(bootstrap.static_resources.clusters);
     const prepared: { key: string; runtime: ListenerRuntime; socket: ListenerSocket | undefined }[] = [];
     const bound: ListenerSocket[] = [];
@@ -189,7 +190,8 @@ export class SidecarProxy implements RunningProxy, ViewSource {
   }
 
   private serves(listener: ListenerConfig): boolean {
-    return listenAddress(listener).port !== undefined || this.options.thread?.servesPipes !== false;
+    const shares = listenAddress(listener).port !== undefined && listener.enable_reuse_port !== false;
+    return shares || this.options.thread?.servesPipes !== false;
   }
 
   private async bind(address: ListenAddress, runtime: ListenerRuntime): Promise<ListenerSocket> {
@@ -287,6 +289,14 @@ function retire(cluster: Cluster): void {
 function watchEndpoints(cluster: Cluster): void {
   cluster.onEndpointRemoved = (endpoint) => drainPools(endpoint);
   cluster.onEndpointDrained = (endpoint) => drainPools(endpoint);
+}
+
+/** The kernel spreads connections over the threads by hash; a thread cannot hand one to another. */
+function refuseExactBalance(listener: ListenerConfig): void {
+  if (listener.connection_balance_config?.exact_balance === undefined) return;
+  throw new Error(
+    `listener ${listenerName(listener)}: connection_balance_config.exact_balance needs --concurrency 1, where all connections have one thread`,
+  );
 }
 
 function bindError(error: NodeJS.ErrnoException, name: string, { host, port }: ListenAddress): Error {

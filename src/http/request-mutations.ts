@@ -103,7 +103,7 @@ function setRemoteAddress(stream: HttpStream): boolean {
   if (internalAddresses === undefined && !settings.unixSocketsAreInternal) return false;
   const single = forwarded === undefined ? settings.useRemoteAddress : !forwarded.includes(',');
   if (stream.remoteAddress === '') return single && settings.unixSocketsAreInternal;
-  return single && internalAddresses !== undefined && internalAddresses.has(stream.remoteAddress);
+  return single && internalAddresses?.has(stream.remoteAddress) === true;
 }
 
 /** The scheme that the client used towards the first proxy: redirects keep it. */

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -160,4 +160,28 @@ export default { name: 'slow', semantics: { side: 'either', state: 'none', body:
   expect((await answer).body).toBe('served');
   expect(proxy.proxy.listeners()).toHaveLength(2);
   rmSync(dir, { recursive: true });
+});
+
+test('a Unix socket gets the permissions that the configuration gives', async () => {
+  const path = join(tmpdir(), `outrigger-mode-${process.pid}.sock`);
+  await using _proxy = await startTestProxy(listener(`{ pipe: { path: ${path}, mode: 432 } }`, chain('unix', '{}')));
+  expect(statSync(path).mode & 0o777).toBe(0o660);
+});
+
+test('an IPv6 listener takes IPv4 clients only with ipv4_compat', async () => {
+  const any = (compat: boolean) =>
+    listener(`{ socket_address: { address: "::", port_value: 0, ipv4_compat: ${compat} } }`, chain('six', '{}'));
+  await using six = await startTestProxy(any(false));
+  await expect(ask(six.port)).rejects.toThrow('ECONNREFUSED');
+  await using both = await startTestProxy(any(true));
+  expect((await ask(both.port)).body).toBe('six');
+});
+
+test('a port is shared with another process only when the configuration says so', async () => {
+  const on = (port: number, fields: string) =>
+    listener(`{ socket_address: { address: 127.0.0.1, port_value: ${port} } }`, chain('one', '{}'), fields);
+  await using shared = await startTestProxy(on(0, '\n    enable_reuse_port: true'));
+  await expect(startTestProxy(on(shared.port, ''))).rejects.toThrow('is in use by another process');
+  await using second = await startTestProxy(on(shared.port, '\n    enable_reuse_port: true'));
+  expect(second.port).toBe(shared.port);
 });

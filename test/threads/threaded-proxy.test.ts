@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -172,7 +172,7 @@ test('a Unix socket is served although threads cannot share one', async () => {
   expect((await ask(0, { socketPath: path })).status).toBe(200);
   await expect(ask(0, { socketPath: path, path: '/crash' })).rejects.toThrow();
   await eventually('a new thread takes the socket over', () => proxy.logLines.some((line) => line.includes('crashed')));
-  await sleep(400);
+  await eventually('its socket is there again', () => existsSync(path), 10_000);
   expect((await ask(0, { socketPath: path })).status).toBe(200);
 });
 
@@ -201,4 +201,19 @@ test('draining finishes what runs in every thread', async () => {
   const answers = await Promise.all(running);
   expect(answers.map(({ body }) => body)).toEqual(Array(10).fill('done'));
   await expect(ask(proxy.port)).rejects.toThrow(/ECONNREFUSED/);
+});
+
+test('a listener that shares its port with nobody is served by one thread', async () => {
+  await using app = await startApp((_request, response) => response.end('ok'));
+  const dir = folder();
+  const config = httpConfig(app.port, { filters: FILTER, listener: 'enable_reuse_port: false' });
+  await using proxy = await start(config, dir);
+  const threads = new Set<unknown>();
+  for (let i = 0; i < 20; i++) threads.add((await ask(proxy.port)).headers['x-thread']);
+  expect(threads.size).toBe(1);
+});
+
+test('exact_balance is refused with several threads', async () => {
+  const config = httpConfig(1, { listener: 'connection_balance_config: { exact_balance: {} }' });
+  await expect(start(config, folder())).rejects.toThrow('exact_balance needs --concurrency 1');
 });
