@@ -34,12 +34,9 @@ export class FilterChain {
   /** A streaming body hook may change the length of what it sees: the length that the peer announced does not hold. */
   readonly changesRequestBody: boolean;
   readonly changesResponseBody: boolean;
-  /** Places for per-stream state that the filters of the whole connection manager reserved. */
-  readonly slotCount: number;
 
-  constructor(filters: readonly ConfiguredFilter[], slotCount: number) {
+  constructor(filters: readonly ConfiguredFilter[]) {
     this.filters = filters;
-    this.slotCount = slotCount;
     const reversed = filters.toReversed();
     this.request = withHook(filters, 'onRequest');
     this.requestBody = withHook(filters, 'onRequestBody');

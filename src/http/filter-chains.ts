@@ -23,8 +23,10 @@ interface Source {
   config: unknown;
   readonly rawConfig: unknown;
   module: LoadedFilterModule<'http'> | undefined;
-  /** Hooks without overrides, shared by every chain that has none. */
-  base: ConfiguredFilter | undefined;
+  /** Its hooks by the overrides that they were made with ('' for none): chains with the same ones share them. */
+  variants: Map<string, ConfiguredFilter>;
+  /** Places of its per-stream state. One stream meets one variant of one version, so all of them use the same places. */
+  readonly slots: number[];
 }
 
 /** A chain for routes with overrides, remade when a custom filter changes. */
@@ -46,7 +48,8 @@ export class FilterChains {
   private readonly overrides: Override[] = [];
   private readonly unwatch: (() => void)[] = [];
   private slotCount = 0;
-  private created: ConfiguredFilter[] = [];
+  private readonly configIds = new WeakMap<object, number>();
+  private lastConfigId = 0;
   /** Called after a custom filter was replaced and the chains were remade. */
   onChange: (() => void) | undefined = undefined;
 
@@ -91,20 +94,36 @@ export class FilterChains {
       const overrides = levels.map((level) => level[source.name]).filter((config) => config !== undefined);
       const { disabled, configs } = readOverrides(overrides, source.disabled);
       if (disabled) continue;
-      if (configs.length > 0) {
-        filters.push(this.configure(source, configs));
-        continue;
+      const key = configs.map((config) => this.idOf(config as object)).join(' ');
+      let variant = source.variants.get(key);
+      if (variant === undefined) {
+        variant = this.configure(source, configs);
+        source.variants.set(key, variant);
       }
-      source.base ??= this.configure(source, []);
-      filters.push(source.base);
+      filters.push(variant);
     }
-    return new FilterChain(filters, this.slotCount);
+    return new FilterChain(filters);
+  }
+
+  /** A number for an object of the configuration. */
+  private idOf(config: object): number {
+    let id = this.configIds.get(config);
+    if (id === undefined) {
+      id = ++this.lastConfigId;
+      this.configIds.set(config, id);
+    }
+    return id;
   }
 
   private configure(source: Source, routeConfigs: readonly unknown[]): ConfiguredFilter {
-    const { definition, name } = source;
-    const env = filterEnv(name, this.runtime, this.stats, routeConfigs, () => this.slotCount++);
-    const configured: ConfiguredFilter = {
+    const { definition, name, slots } = source;
+    let used = 0;
+    const nextSlot = (): number => {
+      if (used === slots.length) slots.push(this.slotCount++);
+      return slots[used++] as number;
+    };
+    const env = filterEnv(name, this.runtime, this.stats, routeConfigs, nextSlot);
+    return {
       name,
       definition,
       hooks: definition.create(source.config, env),
@@ -112,8 +131,6 @@ export class FilterChains {
       timeoutMs: definition.timeoutMs ?? DEFAULT_TIMEOUT_MS,
       timer: this.runtime.probe.timer(this.chainName, name),
     };
-    this.created.push(configured);
-    return configured;
   }
 
   /** Follows the files of the custom filters. */
@@ -136,27 +153,22 @@ export class FilterChains {
   }
 
   private async replace(source: Source, module: LoadedFilterModule<'http'>): Promise<void> {
-    const before = { definition: source.definition, config: source.config, base: source.base };
-    const old = this.created;
-    const oldSlots = this.slotCount;
+    const before = { definition: source.definition, config: source.config, variants: source.variants };
     try {
       source.config = await checkModuleConfig(source.name, module.definition.config, source.rawConfig);
       source.definition = module.definition;
-      source.base = undefined;
+      source.variants = new Map();
       // The other filters keep their hooks: their timers and files go on.
-      this.created = old.filter((filter) => filter.definition !== before.definition);
       this.remake();
       source.module = module;
     } catch (error) {
       Object.assign(source, before);
-      this.created = old;
-      this.slotCount = oldSlots;
       this.runtime.log
         .component('filter')
         .warn(`${source.name} goes on in its old version: ${(error as Error).message}`);
       return;
     }
-    dispose(old.filter((filter) => !this.created.includes(filter)));
+    dispose([...before.variants.values()]);
     this.onChange?.();
   }
 
@@ -176,7 +188,7 @@ export class FilterChains {
 
   dispose(): void {
     for (const stop of this.unwatch) stop();
-    dispose(this.created);
+    dispose(this.sources.flatMap((source) => [...source.variants.values()]));
   }
 }
 
@@ -198,7 +210,7 @@ async function sourceOf(
     const module = (await loadModule(typed, 'http', runtime)) as LoadedFilterModule<'http'>;
     const rawConfig = typed.value.config;
     const config = await checkModuleConfig(name, module.definition.config, rawConfig);
-    return { name, disabled, definition: module.definition, config, rawConfig, module, base: undefined };
+    return { name, disabled, definition: module.definition, config, rawConfig, module, variants: new Map(), slots: [] };
   }
   const definition = definitions.get(typed.type);
   if (definition === undefined) throw new Error(`no filter for ${typed.type}`);
@@ -209,7 +221,8 @@ async function sourceOf(
     config: typed.value,
     rawConfig: typed.value,
     module: undefined,
-    base: undefined,
+    variants: new Map(),
+    slots: [],
   };
 }
 

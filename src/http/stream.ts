@@ -68,6 +68,7 @@ export class HttpStream extends ResponsePath implements DownstreamEvents {
     this.startMs = performance.now();
     // A custom filter may have been replaced since the last request.
     this.chain = this.manager.baseChain;
+    this.timings = this.manager.sample() ? new Map() : undefined;
     const { stats } = this.manager;
     stats.downstreamRqTotal.inc();
     stats.downstreamRqHttp1Total.inc();
@@ -128,7 +129,10 @@ export class HttpStream extends ResponsePath implements DownstreamEvents {
     try {
       for (; i < hooks.length; i++) {
         const filter = hooks[i] as (typeof hooks)[number];
-        const result = filter.hooks.onRequest(this.request, this);
+        const result =
+          this.timings === undefined
+            ? filter.hooks.onRequest(this.request, this)
+            : this.timed(filter, () => filter.hooks.onRequest(this.request, this));
         if (result === undefined) continue;
         if (result instanceof Promise) {
           const index = i;
@@ -243,7 +247,11 @@ export class HttpStream extends ResponsePath implements DownstreamEvents {
       const filter = hooks[i] as (typeof hooks)[number];
       let result: BodyHookResult | Promise<BodyHookResult>;
       try {
-        result = filter.hooks.onRequestBody(bytes, end, this);
+        const piece = bytes;
+        result =
+          this.timings === undefined
+            ? filter.hooks.onRequestBody(piece, end, this)
+            : this.timed(filter, () => filter.hooks.onRequestBody(piece, end, this));
       } catch (error) {
         if (!this.filterFailed(filter, error)) return;
         continue;
