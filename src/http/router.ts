@@ -16,7 +16,7 @@ import type { RouteEntry } from './route/route-entry.ts';
 import { ROUTER_TIME, RouterTimer, type TimedRouter } from './router-timer.ts';
 import type { HttpStream } from './stream.ts';
 import { HOLD } from './stream-core.ts';
-import { brokenResponseFlag, upstreamFailure } from './upstream-failure.ts';
+import { brokenResponseFlag, OVERLOADED, upstreamFailure } from './upstream-failure.ts';
 
 /**
  * The last filter: matches the stream with an upstream connection, sends the request there, and hands the response
@@ -499,4 +499,3 @@ export class Router implements UpstreamEvents, TimedRouter {
 }
 
 const MILLISECONDS = /^\d{1,9}$/;
-const OVERLOADED: Readonly<Record<string, string>> = Object.freeze({ 'x-envoy-overloaded': 'true' });

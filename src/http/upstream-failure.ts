@@ -49,3 +49,6 @@ export function upstreamFailure(
 export function brokenResponseFlag(reason: UpstreamResetReason): number {
   return FLAGS[reason];
 }
+
+/** Tells the client that a circuit breaker was open, so that it does not try again at once. */
+export const OVERLOADED: Readonly<Record<string, string>> = Object.freeze({ 'x-envoy-overloaded': 'true' });

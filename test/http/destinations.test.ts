@@ -47,7 +47,7 @@ test('requests that lead nowhere say why', async () => {
     [
       '/nobody',
       503,
-      'upstream connect error or disconnect/reset before headers. reset reason: remote connection failure, transport failure reason: delayed connect error: Connection refused',
+      'upstream connect error or disconnect/reset before headers. reset reason: remote connection failure',
       undefined,
     ],
     ['/empty', 503, 'no healthy upstream', undefined],
