@@ -182,3 +182,10 @@ export function isIdempotent(method: string): boolean {
     method === 'TRACE'
   );
 }
+
+const MILLISECONDS = /^\d{1,9}$/;
+
+/** Value of an `x-envoy-…-timeout-ms` header; undefined when it is missing or no number. */
+export function millisecondsOf(text: string | undefined): number | undefined {
+  return text !== undefined && MILLISECONDS.test(text) ? Number(text) : undefined;
+}

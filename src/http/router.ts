@@ -10,7 +10,7 @@ import type { HeaderMap } from './headers.ts';
 import type { RequestHead, ResponseHead } from './message.ts';
 import { copyForMirrors, type MirroredRequest } from './mirror.ts';
 import { FLAG } from './response-flags.ts';
-import { isIdempotent, RetryRules } from './retry.ts';
+import { isIdempotent, millisecondsOf, RetryRules } from './retry.ts';
 import { RETRY, RetryState } from './retry-state.ts';
 import type { RouteEntry } from './route/route-entry.ts';
 import { ROUTER_TIME, RouterTimer, type TimedRouter } from './router-timer.ts';
@@ -124,12 +124,12 @@ export class Router implements UpstreamEvents, TimedRouter {
 
   /** What a trusted client asks for; these headers end here. */
   private readEnvoyHeaders(request: RequestHead): void {
-    const timeout = request.get('x-envoy-upstream-rq-timeout-ms');
-    const perTry = request.get('x-envoy-upstream-rq-per-try-timeout-ms');
+    const timeoutMs = millisecondsOf(request.get('x-envoy-upstream-rq-timeout-ms'));
+    const perTryMs = millisecondsOf(request.get('x-envoy-upstream-rq-per-try-timeout-ms'));
     request.remove('x-envoy-upstream-rq-timeout-ms');
     request.remove('x-envoy-upstream-rq-per-try-timeout-ms');
-    if (timeout !== undefined && MILLISECONDS.test(timeout)) this.timeoutMs = Number(timeout);
-    if (perTry !== undefined && MILLISECONDS.test(perTry)) this.perTryTimeoutMs = Number(perTry);
+    if (timeoutMs !== undefined) this.timeoutMs = timeoutMs;
+    if (perTryMs !== undefined) this.perTryTimeoutMs = perTryMs;
     this.retries.rules = RetryRules.withHeaders(this.retries.rules, request);
   }
 
@@ -497,5 +497,3 @@ export class Router implements UpstreamEvents, TimedRouter {
     this.codec?.switchToTunnel();
   }
 }
-
-const MILLISECONDS = /^\d{1,9}$/;

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { builtinRegistry } from '../../filters/index.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { createLogger } from '../../src/observe/log.ts';
-import { SidecarProxy } from '../../src/sidecar-proxy.ts';
 import { type ProxyOptions, type RunningProxy, startProxy } from '../../src/proxy.ts';
+import { SidecarProxy } from '../../src/sidecar-proxy.ts';
 
 /** A proxy under test with its first listener's address, and the lines that it logged. */
 export interface TestProxy extends AsyncDisposable {
@@ -43,7 +43,8 @@ export async function startTestProxy(text: string, options: TestProxyOptions = {
     port: proxy.listeners()[0]?.port ?? 0,
     logLines,
     stat: (name) => {
-      if (!(proxy instanceof SidecarProxy)) throw new Error('the statistics of several threads are on the admin server');
+      if (!(proxy instanceof SidecarProxy))
+        throw new Error('the statistics of several threads are on the admin server');
       const { counters, gauges } = proxy.runtime.stats;
       return (counters.get(name) ?? gauges.get(name))?.value ?? 0;
     },
@@ -75,7 +76,14 @@ ${cluster('app', upstreamPort, clusterFields)}
 /** Canonical configuration of one listener with a connection manager. The fragments are YAML, indented from column 0. */
 export function httpConfig(
   upstreamPort: number,
-  parts: { routes?: string; filters?: string; manager?: string; cluster?: string; clusters?: string; listener?: string } = {},
+  parts: {
+    routes?: string;
+    filters?: string;
+    manager?: string;
+    cluster?: string;
+    clusters?: string;
+    listener?: string;
+  } = {},
 ): string {
   const routes = parts.routes ?? '- match: { prefix: / }\n  route: { cluster: app }';
   return `

@@ -82,7 +82,8 @@ export class TestClient {
     const deadline = Date.now() + timeoutMs;
     while (!condition(this)) {
       const left = deadline - Date.now();
-      if (left <= 0) throw new Error(`waited ${timeoutMs} ms in vain; received ${JSON.stringify(this.text.slice(0, 2000))}`);
+      if (left <= 0)
+        throw new Error(`waited ${timeoutMs} ms in vain; received ${JSON.stringify(this.text.slice(0, 2000))}`);
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, left);
         this.wake = () => {
