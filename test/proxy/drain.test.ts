@@ -1,0 +1,137 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { httpConfig, startTestProxy, type TestProxy, tcpConfig } from '../support/proxy.ts';
+import { listen, TestClient } from '../support/sockets.ts';
+import { ask, eventually, quiet, readAll, sleep, startApp, story } from '../support/story.ts';
+
+const GET = 'GET / HTTP/1.1\r\nhost: a\r\n\r\n';
+
+test('draining finishes what runs, ends what idles, and takes nothing new', async () => {
+  await using app = await startApp((request, response) => {
+    if (request.url === '/slow') setTimeout(() => response.end('slow'), 200);
+    else response.end('quick');
+  });
+  await using proxy = await story({ app: app.port, drainTimeMs: 5000 });
+  const idle = await TestClient.connect(proxy.port);
+  idle.write(GET);
+  await idle.untilText('quick');
+  const fresh = await TestClient.connect(proxy.port);
+  const running = ask(proxy.port, { path: '/slow' });
+  await eventually('it runs', () => proxy.stat('http.test.downstream_rq_active') === 1);
+  const start = performance.now();
+  await proxy.proxy.drain();
+  expect(performance.now() - start).toBeLessThan(3000);
+  const answer = await running;
+  expect([answer.body, answer.headers.connection]).toEqual(['slow', 'close']);
+  expect(idle.ended && fresh.ended).toBe(true);
+  await expect(ask(proxy.port)).rejects.toThrow(/ECONNREFUSED/);
+  await quiet(proxy);
+});
+
+test('draining ends at its deadline, and closing then cuts what is left', async () => {
+  await using app = await listen((socket) => void socket.resume());
+  const proxy = await story({ app: app.port, drainTimeMs: 200 });
+  const outcome = ask(proxy.port).then(
+    () => 'answered',
+    () => 'cut',
+  );
+  await eventually('it runs', () => proxy.stat('http.test.downstream_rq_active') === 1);
+  const start = performance.now();
+  await proxy.proxy.drain();
+  expect(performance.now() - start).toBeGreaterThan(195);
+  expect(performance.now() - start).toBeLessThan(1000);
+  await proxy[Symbol.asyncDispose]();
+  expect(await outcome).toBe('cut');
+  await quiet(proxy);
+});
+
+test('a tunnel and a TCP session outlive a reload and end with the drain’s deadline', async () => {
+  await using app = await listen((socket) => socket.pipe(socket));
+  await using proxy = await startTestProxy(tcpConfig(app.port), { drainTimeMs: 300 });
+  const client = await TestClient.connect(proxy.port);
+  client.write('one');
+  await client.untilText('one');
+  await proxy.reload(tcpConfig(app.port, 'idle_timeout: 60s'));
+  client.write('two');
+  await client.untilText('two');
+  expect(client.ended).toBe(false);
+  await client.untilClosed(2000);
+});
+
+async function post(proxy: TestProxy, path: string): Promise<number> {
+  const { host, port } = proxy.proxy.adminAddress as { host: string; port: number };
+  return new Promise((resolve, reject) => {
+    request({ host, port, path, method: 'POST', agent: false }, (response) => {
+      readAll(response).then(() => resolve(response.statusCode ?? 0), reject);
+    })
+      .on('error', reject)
+      .end();
+  });
+}
+
+test('the admin server drains listeners and asks for the end', async () => {
+  await using app = await startApp((_request, response) => response.end('ok'));
+  await using proxy = await startTestProxy(httpConfig(app.port), {
+    adminAddress: { host: '127.0.0.1', port: 0 },
+    drainTimeMs: 300,
+  });
+  expect(await post(proxy, '/drain_listeners?inboundonly')).toBe(200);
+  expect((await ask(proxy.port)).status).toBe(200);
+  expect(await post(proxy, '/drain_listeners')).toBe(200);
+  await expect(ask(proxy.port)).rejects.toThrow(/ECONNREFUSED/);
+  let quit = false;
+  void proxy.proxy.quitRequested.then(() => {
+    quit = true;
+  });
+  expect(await post(proxy, '/quitquitquit')).toBe(200);
+  await sleep(10);
+  expect(quit).toBe(true);
+});
+
+test('a proxy that cannot start leaves no port open', async () => {
+  await using app = await startApp((_request, response) => response.end('ok'));
+  const spare = await listen(() => {});
+  await spare[Symbol.asyncDispose]();
+  const first = httpConfig(app.port).replace('port_value: 0 }', `port_value: ${spare.port} }`);
+  const between = (text: string): string => /listeners:\n([\s\S]*?) {2}clusters:/.exec(text)?.[1] ?? '';
+  const taken = between(
+    httpConfig(1).replace('port_value: 0 }', `port_value: ${app.port} }`).replace('name: http\n', 'name: b\n'),
+  );
+  await expect(startTestProxy(first.replace(between(first), between(first) + taken))).rejects.toThrow(/in use/);
+  await expect(ask(spare.port)).rejects.toThrow(/ECONNREFUSED/);
+  await expect(startTestProxy(first, { adminAddress: { host: '127.0.0.1', port: app.port } })).rejects.toThrow();
+  await expect(ask(spare.port)).rejects.toThrow(/ECONNREFUSED/);
+});
+
+test('closing twice, and closing while a reload drains, disposes of each filter once', async () => {
+  await using app = await startApp((_request, response) => setTimeout(() => response.end('ok'), 100));
+  const dir = mkdtempSync(join(tmpdir(), 'outrigger-close-'));
+  let made = 0;
+  const proxy = await story({
+    app: app.port,
+    drainTimeMs: 5000,
+    filters: [
+      {
+        name: 'counted',
+        semantics: { side: 'either', state: 'none', body: 'none' },
+        create: () => {
+          made++;
+          return {};
+        },
+      },
+    ],
+  });
+  const running = ask(proxy.port);
+  await eventually('it runs', () => proxy.stat('http.test.downstream_rq_active') === 1);
+  await proxy.reload(proxy.config({ app: app.port, manager: 'via: x' }));
+  await proxy.proxy.close();
+  await proxy.proxy.close();
+  await running.catch(() => undefined);
+  await quiet(proxy);
+  expect(made).toBe(1);
+  await proxy[Symbol.asyncDispose]();
+  rmSync(dir, { recursive: true, force: true });
+});
