@@ -31,11 +31,12 @@ export function compileLocalReplies(config: LocalReplyConfig | undefined): Local
   const format = config.body_format === undefined ? undefined : compileSubstitutionFormat(config.body_format);
   return (stream, head, body) => {
     const mapper = mappers.find((candidate) => candidate.matches(stream));
+    // The headers still see the status that is replaced.
+    mapper?.mutate?.(head, stream);
     if (mapper?.status !== undefined) {
       head.status = mapper.status;
       stream.responseCode = mapper.status;
     }
-    mapper?.mutate?.(head, stream);
     const text = mapper?.body ?? body;
     const applied = mapper?.format ?? format;
     if (applied === undefined) return { body: text, contentType: 'text/plain' };

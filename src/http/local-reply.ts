@@ -38,6 +38,8 @@ export function localReplyHead(
   head.present = 0;
   head.status = status;
   for (const name in headers) head.add(name, headers[name] as string);
+  // A route to a cluster puts its headers on whatever is said in the cluster's place; other routes have done so already.
+  if (stream.routeEntry?.leadsUpstream === true) stream.routeEntry.finalizeResponse(head, stream);
   if (stream.isGrpc) {
     head.status = 200;
     head.add('content-type', 'application/grpc');

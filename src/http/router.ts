@@ -368,8 +368,8 @@ export class Router implements UpstreamEvents, TimedRouter {
 
   /** Headers of a reply of ours in the upstream's place. */
   private attemptHeader(headers: Readonly<Record<string, string>> | undefined) {
-    if (this.entry?.includeAttemptCountInResponse !== true || this.stream.upstreamAttemptCount === 0) return headers;
-    return { ...headers, 'x-envoy-attempt-count': String(this.stream.upstreamAttemptCount) };
+    if (this.entry?.includeAttemptCountInResponse !== true) return headers;
+    return { ...headers, 'x-envoy-attempt-count': String(Math.max(1, this.stream.upstreamAttemptCount)) };
   }
 
   private mayRepeat(): boolean {

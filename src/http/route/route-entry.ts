@@ -167,6 +167,11 @@ export class RouteEntry {
     for (let i = 0; i < mutators.length; i++) (mutators[i] as HeaderMutator)(response, stream);
   }
 
+  /** False where the route itself answers. */
+  get leadsUpstream(): boolean {
+    return this.redirect === undefined && this.directResponse === undefined;
+  }
+
   /** Answers a redirect or a direct response; false when the route leads to a cluster. */
   answer(stream: AnswerableStream): boolean {
     const { redirect, directResponse } = this;
