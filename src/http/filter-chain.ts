@@ -6,6 +6,8 @@ import type { FilterTimer } from '../observe/probe.ts';
 export interface ConfiguredFilter {
   /** The name under which the configuration lists it. */
   readonly name: string;
+  /** Its place in the configuration, which is the same in every chain. */
+  readonly order: number;
   readonly definition: AnyHttpFilter;
   readonly hooks: HttpFilterHooks;
   readonly onError: 'closed' | 'open';
@@ -48,6 +50,29 @@ export class FilterChain {
     this.changesRequestBody = this.requestBody.some(writesBody);
     this.changesResponseBody = this.responseBody.some(writesBody);
   }
+}
+
+/** Chains that were put together for requests that changed their route, by the chains of both routes. */
+const joined = new WeakMap<FilterChain, WeakMap<FilterChain, FilterChain[]>>();
+
+/** Up to the filter `order` the chain that a request has passed, behind it that of its new route. */
+export function joinChains(passed: FilterChain, order: number, next: FilterChain): FilterChain {
+  if (passed === next) return passed;
+  let byNext = joined.get(passed);
+  if (byNext === undefined) {
+    byNext = new WeakMap();
+    joined.set(passed, byNext);
+  }
+  let byOrder = byNext.get(next);
+  if (byOrder === undefined) {
+    byOrder = [];
+    byNext.set(next, byOrder);
+  }
+  byOrder[order] ??= new FilterChain([
+    ...passed.filters.filter((filter) => filter.order <= order),
+    ...next.filters.filter((filter) => filter.order > order),
+  ]);
+  return byOrder[order];
 }
 
 function withHook<Name extends keyof HttpFilterHooks>(

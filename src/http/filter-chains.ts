@@ -90,14 +90,14 @@ export class FilterChains {
 
   private compile(levels: readonly PerFilterConfig[]): FilterChain {
     const filters: ConfiguredFilter[] = [];
-    for (const source of this.sources) {
+    for (const [order, source] of this.sources.entries()) {
       const overrides = levels.map((level) => level[source.name]).filter((config) => config !== undefined);
       const { disabled, configs } = readOverrides(overrides, source.disabled);
       if (disabled) continue;
       const key = configs.map((config) => this.idOf(config as object)).join(' ');
       let variant = source.variants.get(key);
       if (variant === undefined) {
-        variant = this.configure(source, configs);
+        variant = this.configure(source, order, configs);
         source.variants.set(key, variant);
       }
       filters.push(variant);
@@ -115,7 +115,7 @@ export class FilterChains {
     return id;
   }
 
-  private configure(source: Source, routeConfigs: readonly unknown[]): ConfiguredFilter {
+  private configure(source: Source, order: number, routeConfigs: readonly unknown[]): ConfiguredFilter {
     const { definition, name, slots } = source;
     let used = 0;
     const nextSlot = (): number => {
@@ -125,6 +125,7 @@ export class FilterChains {
     const env = filterEnv(name, this.runtime, this.stats, routeConfigs, nextSlot);
     return {
       name,
+      order,
       definition,
       hooks: definition.create(source.config, env),
       onError: definition.onError ?? 'closed',

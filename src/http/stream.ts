@@ -2,7 +2,7 @@ import type { BodyHookResult, HookResult } from '../filter/http.ts';
 import type { BufferBody, Verdict } from '../filter/verdict.ts';
 import { BodyCollector } from './body-collector.ts';
 import type { DownstreamEvents } from './codec.ts';
-import type { ConfiguredFilter, FilterChain } from './filter-chain.ts';
+import { type ConfiguredFilter, type FilterChain, joinChains } from './filter-chain.ts';
 import { isGrpcContentType } from './grpc-content-type.ts';
 import type { HeaderMap } from './headers.ts';
 import type { HeadError } from './http1/head-parser.ts';
@@ -107,6 +107,13 @@ export class HttpStream extends ResponsePath implements DownstreamEvents {
     if (entry?.changesStreamTimes === true) this.times.adopt(entry);
   }
 
+  /** The filters behind the one that asked for it are those of the new route: its policies decide over what is left. */
+  private changeRoute(order: number): void {
+    this.matchRoute();
+    const next = (this.routeEntry?.chain as FilterChain | undefined) ?? this.manager.baseChain;
+    this.chain = joinChains(this.chain, order, next);
+  }
+
   /** The route decides over an upgrade, else the manager. False: it was refused. */
   private admitUpgrade(): boolean {
     const { stats, settings } = this.manager;
@@ -124,10 +131,15 @@ export class HttpStream extends ResponsePath implements DownstreamEvents {
   }
 
   private runRequestHooks(from: number): void {
-    const hooks = this.chain.request;
+    let hooks = this.chain.request;
     let i = from;
     try {
       for (; i < hooks.length; i++) {
+        if (this.routeCleared) {
+          this.changeRoute((hooks[i - 1] as ConfiguredFilter).order);
+          hooks = this.chain.request;
+          if (i === hooks.length) break;
+        }
         const filter = hooks[i] as (typeof hooks)[number];
         const result =
           this.timings === undefined

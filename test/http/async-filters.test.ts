@@ -136,7 +136,8 @@ test('a body hook that takes its time holds the sender back: memory stays bounde
     filters: [
       {
         async onRequestBody(chunk) {
-          most = Math.max(most, (waiting += chunk.length));
+          waiting += chunk.length;
+          most = Math.max(most, waiting);
           await sleep(1);
           waiting -= chunk.length;
         },

@@ -451,3 +451,54 @@ test('framing that a filter writes is not believed', async () => {
   expect(head).not.toContain('transfer-encoding');
   client.destroy();
 });
+
+test('behind a filter that changes the route, the new route’s policies decide, and every filter hears of the end once', async () => {
+  await using app = await startApp(echo());
+  const perRoute = (bytes: number): string =>
+    `{ "@type": type.googleapis.com/envoy.extensions.filters.http.buffer.v3.BufferPerRoute, buffer: { max_request_bytes: ${bytes} } }`;
+  const off = '{ "@type": type.googleapis.com/envoy.config.route.v3.FilterConfig, disabled: true }';
+  const seen: string[] = [];
+  const mover = (wait: boolean): StoryFilter => ({
+    onRequest(request, stream) {
+      if (request.has('x-wait') !== wait) return undefined;
+      request.path = request.get('x-to') ?? request.path;
+      stream.clearRouteCache();
+      return wait ? sleep(1) : undefined;
+    },
+    onDone: () => void seen.push(`mover ${wait}`),
+  });
+  await using proxy = await story({
+    app: app.port,
+    routes: `- match: { prefix: /small }
+  route: { cluster: app }
+  typed_per_filter_config: { buffer: ${perRoute(10)} }
+- match: { prefix: /off }
+  route: { cluster: app }
+  typed_per_filter_config: { buffer: ${off} }
+- match: { prefix: / }
+  route: { cluster: app }`,
+    filters: [
+      mover(false),
+      mover(true),
+      `- name: buffer
+  typed_config: { "@type": type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer, max_request_bytes: 100 }`,
+      {
+        onRequest: (_request, stream) => void seen.push(`last ${stream.route?.clusterName}`),
+        onDone: () => void seen.push('last done'),
+      },
+    ],
+  });
+  const status = async (path: string, to: string, size: number, wait: boolean): Promise<number> => {
+    const headers: Record<string, string> = { 'x-to': to, ...(wait ? { 'x-wait': '1' } : {}) };
+    return (await ask(proxy.port, { path, method: 'POST', body: 'x'.repeat(size), headers })).status;
+  };
+  for (const wait of [false, true]) {
+    expect(await status('/', '/small', 11, wait)).toBe(413);
+    expect(await status('/off', '/small', 11, wait)).toBe(413);
+    expect(await status('/small', '/', 50, wait)).toBe(200);
+    expect(await status('/small', '/off', 5000, wait)).toBe(200);
+  }
+  expect(seen.filter((line) => line === 'last done')).toHaveLength(8);
+  expect(seen.filter((line) => line === 'mover true')).toHaveLength(8);
+  expect(seen.filter((line) => line === 'last app')).toHaveLength(4);
+});
