@@ -173,7 +173,7 @@ function regexCover(source: KeySource, regex: string): Cover {
 
 /** The same source with its letters in lower case. */
 function folded(source: KeySource): KeySource {
-  const { id, read, readMany } = source;
+  const { id, read, readMany, readLines } = source;
   const lower: KeySource = {
     id: `${id} in lower case`,
     read: (head, stream) => {
@@ -181,7 +181,11 @@ function folded(source: KeySource): KeySource {
       return value === undefined ? undefined : lowerAscii(value);
     },
   };
-  return readMany === undefined ? lower : { ...lower, readMany: (stream) => readMany(stream).map(lowerAscii) };
+  return {
+    ...lower,
+    ...(readMany === undefined ? {} : { readMany: (stream: RuleStream) => readMany(stream).map(lowerAscii) }),
+    ...(readLines === undefined ? {} : { readLines: (head: HeaderSource) => readLines(head).map(lowerAscii) }),
+  };
 }
 
 function inRange(source: KeySource, range: CidrRange): Rule {
