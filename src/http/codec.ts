@@ -15,6 +15,8 @@ export interface DownstreamCodec {
   finish(trailers: HeaderMap | undefined): void;
   /** Ends the stream without (the rest of) a response. */
   resetStream(): void;
+  /** The connection serves no other request. */
+  closeAfterResponse(): void;
   /** Flow control of the request's body. Idempotent. */
   pauseRequest(): void;
   resumeRequest(): void;

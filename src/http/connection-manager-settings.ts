@@ -7,6 +7,8 @@ export type HeaderCase = 'lower' | 'preserve' | 'proper';
 /** What a connection manager's configuration says, resolved to what the codec and the streams ask per request. Times in ms, 0 is off. */
 export interface HttpSettings {
   readonly scheme: 'http' | 'https';
+  /** `scheme` holds whatever x-forwarded-proto says. */
+  readonly overwritesScheme: boolean;
   readonly headLimits: HeadLimits;
   readonly enableTrailers: boolean;
   readonly headerCase: HeaderCase;
@@ -58,6 +60,7 @@ export function resolveSettings(config: HttpConnectionManager, bufferLimitBytes:
   const headerCase: HeaderCase =
     format === undefined ? 'lower' : format.proper_case_words !== undefined ? 'proper' : 'preserve';
   return {
+    overwritesScheme: config.scheme_header_transformation?.scheme_to_overwrite !== undefined,
     scheme: config.scheme_header_transformation?.scheme_to_overwrite === 'https' ? 'https' : 'http',
     headLimits: {
       maxHeaderBytes: config.max_request_headers_kb * 1024,

@@ -22,9 +22,26 @@ function grpcStatusOf(status: number): number {
   }
 }
 
+/** What a grpc-message must not hold as it is (the gRPC protocol's Status-Message). */
+const MESSAGE_ESCAPES = /[^ -$&-}]/g;
+
+function percentEncode(char: string): string {
+  return `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`;
+}
+
+/** What the route adds to responses, it adds to replies too; a redirect or a direct response only to its own (as in Envoy). */
+function addRouteHeaders(stream: StreamCore, head: ResponseHead): void {
+  const route = stream.routeEntry;
+  if (route === undefined) return;
+  if (route.leadsUpstream || stream.responseCodeDetails === 'direct_response') route.finalizeResponse(head, stream);
+}
+
 /**
- * Fills `head` for an answer of the proxy itself and returns its body. gRPC requests get a trailers-only response:
- * status 200 with grpc-status and the body as grpc-message. Then the manager's `local_reply_config` applies.
+ * Fills `head` for an answer of the proxy itself and returns its body: the route's headers, then what the manager's
+ * `local_reply_config` makes of it. gRPC requests get a trailers-only response: status 200 with grpc-status and the
+ * body as grpc-message.
+ *
+ * @param body latin1 text, one character per byte
  */
 export function localReplyHead(
   stream: StreamCore,
@@ -38,18 +55,17 @@ export function localReplyHead(
   head.present = 0;
   head.status = status;
   for (const name in headers) head.add(name, headers[name] as string);
-  // A route to a cluster puts its headers on whatever is said in the cluster's place; other routes have done so already.
-  if (stream.routeEntry?.leadsUpstream === true) stream.routeEntry.finalizeResponse(head, stream);
-  if (stream.isGrpc) {
-    head.status = 200;
-    head.add('content-type', 'application/grpc');
-    head.add('grpc-status', String(grpcStatus ?? grpcStatusOf(status)));
-    if (body !== '') head.add('grpc-message', encodeURIComponent(body).replaceAll('%20', ' '));
-    return '';
-  }
+  addRouteHeaders(stream, head);
   stream.responseCode = status;
   const rewritten = stream.manager.rewriteLocalReply?.(stream, head, body);
   const text = rewritten?.body ?? body;
+  if (stream.isGrpc) {
+    head.set('grpc-status', String(grpcStatus ?? grpcStatusOf(head.status)));
+    head.status = 200;
+    head.set('content-type', 'application/grpc');
+    if (text !== '') head.set('grpc-message', text.replace(MESSAGE_ESCAPES, percentEncode));
+    return '';
+  }
   if (text !== '' && !head.has('content-type')) head.append('content-type', rewritten?.contentType ?? 'text/plain');
   return text;
 }

@@ -1,7 +1,9 @@
 import { type Reply, reply } from '../filter/verdict.ts';
-import { newRequestId } from './connection-manager-settings.ts';
+import { parseIp } from '../network/ip.ts';
+import { type HttpSettings, newRequestId } from './connection-manager-settings.ts';
 import { KNOWN } from './http1/header-names.ts';
 import type { RequestHead } from './message.ts';
+import { appendVia } from './response-mutations.ts';
 import type { HttpStream } from './stream.ts';
 
 /** `x-envoy-` headers that steer the router; from outside the mesh they are not taken (Envoy's connection manager). */
@@ -27,7 +29,7 @@ const EDGE_ONLY = new Set([
   'x-envoy-downstream-service-node',
 ]);
 
-const UNDERSCORES = reply(400, { body: 'Bad Request', details: 'http1.unexpected_underscore' });
+const UNDERSCORES = reply(400, { body: 'Bad Request', details: 'http1.unexpected_underscore', flag: 'DPE' });
 const NOT_ABSOLUTE = reply(404, { details: 'absolute_path_rejected' });
 const BAD_PATH = reply(400, { details: 'path_normalization_failed' });
 
@@ -54,7 +56,7 @@ export function mutateRequest(stream: HttpStream): Reply | undefined {
       return BAD_PATH;
     }
     if (result.kind === 'redirect') {
-      return reply(307, { headers: { location: result.path }, details: 'path_normalization_redirect' });
+      return reply(307, { headers: { location: result.path }, details: 'path_normalization_failed' });
     }
     request.path = result.path;
   }
@@ -73,7 +75,7 @@ export function mutateRequest(stream: HttpStream): Reply | undefined {
     request.remove('x-forwarded-client-cert');
   if (settings.addUserAgent) tellSender(request, manager.node);
   setRequestId(request, edge, settings);
-  if (settings.via !== '') request.add('via', settings.via);
+  if (settings.via !== '') appendVia(request, settings.via);
   return undefined;
 }
 
@@ -89,25 +91,31 @@ function setRemoteAddress(stream: HttpStream): boolean {
     if (!settings.skipXffAppend && connection.remoteAddress !== '') {
       request.set(
         'x-forwarded-for',
-        forwarded === undefined ? connection.remoteAddress : `${forwarded},${connection.remoteAddress}`,
+        forwarded === undefined || forwarded === ''
+          ? connection.remoteAddress
+          : `${forwarded},${connection.remoteAddress}`,
       );
     }
-    if (hops > 0 && request.present & (1 << KNOWN.X_FORWARDED_PROTO)) takeForwardedScheme(request);
+    if (hops > 0 && request.present & (1 << KNOWN.X_FORWARDED_PROTO)) takeForwardedScheme(request, settings);
     else request.set('x-forwarded-proto', request.scheme);
     if (settings.appendXForwardedPort) request.set('x-forwarded-port', String(connection.localPort));
   } else {
     if (forwarded !== undefined) stream.remoteAddress = fromEnd(forwarded, hops) ?? connection.remoteAddress;
-    if (request.present & (1 << KNOWN.X_FORWARDED_PROTO)) takeForwardedScheme(request);
+    if (request.present & (1 << KNOWN.X_FORWARDED_PROTO)) takeForwardedScheme(request, settings);
     else request.append('x-forwarded-proto', request.scheme);
   }
   if (internalAddresses === undefined && !settings.unixSocketsAreInternal) return false;
-  const single = forwarded === undefined ? settings.useRemoteAddress : !forwarded.includes(',');
+  // With the peer's own address, nothing may have come through a proxy; else its one word for it is taken.
+  const single = settings.useRemoteAddress
+    ? forwarded === undefined
+    : forwarded !== undefined && !forwarded.includes(',');
   if (stream.remoteAddress === '') return single && settings.unixSocketsAreInternal;
   return single && internalAddresses?.has(stream.remoteAddress) === true;
 }
 
 /** The scheme that the client used towards the first proxy: redirects keep it. */
-function takeForwardedScheme(request: RequestHead): void {
+function takeForwardedScheme(request: RequestHead, settings: HttpSettings): void {
+  if (settings.overwritesScheme) return;
   const scheme = request.get('x-forwarded-proto');
   if (scheme === 'https' || scheme === 'http') request.scheme = scheme;
 }
@@ -120,7 +128,7 @@ function fromEnd(list: string, skip: number): string | undefined {
     if (end < 0) return undefined;
   }
   const address = list.substring(list.lastIndexOf(',', end - 1) + 1, end).trim();
-  return /^[0-9a-fA-F:.]+$/.test(address) ? address : undefined;
+  return parseIp(address) === undefined ? undefined : address;
 }
 
 function removeEnvoyHeaders(request: RequestHead, internal: boolean, edge: boolean): void {

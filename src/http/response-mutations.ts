@@ -1,3 +1,4 @@
+import type { HeaderMap } from './headers.ts';
 import { httpDate } from './http-date.ts';
 import { KNOWN } from './http1/header-names.ts';
 import type { ResponseHead } from './message.ts';
@@ -16,11 +17,18 @@ export function mutateResponse(stream: StreamCore, head: ResponseHead): void {
       break;
   }
   if ((present & (1 << KNOWN.DATE)) === 0 && !head.has('date')) head.append('date', httpDate());
-  if (settings.via !== '') head.add('via', settings.via);
-  if (settings.alwaysSetRequestIdInResponse) {
-    const id = stream.request.get('x-request-id');
+  if (settings.via !== '') appendVia(head, settings.via);
+  const { request } = stream;
+  if (settings.alwaysSetRequestIdInResponse || (request.hasEnvoyHeaders && request.has('x-envoy-force-trace'))) {
+    const id = request.get('x-request-id');
     if (id !== undefined) head.set('x-request-id', id);
   }
+}
+
+/** Adds this hop to Via (RFC 9110 §7.6.3), in the line that is there. */
+export function appendVia(head: HeaderMap, via: string): void {
+  const before = head.get('via');
+  head.set('via', before ? `${before}, ${via}` : via);
 }
 
 function setKnown(head: ResponseHead, present: number, known: number, name: string, value: string): void {

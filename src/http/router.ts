@@ -16,7 +16,7 @@ import type { RouteEntry } from './route/route-entry.ts';
 import { ROUTER_TIME, RouterTimer, type TimedRouter } from './router-timer.ts';
 import type { HttpStream } from './stream.ts';
 import { HOLD } from './stream-core.ts';
-import { brokenResponseFlag, OVERLOADED, upstreamFailure } from './upstream-failure.ts';
+import { brokenResponseFlag, failureHeaders, upstreamFailure } from './upstream-failure.ts';
 
 /**
  * The last filter: matches the stream with an upstream connection, sends the request there, and hands the response
@@ -150,7 +150,7 @@ export class Router implements UpstreamEvents, TimedRouter {
     const endpoint = this.retries.pick(cluster, entry.hash === undefined ? undefined : entry.hash(stream));
     if (endpoint === undefined) {
       this.active = false;
-      stream.sendLocalReply(503, 'no healthy upstream', FLAG.UH, 'no_healthy_upstream', this.attemptHeader(undefined));
+      stream.sendLocalReply(503, 'no healthy upstream', FLAG.UH, 'no_healthy_upstream', failureHeaders(stream, false));
       return;
     }
     if (stream.upstreamAttemptCount++ > 0) tellTimeout(stream, this.timeoutMs, this.perTryTimeoutMs);
@@ -285,6 +285,8 @@ export class Router implements UpstreamEvents, TimedRouter {
     if (this.requestEnded && stream.request.upgrade === '' && !stream.manager.router.suppressEnvoyHeaders) {
       head.set('x-envoy-upstream-service-time', String(Math.trunc(now - stream.requestEndMs)));
     }
+    stream.response = head;
+    stream.responseCode = head.status;
     entry.finalizeResponse(head, stream);
     if (endStream) this.finished(now);
     stream.onResponseHead(head, endStream, contentLength);
@@ -357,19 +359,7 @@ export class Router implements UpstreamEvents, TimedRouter {
     stream.upstreamTransportFailureReason = reason === 'connection_failure' ? `delayed connect error: ${failure}` : '';
     cluster.stats.countResponse(reply.status);
     const overloaded = reason === 'overflow' && !stream.manager.router.suppressEnvoyHeaders;
-    stream.sendLocalReply(
-      reply.status,
-      reply.body,
-      reply.flag,
-      reply.details,
-      this.attemptHeader(overloaded ? OVERLOADED : undefined),
-    );
-  }
-
-  /** Headers of a reply of ours in the upstream's place. */
-  private attemptHeader(headers: Readonly<Record<string, string>> | undefined) {
-    if (this.entry?.includeAttemptCountInResponse !== true) return headers;
-    return { ...headers, 'x-envoy-attempt-count': String(Math.max(1, this.stream.upstreamAttemptCount)) };
+    stream.sendLocalReply(reply.status, reply.body, reply.flag, reply.details, failureHeaders(stream, overloaded));
   }
 
   private mayRepeat(): boolean {
@@ -451,7 +441,7 @@ export class Router implements UpstreamEvents, TimedRouter {
       return;
     }
     (this.cluster as Cluster).stats.countResponse(504);
-    stream.sendLocalReply(504, 'upstream request timeout', flag, details, this.attemptHeader(undefined));
+    stream.sendLocalReply(504, 'upstream request timeout', flag, details, failureHeaders(stream, false));
   }
 
   /** Lets go of the connection or of the place in its queue. */

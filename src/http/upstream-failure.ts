@@ -1,5 +1,6 @@
 import type { UpstreamResetReason } from './codec.ts';
 import { FLAG } from './response-flags.ts';
+import type { HttpStream } from './stream.ts';
 
 /** What a client is told, and what the log says, when an upstream exchange failed before its response. */
 export interface UpstreamFailure {
@@ -51,4 +52,11 @@ export function brokenResponseFlag(reason: UpstreamResetReason): number {
 }
 
 /** Tells the client that a circuit breaker was open, so that it does not try again at once. */
-export const OVERLOADED: Readonly<Record<string, string>> = Object.freeze({ 'x-envoy-overloaded': 'true' });
+const OVERLOADED: Readonly<Record<string, string>> = Object.freeze({ 'x-envoy-overloaded': 'true' });
+
+/** Headers of a reply of ours in the upstream's place. */
+export function failureHeaders(stream: HttpStream, overloaded: boolean): Readonly<Record<string, string>> | undefined {
+  const headers = overloaded ? OVERLOADED : undefined;
+  if (stream.routeEntry?.includeAttemptCountInResponse !== true) return headers;
+  return { ...headers, 'x-envoy-attempt-count': String(Math.max(1, stream.upstreamAttemptCount)) };
+}

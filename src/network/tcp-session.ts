@@ -242,7 +242,7 @@ export class TcpSession implements ConnectEvents {
     } else {
       this.releaseUpstream();
       if (!this.downstreamClosed) {
-        if (error !== undefined && this.record.responseFlags === 0) this.record.responseFlags = FLAG.UC;
+        if (error !== undefined && this.record.responseFlags === 0) this.record.responseFlags = FLAG.UR;
         if (error === undefined) drainSoon(this.downstream);
         else this.downstream.reset();
       }

@@ -1,7 +1,7 @@
 import { isValidAuthority } from '../authority.ts';
 import type { RequestHead } from '../message.ts';
 import { type Framing, headerLines, properCaseHeaderLines } from './message-writer.ts';
-import { setContentLength } from './response-text.ts';
+import { properTail, setContentLength } from './response-text.ts';
 
 const PATH = /^(\/[\x21-\x7e]*|\*)$/;
 const TOKEN = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
@@ -39,7 +39,7 @@ export function requestHeadText(
   }
   if (request.upgrade !== '') tail += 'connection: Upgrade\r\n';
   const lines = properCase ? properCaseHeaderLines(request) : headerLines(request);
-  return `${request.method} ${target} HTTP/1.1\r\n${lines}${tail}\r\n`;
+  return `${request.method} ${target} HTTP/1.1\r\n${lines}${properCase ? properTail(tail) : tail}\r\n`;
 }
 
 /** Methods for which a missing length would leave a server guessing (RFC 9110 §8.6); Envoy's choice of them. */

@@ -71,6 +71,6 @@ export function setContentLength(headers: HeaderMap, length: number): void {
     headers.set('content-length', text);
 }
 
-function properTail(tail: string): string {
+export function properTail(tail: string): string {
   return tail.replace('transfer-encoding', 'Transfer-Encoding').replace('connection', 'Connection');
 }

@@ -348,6 +348,10 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
     this.connection.destroy();
   }
 
+  closeAfterResponse(): void {
+    this.closeAfter = true;
+  }
+
   pauseRequest(): void {
     if (this.requestPaused) return;
     this.requestPaused = true;

@@ -1,7 +1,6 @@
 import type { RouteView } from '../../filter/http.ts';
 import type { StreamInfo } from '../../observe/stream-info.ts';
-import type { RequestHead } from '../message.ts';
-import { ResponseHead } from '../message.ts';
+import type { RequestHead, ResponseHead } from '../message.ts';
 import type { RetryRules } from '../retry.ts';
 import type { DirectResponse } from './direct-response.ts';
 import type { StreamHash } from './hash-policy.ts';
@@ -176,23 +175,20 @@ export class RouteEntry {
   answer(stream: AnswerableStream): boolean {
     const { redirect, directResponse } = this;
     if (redirect === undefined && directResponse === undefined) return false;
-    const head = new ResponseHead();
+    // The route's own headers come with every local reply.
+    const headers: Record<string, string> = {};
     let status = 200;
     let body = '';
     if (redirect !== undefined) {
       status = redirect.status;
-      head.add('location', redirect.location(stream.request));
+      headers.location = redirect.location(stream.request);
     } else if (directResponse !== undefined) {
       status = directResponse.status;
       body = directResponse.body(stream);
       // As in Envoy, a created resource is said to be the one that was asked for.
-      if (status === 201 || (status >= 300 && status < 400)) head.add('location', requestUri(stream.request));
-      if (directResponse.contentType !== '') head.add('content-type', directResponse.contentType);
+      if (status === 201 || (status >= 300 && status < 400)) headers.location = requestUri(stream.request);
+      if (directResponse.contentType !== '') headers['content-type'] = directResponse.contentType;
     }
-    head.status = status;
-    this.finalizeResponse(head, stream);
-    const headers: Record<string, string> = {};
-    for (const [name] of head) headers[name] = head.get(name) as string;
     stream.sendLocalReply(status, body, 0, 'direct_response', headers);
     return true;
   }

@@ -71,6 +71,7 @@ export const smuggling: Scenario = {
       name: 'a name that begins with a space',
       differs: { 'obsolete-folding': REFUSED.filter((facet) => facet !== 'fate') },
       send: framed('X-A: b\r\n Transfer-Encoding: chunked', '0\r\n\r\n'),
+      responses: 2,
     },
     { name: 'the first line begins with a space', send: 'GET / HTTP/1.1\r\n Host: test.example\r\n\r\n' },
     { name: 'a folded line', differs: { 'obsolete-folding': REFUSED }, send: get('/', 'X-A: b\r\n c') },

@@ -1,8 +1,25 @@
 import type { Scenario } from '../harness/case.ts';
+import { addresses } from './addresses.ts';
+import {
+  buffers,
+  cors,
+  faults,
+  headerToMetadata,
+  healthChecks,
+  ipTags,
+  ipTagsReversed,
+  localRateLimit,
+  mutations,
+  rbacs,
+} from './filters.ts';
+import { headerLevels, preservedCase, properCase, serverNames } from './headers.ts';
 import { badChunks, headLimits, smallLimits, smuggling } from './hostile.ts';
 import { interim, messages, proxiedInterim, trailers } from './messages.ts';
 import { acceptedOldVersion, odd, oldVersion } from './odd.ts';
+import { hosts, paths, underscores } from './paths.ts';
+import { grpcReplies, localReplies } from './replies.ts';
 import { matches, redirects, rewrites } from './routes.ts';
+import { tcp, tcpDenied, tcpFailures } from './tcp.ts';
 import { noTunnels, tunnels } from './tunnels.ts';
 import { retries, times, upstreams } from './upstream.ts';
 
@@ -27,4 +44,27 @@ export const scenarios: readonly Scenario[] = [
   matches,
   redirects,
   rewrites,
+  headerLevels,
+  preservedCase,
+  properCase,
+  ...serverNames,
+  ...addresses,
+  ...paths,
+  ...hosts,
+  ...underscores,
+  localReplies,
+  grpcReplies,
+  ...rbacs,
+  localRateLimit,
+  ipTags,
+  ipTagsReversed,
+  cors,
+  headerToMetadata,
+  faults,
+  buffers,
+  healthChecks,
+  mutations,
+  tcp,
+  tcpFailures,
+  tcpDenied,
 ];

@@ -1,4 +1,4 @@
-import { get, OK, post, request, response, type Scenario } from '../harness/case.ts';
+import { get, OK, post, REFUSED_RESPONSE, request, response, type Scenario } from '../harness/case.ts';
 
 const CHUNKED_HEAD = 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n';
 
@@ -43,17 +43,34 @@ export const upstreams: Scenario = {
     { name: 'is named by a header and unknown', send: get('/by-header', 'X-Cluster: nowhere') },
     { name: 'has no endpoint', send: get('/empty') },
     { name: 'answers garbage', send: get('/'), upstream: ['garbage\r\n\r\n'] },
-    { name: 'answers LF', send: get('/'), upstream: ['HTTP/1.1 200 OK\ncontent-length: 2\n\nok'] },
-    { name: 'answers in HTTP/2.0', send: get('/'), upstream: ['HTTP/2.0 200 OK\r\ncontent-length: 0\r\n\r\n'] },
+    {
+      name: 'answers LF',
+      differs: { 'strict-line-ends': REFUSED_RESPONSE },
+      send: get('/'),
+      upstream: ['HTTP/1.1 200 OK\ncontent-length: 2\n\nok'],
+    },
+    {
+      name: 'answers in HTTP/2.0',
+      differs: { 'strict-status-line': ['status', 'headers', 'body', 'flags', 'details'] },
+      send: get('/'),
+      upstream: ['HTTP/2.0 200 OK\r\ncontent-length: 0\r\n\r\n'],
+    },
     {
       name: 'answers a status of two digits',
+      differs: { 'strict-status-line': REFUSED_RESPONSE },
       send: get('/'),
       upstream: ['HTTP/1.1 20 OK\r\ncontent-length: 0\r\n\r\n'],
     },
     { name: 'answers a status of 700', send: get('/'), upstream: [response('700 Odd')] },
-    { name: 'answers a status of 099', send: get('/'), upstream: [response('099 Odd')] },
+    {
+      name: 'answers a status of 099',
+      differs: { 'strict-status-line': REFUSED_RESPONSE },
+      send: get('/'),
+      upstream: [response('099 Odd')],
+    },
     {
       name: 'answers a folded line',
+      differs: { 'obsolete-folding': REFUSED_RESPONSE },
       send: get('/'),
       upstream: ['HTTP/1.1 200 OK\r\nx-a: b\r\n c\r\ncontent-length: 0\r\n\r\n'],
     },
@@ -236,13 +253,18 @@ export const retries: Scenario = {
     { name: 'reset', send: get('/reset'), upstream: [['RST'], OK] },
     { name: 'reset not on 503', send: get('/reset'), upstream: [BUSY, OK] },
     { name: 'reset-before-request not after the request', send: get('/before'), upstream: [['FIN'], OK] },
-    { name: 'connect-failure up to the limit', send: get('/connect') },
+    { name: 'connect-failure up to the limit', differs: { 'flag-order': ['flags'] }, send: get('/connect') },
     { name: 'retriable-4xx on 409', send: get('/4xx'), upstream: [response('409 Conflict'), OK] },
     { name: 'retriable-4xx not on 404', send: get('/4xx'), upstream: [response('404 Not Found'), OK] },
     { name: 'a retriable status', send: get('/codes'), upstream: [response('404 Not Found'), OK] },
     { name: 'a retriable header', send: get('/headers'), upstream: [response('200 OK', ['x-retry: 1']), OK] },
     { name: 'a per-try timeout', send: get('/per-try'), upstream: [[300, OK], OK] },
-    { name: 'per-try timeouts up to the limit', send: get('/per-try'), upstream: [[300, OK]] },
+    {
+      name: 'per-try timeouts up to the limit',
+      differs: { 'flag-order': ['flags'] },
+      send: get('/per-try'),
+      upstream: [[300, OK]],
+    },
     { name: 'attempts are counted', send: get('/attempts'), upstream: [BUSY, OK] },
     { name: 'no policy', send: get('/'), upstream: [BUSY] },
     {

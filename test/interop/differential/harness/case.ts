@@ -33,6 +33,9 @@ export type Facet = (typeof FACETS)[number];
 /** The facets that differ where Outrigger refuses what Envoy forwards. */
 export const REFUSED: readonly Facet[] = FACETS;
 
+/** The facets that differ where Outrigger takes no such response from an upstream. */
+export const REFUSED_RESPONSE: readonly Facet[] = FACETS.filter((facet) => facet !== 'fate' && facet !== 'upstream');
+
 /** One exchange of raw bytes that both proxies go through. */
 export interface Case {
   readonly name: string;

@@ -20,7 +20,7 @@ export interface ClientRecord {
 }
 
 const ANSWER_TIMEOUT_MS = 2500;
-const QUIET_MS = 60;
+const QUIET_MS = 250;
 /** Host of the further request; every configuration answers it itself. */
 export const PROBE_HOST = 'probe.invalid';
 const PROBE = `GET /probe HTTP/1.1\r\nhost: ${PROBE_HOST}\r\n\r\n`;

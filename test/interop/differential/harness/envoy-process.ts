@@ -53,7 +53,7 @@ export class EnvoyProcess implements AsyncDisposable {
 
   /** Counters and gauges by name. */
   async stats(): Promise<Map<string, number>> {
-    const lines = (await this.get('/stats?filter=^(http|cluster|tcp)\\.')).split('\n');
+    const lines = (await this.get('/stats?filter=^(http|cluster|tcp|limit)\\.')).split('\n');
     return new Map(
       lines.map((line) => {
         const colon = line.lastIndexOf(': ');

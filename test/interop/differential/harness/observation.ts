@@ -1,3 +1,4 @@
+import { networkInterfaces } from 'node:os';
 import { type Case, FACETS, type Facet } from './case.ts';
 import { type ClientRecord, PROBE_HOST } from './client.ts';
 import type { Message } from './message.ts';
@@ -89,6 +90,8 @@ function headersOf(headers: readonly string[], inOrder: boolean): string[] {
   const masked = headers.map((line) => {
     const name = line.slice(0, line.indexOf(':'));
     const value = isChanging(name.toLowerCase(), line) ? ' *' : line.slice(name.length + 1).replaceAll(UUID, 'UUID');
+    // Envoy names the tags of an address in no particular order.
+    if (name === 'x-envoy-ip-tags') return { name, line: `${name}: ${value.trim().split(',').sort()}` };
     return { name, line: `${name}:${value.length > 200 ? `${value.length} bytes` : value}` };
   });
   if (!inOrder) masked.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
@@ -103,8 +106,23 @@ function withoutPorts(value: unknown, ports: readonly number[]): unknown {
   return JSON.parse(text);
 }
 
-/** Id of the one difference that is so frequent that no case names it. */
+/** Ids of the differences that are so frequent that no case names them. */
 export const NAMED_FAULTS = 'named-faults';
+export const OWN_ADDRESS = 'own-address';
+
+/** The address of this machine, which Envoy appends to x-forwarded-for in place of a peer's loopback address. */
+const ownAddress = Object.values(networkInterfaces())
+  .flatMap((addresses) => addresses ?? [])
+  .find(({ family, internal }) => family === 'IPv4' && !internal)?.address;
+
+function withLoopback(text: string): string {
+  return ownAddress === undefined ? text : text.replaceAll(ownAddress, '127.0.0.1');
+}
+
+/** Whether Envoy forwarded the machine's address; true also where the machine has none but the loopback. */
+export function forwardsOwnAddress(envoy: Observation): boolean {
+  return ownAddress === undefined || JSON.stringify(envoy.upstream).includes(ownAddress);
+}
 
 /** The facets in which two observations differ, with both values. */
 export type Differences = Partial<Record<Facet, { envoy: unknown; outrigger: unknown }>>;
@@ -112,7 +130,7 @@ export type Differences = Partial<Record<Facet, { envoy: unknown; outrigger: unk
 export function differencesOf(envoy: Observation, outrigger: Observation): Differences {
   const found: Differences = {};
   for (const facet of FACETS) {
-    if (JSON.stringify(envoy[facet]) === JSON.stringify(outrigger[facet])) continue;
+    if (withLoopback(JSON.stringify(envoy[facet])) === JSON.stringify(outrigger[facet])) continue;
     if (facet === 'details' && namesTheFault(envoy, outrigger)) continue;
     found[facet] = { envoy: envoy[facet], outrigger: outrigger[facet] };
   }

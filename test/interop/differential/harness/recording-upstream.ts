@@ -72,6 +72,8 @@ export class RecordingUpstream implements AsyncDisposable {
     const connection: Connection = { socket, bytes: '', fate: 'open', answered: 0, busy: false };
     this.connections.push(connection);
     socket.on('data', (chunk: Buffer) => {
+      // A proxy may have opened it between two cases.
+      if (!this.connections.includes(connection)) this.connections.push(connection);
       connection.bytes += chunk.toString('latin1');
       void this.answer(connection);
     });
