@@ -112,33 +112,35 @@ test('a circuit breaker and a rate limit mean the same as with one thread', asyn
 
 test('a crashed thread is replaced, takes only its own requests with it and gives its places back', async () => {
   await using app = await startApp((req, response) => {
-    if (req.url !== '/held') response.end('ok');
+    if (req.url === '/slow') setTimeout(() => response.end('ok'), 200);
+    else if (req.url !== '/held') response.end('ok');
   });
   const dir = folder();
   await using proxy = await start(
-    httpConfig(app.port, { filters: FILTER, cluster: 'circuit_breakers: { thresholds: [{ max_requests: 4 }] }' }),
+    httpConfig(app.port, { filters: FILTER, cluster: 'circuit_breakers: { thresholds: [{ max_requests: 8 }] }' }),
     dir,
   );
   // Requests that stay with their thread, so that it holds places when it crashes.
-  const held = await Promise.all([0, 1, 2].map(() => TestClient.connect(proxy.port)));
+  const held = await Promise.all(Array.from({ length: 8 }, () => TestClient.connect(proxy.port)));
   for (const client of held) client.write('GET /held HTTP/1.1\r\nhost: a\r\n\r\n');
-  await sleep(100);
-  for (let crashes = 0; crashes < 2; crashes++) {
+  await sleep(150);
+  expect(await stat(proxy, 'cluster.app.circuit_breakers.default.rq_open')).toBe(1);
+  const alive = (): number => held.filter(({ ended, closed }) => !ended && !closed).length;
+  for (let crashes = 1; alive() > 0 && crashes < 12; crashes++) {
+    const before = alive();
     await expect(ask(proxy.port, { path: '/crash' })).rejects.toThrow();
     await eventually(
-      'a new thread serves',
-      () => proxy.logLines.filter((line) => line.includes('a worker thread crashed')).length === crashes + 1,
+      'the crash is noticed',
+      () => proxy.logLines.filter((line) => line.includes('a worker thread crashed')).length === crashes,
     );
     await sleep(400);
+    expect(alive()).toBeLessThanOrEqual(before);
   }
-  for (const client of held) client.destroy();
-  await sleep(100);
+  expect(alive()).toBe(0);
+  const answers = await Promise.all(Array.from({ length: 8 }, () => ask(proxy.port, { path: '/slow' })));
+  expect(answers.map(({ status }) => status)).toEqual(Array(8).fill(200));
   const threads = new Set<unknown>();
-  for (let i = 0; i < 40; i++) {
-    const { status, headers } = await ask(proxy.port);
-    expect(status).toBe(200);
-    threads.add(headers['x-thread']);
-  }
+  for (let i = 0; i < 40; i++) threads.add((await ask(proxy.port)).headers['x-thread']);
   expect(threads.size).toBe(2);
   expect(await stat(proxy, 'cluster.app.circuit_breakers.default.rq_open')).toBe(0);
 });
