@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { DataSource } from '../config/schema/core.ts';
 import type { LocalReplyConfig, ResponseMapper } from '../config/schema/http-connection-manager.ts';
+import { toWireText } from '../matching/wire-text.ts';
 import { compileLogFilter, type LogCondition } from '../observe/access-log/access-log-filter.ts';
 import { compileSubstitutionFormat, type SubstitutionFormat } from '../observe/format/substitution-format.ts';
 import type { ResponseHead } from './message.ts';
@@ -55,9 +56,10 @@ function compileMapper(config: ResponseMapper): CompiledMapper {
   };
 }
 
+/** Latin1 text, one character per byte. */
 function readText(source: DataSource): string {
-  if (source.inline_string !== undefined) return source.inline_string;
+  if (source.inline_string !== undefined) return toWireText(source.inline_string);
   if (source.inline_bytes !== undefined) return source.inline_bytes.toString('latin1');
   if (source.filename !== undefined) return readFileSync(source.filename, 'latin1');
-  return process.env[source.environment_variable ?? ''] ?? '';
+  return toWireText(process.env[source.environment_variable ?? ''] ?? '');
 }

@@ -35,6 +35,41 @@ test('add_user_agent names the node that sends the request, and keeps a user age
 });
 
 test.each([
+  ['nothing', undefined, 'true'],
+  ['an address', '10.0.0.1', undefined],
+  ['the address of a forger', '127.0.0.1', undefined],
+  ['an empty value', '', undefined],
+])('with the peer’s own address, a request that forwards %s is internal or not', async (_what, forwarded, internal) => {
+  await using app = await startApp(echo());
+  const ranges = 'internal_address_config: { cidr_ranges: [{ address_prefix: 127.0.0.0, prefix_len: 8 }] }';
+  await using proxy = await story({ app: app.port, manager: `use_remote_address: true\n${ranges}` });
+  const headers = { 'x-envoy-max-retries': '7', ...(forwarded === undefined ? {} : { 'x-forwarded-for': forwarded }) };
+  const seen = echoed(await ask(proxy.port, { headers })).headers;
+  expect(seen['x-envoy-internal']).toBe(internal);
+  expect(seen['x-envoy-external-address']).toBe(internal === undefined ? '127.0.0.1' : undefined);
+});
+
+test('what is no address is not taken for one', async () => {
+  await using app = await startApp(echo());
+  await using proxy = await story({
+    app: app.port,
+    routes: `- match: { prefix: / }
+  route: { cluster: app }
+  request_headers_to_add: [{ header: { key: x-remote, value: "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%" } }]`,
+  });
+  const remote = async (forwarded: string) =>
+    echoed(await ask(proxy.port, { headers: { 'x-forwarded-for': forwarded } })).headers['x-remote'];
+  expect(await remote('1.2.3.4')).toBe('1.2.3.4');
+  for (const wrong of ['1.2.3.4:80', '1.2.3', ':::', '1.2.3.4,', 'host']) expect(await remote(wrong)).toBe('127.0.0.1');
+});
+
+test('Via grows in the line that is there', async () => {
+  await using app = await startApp(echo());
+  await using proxy = await story({ app: app.port, manager: 'via: edge' });
+  expect(echoed(await ask(proxy.port, { headers: { via: '1.1 first' } })).headers.via).toBe('1.1 first, edge');
+});
+
+test.each([
   ['internal when the configuration says so', 'true', 'true'],
   ['external otherwise', 'false', undefined],
 ])('a client on a Unix socket is %s', async (_what, unixSockets, internal) => {

@@ -7,14 +7,14 @@ export const localReplies: Scenario = {
   mappers:
   - filter: { status_code_filter: { comparison: { op: EQ, value: { default_value: 404, runtime_key: none } } } }
     status_code: 410
-    body: { inline_string: gone }
+    body: { inline_string: gone ü }
     headers_to_add: [{ header: { key: x-mapped, value: "%RESPONSE_CODE%" }, append_action: OVERWRITE_IF_EXISTS_OR_ADD }]
   - filter: { response_flag_filter: { flags: [UC] } }
     status_code: 599
     body_format_override: { text_format_source: { inline_string: "%LOCAL_REPLY_BODY%|%RESPONSE_CODE%|%REQ(:path)%" }, content_type: text/html }
   - filter: { header_filter: { header: { name: x-json, present_match: true } } }
-    body_format_override: { json_format: { code: "%RESPONSE_CODE%", body: "%LOCAL_REPLY_BODY%", path: "%REQ(:path)%" } }
-  body_format: { text_format_source: { inline_string: "[%LOCAL_REPLY_BODY%] %RESPONSE_CODE% %RESPONSE_CODE_DETAILS%" } }`,
+    body_format_override: { json_format: { umlaut: ö, code: "%RESPONSE_CODE%", body: "%LOCAL_REPLY_BODY%", path: "%REQ(:path)%" } }
+  body_format: { text_format_source: { inline_string: "ä[%LOCAL_REPLY_BODY%] %RESPONSE_CODE% %RESPONSE_CODE_DETAILS%" } }`,
   routes: `- match: { prefix: /direct }
   direct_response: { status: 418, body: { inline_string: teapot } }
 - match: { prefix: /missing }

@@ -25,8 +25,8 @@ const QUIET_MS = 250;
 export const PROBE_HOST = 'probe.invalid';
 const PROBE = `GET /probe HTTP/1.1\r\nhost: ${PROBE_HOST}\r\n\r\n`;
 
-/** Goes through a case on a connection of its own. */
-export async function runClient(port: number, exchange: Case): Promise<ClientRecord> {
+/** Goes through a case on a connection of its own; `beforeEnd` runs while it is still there. */
+export async function runClient(port: number, exchange: Case, beforeEnd: () => Promise<void>): Promise<ClientRecord> {
   const startTimeEpochMs = Date.now();
   const client = await TestClient.connect(port);
   const { localPort = 0 } = client.socket;
@@ -36,6 +36,7 @@ export async function runClient(port: number, exchange: Case): Promise<ClientRec
     await waitFor(client, () => complete(client, exchange) >= (exchange.responses ?? 1));
     const before = client.text;
     const fate = await fateOf(client, exchange);
+    await beforeEnd();
     const { messages, rest } = responsesOf(
       before.length > 0 && fate === 'open' ? before : client.text,
       client.ended,

@@ -13,8 +13,9 @@ import { RecordingUpstream, type UpstreamConnection } from './recording-upstream
 
 /** How often both may flush their access logs before it is read. */
 const LOG_FLUSH_MS = 1500;
-/** For what the proxy does to the upstream after it is done with the client. */
+/** For what the proxy does to the upstream after it is done with the client, and after the client has gone. */
 const SETTLE_MS = 5;
+const SETTLE_AFTER_CLIENT_MS = 80;
 /** Scenarios under way at the same time: most of a case's time is waiting. */
 const PARALLEL_SCENARIOS = 4;
 
@@ -103,9 +104,13 @@ function logOf(subject: Subject): ReturnType<typeof readLog> {
 async function runCase(subject: Subject, scenario: Scenario, exchange: Case): Promise<Run> {
   const upstream = subject.upstreams.get(scenario.name) as RecordingUpstream;
   upstream.begin(exchange.upstream ?? []);
-  const client = await runClient(subject.listeners.get(scenario.name) as number, exchange);
-  await sleep(SETTLE_MS);
-  const record = upstream.record;
+  const goes = typeof exchange.send !== 'string' && exchange.send.some((step) => step === 'FIN' || step === 'RST');
+  let record: readonly UpstreamConnection[] = [];
+  // While the client still holds its side: its end would show on the other side sooner or later.
+  const client = await runClient(subject.listeners.get(scenario.name) as number, exchange, async () => {
+    await sleep(goes ? SETTLE_AFTER_CLIENT_MS : SETTLE_MS);
+    record = upstream.record;
+  });
   await upstream.finish();
   return { client, upstream: record };
 }
