@@ -280,9 +280,9 @@ test(
     for (const client of clients) client.close();
     await eventually('all active gauges are 0', () => ACTIVE_GAUGES.every((name) => proxy.stat(name) === 0), 5000);
     expect(tally.unexplained).toEqual([]);
-    expect(tally.ok).toBeGreaterThan(SECONDS * 20);
-    expect(tally.aborted).toBeGreaterThan(SECONDS * 10);
-    expect(tally.denied).toBeGreaterThan(SECONDS * 2);
+    expect(tally.ok).toBeGreaterThan(SECONDS * 10);
+    expect(tally.aborted).toBeGreaterThan(SECONDS * 4);
+    expect(tally.denied).toBeGreaterThan(SECONDS);
     expect(app.deaths.length).toBeGreaterThan(Math.floor(SECONDS / 3));
     const lines = await proxy.log();
     expect(lines.length).toBe(proxy.stat('http.test.downstream_rq_total'));
@@ -291,7 +291,7 @@ test(
     expect(lines.filter(({ code }) => code === 200 || code === 403).length).toBeGreaterThanOrEqual(
       tally.ok + tally.denied,
     );
-    expect(tally.tunnels).toBeGreaterThan(SECONDS * 2);
+    expect(tally.tunnels).toBeGreaterThan(SECONDS / 2);
     if (SECONDS >= 20) {
       expect(slopeMib(samples, 'live')).toBeLessThan(0.5);
       expect(slopeMib(samples, 'rss')).toBeLessThan(1.5);
