@@ -90,9 +90,9 @@ export class RequestHead extends HeaderMap {
   private pseudo(name: string): string | undefined {
     switch (name) {
       case ':method':
-        return this.method;
+        return this.method === '' ? undefined : this.method;
       case ':path':
-        return this.path;
+        return this.path === '' ? undefined : this.path;
       case ':authority':
       case 'host':
         return this.authority === '' ? undefined : this.authority;

@@ -266,6 +266,7 @@ export abstract class ResponsePath extends StreamCore {
     this.responseCodeDetails = details;
     // Who sends one wrong request is not trusted to frame the next one right (as in Envoy).
     if (status === 400) this.codec.closeAfterResponse();
+    if (this.upstreamCluster === '') this.nameCluster();
     const text = localReplyHead(this, this.responseHead, status, body, headers, grpcStatus);
     const bytes = Buffer.from(text, 'latin1');
     const hasBody = bytes.length > 0 && this.request.method !== 'HEAD';

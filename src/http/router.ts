@@ -89,13 +89,13 @@ export class Router implements UpstreamEvents, TimedRouter {
       return;
     }
     const clusterName = entry.pickCluster(request);
-    stream.upstreamCluster = clusterName;
     const cluster = manager.clusters.get(clusterName);
     if (cluster === undefined) {
       manager.stats.noCluster.inc();
       stream.sendLocalReply(entry.clusterNotFoundStatus, '', FLAG.NC, 'cluster_not_found');
       return;
     }
+    stream.upstreamCluster = clusterName;
     this.cluster = cluster;
     this.active = true;
     this.retries.begin(entry.retry);

@@ -239,10 +239,19 @@ export abstract class StreamCore extends StreamRecord implements FilterStream, T
     this.sendLocalReply(status, 'downstream duration timeout', 0, 'max_duration_timeout');
   }
 
+  /** Logs tell where a request would have gone that a filter answered, or that ended before the router saw it. */
+  protected nameCluster(): void {
+    const route = this.routeEntry;
+    if (route === undefined || !route.leadsUpstream) return;
+    const name = route.pickCluster(this.request);
+    if (this.manager.clusters.get(name) !== undefined) this.upstreamCluster = name;
+  }
+
   /** The stream is over: figures are final, filters and logs are told. Called by the codec after the last byte, or by a reset. */
   complete(): void {
     if (this.completed) return;
     this.completed = true;
+    if (this.upstreamCluster === '') this.nameCluster();
     this.endMs = performance.now();
     this.downstreamTxEndMs = this.responseHeadSent ? this.endMs : 0;
     this.times.cancel();

@@ -3,7 +3,15 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { findEnvoy, NO_ENVOY } from '../../support/envoy.ts';
 import { scenarios } from './cases/index.ts';
-import { differencesOf, forwardsOwnAddress, NAMED_FAULTS, namesTheFault, OWN_ADDRESS } from './harness/observation.ts';
+import {
+  differencesOf,
+  forwardsOwnAddress,
+  NAMED_FAULTS,
+  namesTheFault,
+  OWN_ADDRESS,
+  REFUSED_HEADS,
+  tellsMoreOfRefused,
+} from './harness/observation.ts';
 import { type Results, runScenarios } from './harness/run.ts';
 
 const envoy = findEnvoy();
@@ -36,6 +44,7 @@ describe.skipIf(envoy === undefined)(
     it('differs in what no case names, as the document says', () => {
       const all = scenarios.flatMap((scenario) => scenario.cases.map((exchange) => results.of(scenario, exchange)));
       expect(all.some(({ envoy }) => forwardsOwnAddress(envoy))).toBe(true);
+      expect(all.some(({ envoy, outrigger }) => tellsMoreOfRefused(envoy, outrigger))).toBe(true);
       expect(all.some(({ envoy, outrigger }) => namesTheFault(envoy, outrigger))).toBe(true);
     });
   },
@@ -44,7 +53,7 @@ describe.skipIf(envoy === undefined)(
 describe('docs/differences-from-envoy.md', () => {
   const listed = [...readFileSync(DOCUMENT, 'utf8').matchAll(/^\| `([a-z0-9-]+)` \|/gm)].map((match) => match[1]);
   const used = new Set(scenarios.flatMap(({ cases }) => cases.flatMap(({ differs }) => Object.keys(differs ?? {}))));
-  used.add(NAMED_FAULTS).add(OWN_ADDRESS);
+  used.add(NAMED_FAULTS).add(OWN_ADDRESS).add(REFUSED_HEADS);
 
   it('lists every difference that the cases expect, and no other', () => {
     expect([...listed].sort()).toEqual([...used].sort());

@@ -163,7 +163,7 @@ export const oldVersion: Scenario = {
     { name: 'HTTP/1.0 without Host', send: 'GET / HTTP/1.0\r\n\r\n' },
     {
       name: 'HTTP/0.9',
-      differs: { 'strict-request-line': ['status', 'headers', 'body', 'flags', 'details'] },
+      differs: { 'strict-request-line': ['status', 'headers', 'body', 'flags', 'details', 'log'] },
       send: 'GET /\r\n',
       probe: false,
     },
@@ -171,7 +171,7 @@ export const oldVersion: Scenario = {
     { name: 'HTTP/2.0', send: 'GET / HTTP/2.0\r\nHost: test.example\r\n\r\n' },
     {
       name: 'the preface of HTTP/2',
-      differs: { 'no-http2': ['status', 'headers', 'body', 'fate', 'flags', 'details'] },
+      differs: { 'no-http2': ['status', 'headers', 'body', 'fate', 'flags', 'details', 'log'] },
       send: 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
     },
     { name: 'a version in lower case', send: 'GET / http/1.1\r\nHost: test.example\r\n\r\n' },
@@ -198,7 +198,7 @@ export const acceptedOldVersion: Scenario = {
     {
       name: 'transfer-encoding',
       differs: {
-        'transfer-encoding-in-http10': ['status', 'headers', 'body', 'upstream', 'upstreamFate', 'flags', 'details'],
+        'transfer-encoding-in-http10': REFUSED.filter((facet) => facet !== 'fate'),
       },
       send: 'POST / HTTP/1.0\r\nHost: test.example\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n',
     },

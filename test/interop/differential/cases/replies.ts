@@ -37,7 +37,7 @@ export const localReplies: Scenario = {
     },
     { name: 'JSON', send: get('/direct', 'X-Json: 1') },
     { name: '404 of the app', send: get('/app'), upstream: ['HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n'] },
-    { name: 'a head that is wrong', differs: { 'named-faults': ['headers', 'body'] }, send: 'nonsense\r\n\r\n' },
+    { name: 'a head that is wrong', differs: { 'named-faults': ['headers', 'body', 'log'] }, send: 'nonsense\r\n\r\n' },
     { name: 'gRPC without a route', send: post('/none', '', 'Content-Type: application/grpc') },
   ],
 };

@@ -65,7 +65,9 @@ export const tcpFailures: Scenario = {
   load_assignment:
     cluster_name: tcp-dead-end
     endpoints: [{ lb_endpoints: [{ endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: $dead } } } }] }]`,
-  cases: [{ name: 'nobody listens', send: [80], responses: 0, probe: false }],
+  cases: [
+    { name: 'nobody listens', differs: { 'tcp-termination-details': ['log'] }, send: [80], responses: 0, probe: false },
+  ],
 };
 
 export const tcpDenied: Scenario = {
@@ -83,7 +85,7 @@ export const tcpDenied: Scenario = {
   cases: [
     {
       name: 'by a rule',
-      differs: { 'denied-connection-log': ['flags', 'details'] },
+      differs: { 'denied-connection-log': ['flags', 'details', 'log'] },
       send: ['hello', 60],
       responses: 0,
       probe: false,

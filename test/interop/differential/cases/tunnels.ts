@@ -42,7 +42,7 @@ export const tunnels: Scenario = {
     },
     {
       name: 'an upgrade that the upstream ignores',
-      differs: { 'ignored-upgrade': ['headers', 'body', 'details'] },
+      differs: { 'ignored-upgrade': ['headers', 'body', 'details', 'log'] },
       send: request('GET /chat', UPGRADE),
     },
     {
@@ -60,7 +60,7 @@ export const tunnels: Scenario = {
     },
     {
       name: 'an upgrade with a body',
-      differs: { 'ignored-upgrade': ['headers', 'body', 'details', 'upstream'] },
+      differs: { 'ignored-upgrade': ['headers', 'body', 'details', 'upstream', 'log'] },
       send: request('POST /chat', [...UPGRADE, 'Content-Length: 2'], 'ok'),
       probe: false,
     },

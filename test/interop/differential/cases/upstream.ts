@@ -51,7 +51,7 @@ export const upstreams: Scenario = {
     },
     {
       name: 'answers in HTTP/2.0',
-      differs: { 'strict-status-line': ['status', 'headers', 'body', 'flags', 'details'] },
+      differs: { 'strict-status-line': ['status', 'headers', 'body', 'flags', 'details', 'log'] },
       send: get('/'),
       upstream: ['HTTP/2.0 200 OK\r\ncontent-length: 0\r\n\r\n'],
     },
@@ -172,12 +172,12 @@ export const upstreams: Scenario = {
     { name: 'waits for a body that stops', send: request('POST /idle', ['Content-Length: 5'], 'he') },
     {
       name: 'has a client that resets',
-      send: [get('/'), 30, 'RST'],
-      upstream: [[100, OK]],
+      send: [get('/'), 120, 'RST'],
+      upstream: [[500, OK]],
       responses: 0,
       probe: false,
     },
-    { name: 'has a client that ends', send: [get('/'), 30, 'FIN'], upstream: [[100, OK]], responses: 0, probe: false },
+    { name: 'has a client that ends', send: [get('/'), 120, 'FIN'], upstream: [[500, OK]], responses: 0, probe: false },
   ],
 };
 

@@ -27,7 +27,17 @@ export type ClientStep =
   | { text: string };
 
 /** What is compared. */
-export const FACETS = ['status', 'headers', 'body', 'fate', 'upstream', 'upstreamFate', 'flags', 'details'] as const;
+export const FACETS = [
+  'status',
+  'headers',
+  'body',
+  'fate',
+  'upstream',
+  'upstreamFate',
+  'flags',
+  'details',
+  'log',
+] as const;
 export type Facet = (typeof FACETS)[number];
 
 /** The facets that differ where Outrigger refuses what Envoy forwards. */

@@ -19,6 +19,11 @@ export const LOG_FORMAT = [
   '%REQ(:AUTHORITY)%',
   '%RESPONSE_CODE% %RESPONSE_FLAGS%',
   '%RESPONSE_CODE_DETAILS%',
+  [
+    '%PROTOCOL% %REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %ROUTE_NAME% %UPSTREAM_CLUSTER%',
+    '%UPSTREAM_REQUEST_ATTEMPT_COUNT% %BYTES_RECEIVED% %BYTES_SENT%',
+    '%CONNECTION_TERMINATION_DETAILS% %UPSTREAM_TRANSPORT_FAILURE_REASON%',
+  ].join(' '),
 ].join('\\t');
 
 /** The whole configuration: one listener, and one cluster at least, for each scenario. */

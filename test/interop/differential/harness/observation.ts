@@ -25,6 +25,8 @@ export interface LogLine {
   readonly authority: string;
   readonly codeAndFlags: string;
   readonly details: string;
+  /** Other fields. */
+  readonly rest: string;
 }
 
 export function readLog(text: string): LogLine[] {
@@ -32,10 +34,11 @@ export function readLog(text: string): LogLine[] {
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => {
-      const [address = '', listenerPort, startTime, authority = '', codeAndFlags = '', details = ''] = line.split('\t');
+      const [address = '', listenerPort, startTime, authority = '', codeAndFlags = '', details = '', rest = ''] =
+        line.split('\t');
       const port = Number(address.slice(address.lastIndexOf(':') + 1));
       const startTimeEpochMs = Number(startTime);
-      return { port, listenerPort: Number(listenerPort), startTimeEpochMs, authority, codeAndFlags, details };
+      return { port, listenerPort: Number(listenerPort), startTimeEpochMs, authority, codeAndFlags, details, rest };
     });
 }
 
@@ -65,6 +68,7 @@ export function observe(
     upstreamFate: upstream.filter(({ bytes }) => bytes !== '').map(({ fate }) => fate),
     flags: lines.map((line) => line.codeAndFlags),
     details: plain(lines.map((line) => line.details)),
+    log: plain(lines.map((line) => line.rest)),
   };
 }
 
@@ -109,6 +113,7 @@ function withoutPorts(value: unknown, ports: readonly number[]): unknown {
 /** Ids of the differences that are so frequent that no case names them. */
 export const NAMED_FAULTS = 'named-faults';
 export const OWN_ADDRESS = 'own-address';
+export const REFUSED_HEADS = 'refused-heads';
 
 /** The address of this machine, which Envoy appends to x-forwarded-for in place of a peer's loopback address. */
 const ownAddress = Object.values(networkInterfaces())
@@ -132,9 +137,21 @@ export function differencesOf(envoy: Observation, outrigger: Observation): Diffe
   for (const facet of FACETS) {
     if (withLoopback(JSON.stringify(envoy[facet])) === JSON.stringify(outrigger[facet])) continue;
     if (facet === 'details' && namesTheFault(envoy, outrigger)) continue;
+    if (facet === 'log' && tellsMoreOfRefused(envoy, outrigger)) continue;
     found[facet] = { envoy: envoy[facet], outrigger: outrigger[facet] };
   }
   return found;
+}
+
+/** Envoy knows nothing of a head that it refused; Outrigger logs what could be read of it. */
+export function tellsMoreOfRefused(envoy: Observation, outrigger: Observation): boolean {
+  const [theirs, ours] = [envoy.log as string[], outrigger.log as string[]];
+  const isRefused = (line: string) => line.startsWith('HTTP/1.1 - - - - 0 ');
+  return (
+    theirs.some(isRefused) &&
+    theirs.length === ours.length &&
+    theirs.every((line, i) => line === ours[i] || (isRefused(line) && ours[i]?.endsWith(line.slice(12)) === true))
+  );
 }
 
 const GENERAL = /^http1\.(codec_error|invalid_characters)$/;
