@@ -42,6 +42,7 @@ async function dispatch(args: readonly string[]): Promise<number> {
   }
   const ordinary = await entry.runOrdinary?.(rest);
   if (ordinary !== undefined) return ordinary;
+  if (name !== 'run' && name !== 'demo') process.stdout.on('error', endWithReader);
   const command = await entry.load();
   await command
     .exitOverride()
@@ -50,6 +51,12 @@ async function dispatch(args: readonly string[]): Promise<number> {
     .name(`outrigger ${entry.name}`)
     .parseAsync(rest, { from: 'user' });
   return Number(process.exitCode ?? EXIT.ok);
+}
+
+/** Whoever read the output has enough of it, as `head` does: no reason for a stack trace. */
+function endWithReader(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(EXIT.failure);
 }
 
 async function help(): Promise<number> {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { COMMANDS } from '../../src/cli/commands.ts';
-import { runCli } from './run-cli.ts';
+import { RunningCli, runCli } from './run-cli.ts';
 
 describe('the command line', () => {
   test('teaches every command and the exit codes when called without arguments', async () => {
@@ -16,6 +16,12 @@ describe('the command line', () => {
     expect(one.code).toBe(0);
     expect(one.stdout).toBe(other.stdout);
     expect(one.stdout).toContain('SIGHUP');
+  });
+
+  test('ends without a word when whoever reads its output has enough', async () => {
+    const cli = new RunningCli(['expand', 'bench/scenarios/mix_all.yaml']);
+    cli.child.stdout.destroy();
+    expect(await cli.ended()).toMatchObject({ code: 1, stderr: '' });
   });
 
   test('suggests the command that was meant, with exit code 2', async () => {
