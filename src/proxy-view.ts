@@ -24,6 +24,8 @@ export interface ViewSource {
   readonly state: ServerState;
   sockets(): Iterable<ListenerSocket>;
   failHealthChecks(fail: boolean): void;
+  /** False once health checks are failed from outside: the server says then that it drains, as Envoy does. */
+  healthy(): boolean;
   drainListeners(inboundOnly: boolean): void;
   reopenLogs(): void;
   quit(): void;
@@ -37,7 +39,7 @@ export function createProxyView(source: ViewSource): ProxyView {
     startedAtEpochMs: Math.round(performance.timeOrigin),
     node: runtime.facts.node,
     options: { concurrency: source.concurrency, config_path: source.config.file },
-    state: () => source.state,
+    state: () => (source.state === 'LIVE' && !source.healthy() ? 'DRAINING' : source.state),
     stats: () => {
       runtime.clusters.publishStats();
       return snapshotOf(runtime.stats);

@@ -83,6 +83,8 @@ export class SidecarProxy implements RunningProxy, ViewSource {
     await settleHandles(this.options.log.component('network'));
     await this.apply(this.config);
     this.state = 'LIVE';
+    // Of several threads, the main one has the admin server.
+    if (this.options.thread !== undefined) return;
     const address = this.options.adminAddress ?? adminAddress(this.config);
     if (address !== undefined) await this.startAdmin(address.host, address.port);
   }
@@ -110,6 +112,10 @@ export class SidecarProxy implements RunningProxy, ViewSource {
 
   sockets(): Iterable<ListenerSocket> {
     return this.byAddress.values();
+  }
+
+  healthy(): boolean {
+    return !this.healthChecksFail;
   }
 
   failHealthChecks(fail: boolean): void {

@@ -30,6 +30,7 @@ export class ThreadedProxy implements RunningProxy {
   private config: LoadedConfig;
   private loadedAtEpochMs = Date.now();
   private state: ServerState = 'INITIALIZING';
+  private healthChecksFail = false;
   private ports: Record<string, number> = {};
 
   private constructor(options: ProxyOptions) {
@@ -123,7 +124,7 @@ export class ThreadedProxy implements RunningProxy {
       startedAtEpochMs: Math.round(performance.timeOrigin),
       node: { id: node.id, cluster: node.cluster },
       options: { concurrency: options.concurrency, config_path: this.config.file },
-      state: () => this.state,
+      state: () => (this.state === 'LIVE' && this.healthChecksFail ? 'DRAINING' : this.state),
       stats: async () => mergeSnapshots(await this.all('stats')),
       resetCounters: async () => void (await this.all('resetCounters')),
       listeners: async () => {
@@ -150,7 +151,10 @@ export class ThreadedProxy implements RunningProxy {
       }),
       certificates: () => [],
       pendingInit: () => (this.state === 'INITIALIZING' ? ['workers'] : []),
-      failHealthChecks: (fail) => void this.all('failHealthChecks', fail),
+      failHealthChecks: (fail) => {
+        this.healthChecksFail = fail;
+        void this.all('failHealthChecks', fail);
+      },
       drainListeners: ({ inboundOnly }) => void this.all('drainListeners', inboundOnly),
       reopenLogs: () => this.reopenLogs(),
       quit: () => this.quit(),

@@ -229,3 +229,17 @@ test('exact_balance is refused with several threads', async () => {
   const config = httpConfig(1, { listener: 'connection_balance_config: { exact_balance: {} }' });
   await expect(start(config, folder())).rejects.toThrow('exact_balance needs --concurrency 1');
 });
+
+test('the admin server that a configuration asks for is the main thread’s, and tells of failed health checks', async () => {
+  const dir = folder();
+  const probe = await startApp(() => {});
+  await probe[Symbol.asyncDispose]();
+  const admin = `admin: { address: { socket_address: { address: 127.0.0.1, port_value: ${probe.port} } } }`;
+  await using proxy = await startTestProxy(`${admin}${httpConfig(1)}`, { dir, concurrency: 2 });
+  expect(proxy.proxy.adminAddress?.port).toBe(probe.port);
+  expect(await adminText(proxy, '/ready')).toBe('LIVE\n');
+  await adminText(proxy, '/healthcheck/fail', 'POST');
+  expect(await adminText(proxy, '/ready')).toBe('DRAINING\n');
+  await adminText(proxy, '/healthcheck/ok', 'POST');
+  expect(await adminText(proxy, '/ready')).toBe('LIVE\n');
+});
