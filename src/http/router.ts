@@ -147,13 +147,15 @@ export class Router implements UpstreamEvents, TimedRouter {
     const { stream } = this;
     const cluster = this.cluster as Cluster;
     const entry = this.entry as RouteEntry;
+    // One without an endpoint counts too, as in Envoy.
+    const again = stream.upstreamAttemptCount++ > 0;
     const endpoint = this.retries.pick(cluster, entry.hash === undefined ? undefined : entry.hash(stream));
     if (endpoint === undefined) {
       this.active = false;
       stream.sendLocalReply(503, 'no healthy upstream', FLAG.UH, 'no_healthy_upstream', failureHeaders(stream, false));
       return;
     }
-    if (stream.upstreamAttemptCount++ > 0) tellTimeout(stream, this.timeoutMs, this.perTryTimeoutMs);
+    if (again) tellTimeout(stream, this.timeoutMs, this.perTryTimeoutMs);
     this.endpoint = endpoint;
     stream.upstreamHost = endpoint.address;
     entry.rewriteHost?.(stream.request, endpoint.hostname);

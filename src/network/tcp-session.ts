@@ -309,7 +309,8 @@ export class TcpSession implements ConnectEvents {
       this.close(FLAG.DT, 'max_downstream_connection_duration');
     } else if (idleTimeoutMs > 0 && now - this.lastActivityMs >= idleTimeoutMs) {
       stats.idleTimeout.inc();
-      this.close(FLAG.SI, 'idle_timeout');
+      // No flag: Envoy keeps SI for HTTP streams.
+      this.close(0, 'idle_timeout');
     } else {
       this.armTimer();
     }
