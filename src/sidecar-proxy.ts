@@ -26,6 +26,9 @@ import { drainPools } from './upstream/pools.ts';
 /** Time filters in one of so many streams. */
 const PROBE_EVERY = 128;
 
+/** Longest wait for destroyed connections to report their end. */
+const CLOSE_WAIT_MS = 500;
+
 /** At shutdown a connection that is idle for so long ends; before that, a request may be on its way. */
 const SHUTDOWN_IDLE_GRACE_MS = 250;
 
@@ -251,10 +254,13 @@ export class SidecarProxy implements RunningProxy, ViewSource {
     for (const socket of this.byAddress.values()) socket.close();
     this.byAddress.clear();
     this.drainingRuntimes.clear();
-    for (const runtime of runtimes) {
-      runtime.closeConnections();
-      runtime.dispose();
+    for (const runtime of runtimes) runtime.closeConnections();
+    // What a connection logs at its end is written before its log is let go.
+    const deadline = performance.now() + CLOSE_WAIT_MS;
+    while (performance.now() < deadline && runtimes.some((runtime) => runtime.activeConnections > 0)) {
+      await new Promise((done) => setImmediate(done));
     }
+    for (const runtime of runtimes) runtime.dispose();
     for (const cluster of this.runtime.clusters.clusters) {
       for (const endpoint of cluster.endpoints) drainPools(endpoint, true);
     }
