@@ -26,11 +26,32 @@ export function crossCheck(bootstrap: Bootstrap): Problem[] {
   return checker.problems;
 }
 
+/**
+ * The same for a file with other faults, of which validation left only parts: each filter chain is checked as far as
+ * it was read, and references to clusters only when all clusters have their names.
+ */
+export function crossCheckPartly(value: unknown): Problem[] {
+  const resources = (value as Partial<Bootstrap> | undefined)?.static_resources;
+  const names = resources?.clusters?.map((cluster) => cluster?.name);
+  const checker = new CrossCheck(names?.every((name) => typeof name === 'string') ? new Set(names) : undefined);
+  for (const [index, listener] of (resources?.listeners ?? []).entries()) {
+    for (const [position, chain] of (listener?.filter_chains ?? []).entries()) {
+      try {
+        checker.filterChain(chain, ['static_resources', 'listeners', index, 'filter_chains', position]);
+      } catch {
+        // Something that was not read is missing here: what is wrong with it has been said.
+      }
+    }
+  }
+  return checker.problems;
+}
+
 class CrossCheck {
   readonly problems: Problem[] = [];
-  private readonly clusters: ReadonlySet<string>;
+  private readonly clusters: ReadonlySet<string> | undefined;
 
-  constructor(clusters: ReadonlySet<string>) {
+  /** @param clusters undefined leaves references unchecked. */
+  constructor(clusters: ReadonlySet<string> | undefined) {
     this.clusters = clusters;
   }
 
@@ -123,7 +144,7 @@ class CrossCheck {
   }
 
   private cluster(name: string, path: Path): void {
-    if (this.clusters.has(name)) return;
+    if (this.clusters === undefined || this.clusters.has(name)) return;
     const known = [...this.clusters];
     const allowed = known.length === 0 ? 'no clusters are defined' : known.slice(0, 10).join(', ');
     this.problems.push(

@@ -1,7 +1,7 @@
 import type * as v from 'valibot';
 import type { FilterRegistry } from '../filter/registry.ts';
-import { crossCheck } from './cross-check.ts';
-import type { Path } from './errors.ts';
+import { crossCheck, crossCheckPartly } from './cross-check.ts';
+import { formatPath, type Path } from './errors.ts';
 import { extensionsOf } from './extensions.ts';
 import { Bootstrap } from './schema/bootstrap.ts';
 import type { LoadRunConfig } from './schema/containers.ts';
@@ -19,10 +19,22 @@ export interface Finding {
 export function validateBootstrap(data: unknown, registry: FilterRegistry): Bootstrap | Finding[] {
   const config: LoadRunConfig = { extensions: extensionsOf(registry) };
   const result = runSchema(Bootstrap, data, config);
-  if (result.issues !== undefined) return result.issues.map(findingOf);
+  if (result.issues !== undefined) {
+    const findings = result.issues.map(findingOf);
+    return [...findings, ...crossFindings(result.value, findings)];
+  }
   const bootstrap = result.value as Bootstrap;
   const problems = crossCheck(bootstrap);
   return problems.length === 0 ? bootstrap : problems;
+}
+
+/** What can be said of references in a file that has other faults too: nothing about what is itself at fault. */
+function crossFindings(value: unknown, findings: readonly Finding[]): Finding[] {
+  const faulty = findings.map(({ path }) => formatPath(path));
+  return crossCheckPartly(value).filter(({ path }) => {
+    const place = formatPath(path);
+    return !faulty.some((fault) => fault.startsWith(place) || place.startsWith(fault));
+  });
 }
 
 /** A valibot issue with its path as plain keys. */

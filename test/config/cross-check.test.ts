@@ -99,3 +99,28 @@ describe('crossCheck', () => {
     expect(problemsOf([manager(routes, undefined, { max_direct_response_body_size_bytes: 4098 })])).toEqual([]);
   });
 });
+
+it('tells of wrong references together with other faults, but not of what follows from a fault', () => {
+  const file = (cluster: Record<string, unknown>) => ({
+    static_resources: {
+      listeners: [
+        {
+          adress: 'x',
+          address: { socket_address: { address: '127.0.0.1', port_value: 0 } },
+          filter_chains: [{ filters: [{ name: 't', typed_config: { '@type': TCP, stat_prefix: 't', cluster: 'user' } }] }],
+        },
+      ],
+      clusters: [cluster],
+    },
+  });
+  const messages = (bootstrap: unknown): string[] => {
+    try {
+      loadConfig('f', { registry, text: JSON.stringify(bootstrap) });
+      return [];
+    } catch (error) {
+      return (error as ConfigError).problems.map(({ message }) => message);
+    }
+  };
+  expect(messages(file({ name: 'users' }))).toEqual(['unknown field', 'the cluster "user" does not exist']);
+  expect(messages(file({ nam: 'user' }))).not.toContain('the cluster "user" does not exist');
+});
