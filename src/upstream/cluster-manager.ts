@@ -1,4 +1,3 @@
-import { threadId } from 'node:worker_threads';
 import type { Cluster as ClusterConfig } from '../config/schema/cluster.ts';
 import type { Logger } from '../filter/env.ts';
 import type { Counter, Gauge, StatsScope } from '../observe/stats.ts';
@@ -119,7 +118,8 @@ export class ClusterManager {
     const { stats, log, shared } = this.options;
     const key = `cluster.${config.name}.limits`;
     const buffer = shared?.(key, LIMIT_BYTES) ?? new ArrayBuffer(LIMIT_BYTES);
-    const ledger = shared === undefined ? undefined : new Int32Array(shared(ledgerKey(threadId, key), LIMIT_BYTES));
+    const ledger =
+      shared === undefined ? undefined : new Int32Array(shared(ledgerKey(currentThreadId(), key), LIMIT_BYTES));
     return new Cluster(config, {
       stats,
       log,
@@ -187,4 +187,9 @@ async function withTimeLimit(work: Promise<unknown>, limitMs: number): Promise<v
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Asked only where threads share memory: one thread alone need not load the module. */
+function currentThreadId(): number {
+  return process.getBuiltinModule('node:worker_threads').threadId;
 }

@@ -124,12 +124,12 @@ test('closing twice, and closing while a reload drains, disposes of each filter 
       },
     ],
   });
-  const running = ask(proxy.port);
+  const running = ask(proxy.port).catch(() => undefined);
   await eventually('it runs', () => proxy.stat('http.test.downstream_rq_active') === 1);
   await proxy.reload(proxy.config({ app: app.port, manager: 'via: x' }));
   await proxy.proxy.close();
   await proxy.proxy.close();
-  await running.catch(() => undefined);
+  await running;
   await quiet(proxy);
   expect(made).toBe(1);
   await proxy[Symbol.asyncDispose]();
