@@ -107,7 +107,9 @@ it('tells of wrong references together with other faults, but not of what follow
         {
           adress: 'x',
           address: { socket_address: { address: '127.0.0.1', port_value: 0 } },
-          filter_chains: [{ filters: [{ name: 't', typed_config: { '@type': TCP, stat_prefix: 't', cluster: 'user' } }] }],
+          filter_chains: [
+            { filters: [{ name: 't', typed_config: { '@type': TCP, stat_prefix: 't', cluster: 'user' } }] },
+          ],
         },
       ],
       clusters: [cluster],
