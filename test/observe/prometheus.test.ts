@@ -97,22 +97,25 @@ describe('renderPrometheus', () => {
     expect(text).toContain('envoy_http_downstream_rq_time_count{envoy_http_conn_manager_prefix="ingress_http"} 5\n');
   });
 
-  const python = spawnSync('python3', ['-c', 'import prometheus_client'], { encoding: 'utf8' });
+  // Debian's package serves Debian's Python, which need not be the first one in PATH.
+  const python = ['python3', '/usr/bin/python3'].find(
+    (command) => spawnSync(command, ['-c', 'import prometheus_client']).status === 0,
+  );
   it("is read by Prometheus' own Python parser", (context) => {
-    if (python.status !== 0) context.skip('Python has no prometheus_client here');
+    if (python === undefined) return context.skip('Python has no prometheus_client here');
     const script = [
       'import sys',
       'from prometheus_client.parser import text_string_to_metric_families as parse',
       'for f in parse(sys.stdin.read()):',
-      '  for s in f.samples: print(s.name, sorted(s.labels.items()), s.value)',
+      '  for s in f.samples: print(s.name, sorted(s.labels.items()), float(s.value))',
     ].join('\n');
-    const parsed = spawnSync('python3', ['-c', script], { input: text, encoding: 'utf8' });
+    const parsed = spawnSync(python, ['-c', script], { input: text, encoding: 'utf8' });
     expect(parsed.stderr).toBe('');
     expect(parsed.stdout).toContain(
-      "envoy_http_downstream_rq_time_bucket [('envoy_http_conn_manager_prefix', 'ingress_http'), ('le', '+Inf')] 5\n",
+      "envoy_http_downstream_rq_time_bucket [('envoy_http_conn_manager_prefix', 'ingress_http'), ('le', '+Inf')] 5.0\n",
     );
     expect(parsed.stdout).toContain(
-      "envoy_cluster_upstream_rq_total [('envoy_cluster_name', 'we\"ird\\\\na\\nme')] 4\n",
+      "envoy_cluster_upstream_rq_total [('envoy_cluster_name', 'we\"ird\\\\na\\nme')] 4.0\n",
     );
   });
 
