@@ -3,6 +3,7 @@ import net, { type Server, type Socket } from 'node:net';
 import type { Listener as ListenerConfig } from '../config/schema/listener.ts';
 import type { FilterRegistry } from '../filter/registry.ts';
 import { FLAG } from '../http/response-flags.ts';
+import { acceptWaiting } from '../kernel/accept-queue.ts';
 import type { Connection, ConnectionHandler } from '../network/connection.ts';
 import { ConnectionRecord, connectionInfo } from '../network/connection-record.ts';
 import { HandleConnection } from '../network/handle-connection.ts';
@@ -20,6 +21,13 @@ export interface ListenAddress {
   /** 0 lets the system choose; undefined for a pipe. */
   readonly port: number | undefined;
 }
+
+/** From so many open connections on, a turn of the event loop may be long enough for others to queue up. */
+const BUSY_CONNECTIONS = 16;
+/** Connections taken at once, so that those which are open are not kept waiting either. */
+const MAX_ACCEPTED_AT_ONCE = 64;
+/** Enough to empty a queue for good, unless somebody fills it faster than it is emptied. */
+const MAX_ACCEPTED_AT_CLOSE = 8192;
 
 /** One configuration of a listener: chains that serve the connections which its socket accepts. */
 export class ListenerRuntime {
@@ -158,9 +166,18 @@ export class ListenerSocket {
     this.address = address;
     this.current = runtime;
     this.server = net.createServer({ pauseOnConnect: true, noDelay: true, allowHalfOpen: true }, (socket) => {
-      if (this.early === undefined) this.current.accept(socket);
-      else this.early.push(socket);
+      this.take(socket);
+      if (this.current.activeConnections >= BUSY_CONNECTIONS) this.takeWaiting(MAX_ACCEPTED_AT_ONCE);
     });
+  }
+
+  private readonly take = (socket: Socket): void => {
+    if (this.early === undefined) this.current.accept(socket);
+    else this.early.push(socket);
+  };
+
+  private takeWaiting(limit: number): void {
+    acceptWaiting(this.server, limit, this.take);
   }
 
   /** Serves from here on: everything that the listener's configuration speaks of is there. */
@@ -209,8 +226,9 @@ export class ListenerSocket {
     return typeof bound === 'string' ? { address: bound, port: 0 } : { address: bound.address, port: bound.port };
   }
 
-  /** Accepts no more; connections that were accepted go on. */
+  /** Accepts no more; connections that were accepted go on, and so do those in the queue: the kernel would reset them. */
   close(): void {
+    if (this.early === undefined) this.takeWaiting(MAX_ACCEPTED_AT_CLOSE);
     for (const socket of this.early ?? []) socket.destroy();
     this.server.close();
   }
