@@ -3,7 +3,6 @@ import type { FilterRegistry } from '../filter/registry.ts';
 import type { StandardSchemaV1 } from '../filter/standard-schema.ts';
 import { FileAccessLog, StreamAccessLog } from './schema/access-log.ts';
 import { message, nonEmptyString, optional, struct } from './schema/building-blocks.ts';
-import { UPSTREAM_HTTP_OPTIONS } from './schema/cluster.ts';
 import type { ExtensionCategory, ExtensionResolver } from './schema/containers.ts';
 import { HttpConnectionManager, UuidRequestIdConfig } from './schema/http-connection-manager.ts';
 import { PreserveCaseFormatterConfig, UpstreamHttpProtocolOptions } from './schema/http-protocol-options.ts';
@@ -11,6 +10,7 @@ import { FilterConfig } from './schema/route-components.ts';
 import { Router } from './schema/router.ts';
 import { TcpProxy } from './schema/tcp-proxy.ts';
 import { RawBuffer } from './schema/transport-socket.ts';
+import { UPSTREAM_HTTP_OPTIONS } from './schema/upstream-http-options.ts';
 
 /** Full protobuf names of what the proxy itself implements. */
 export const HTTP_CONNECTION_MANAGER =

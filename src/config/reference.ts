@@ -10,6 +10,7 @@ import * as address from './schema/core-address.ts';
 import * as endpoint from './schema/endpoint.ts';
 import * as manager from './schema/http-connection-manager.ts';
 import * as protocol from './schema/http-protocol-options.ts';
+import * as http2 from './schema/http2-protocol-options.ts';
 import * as listener from './schema/listener.ts';
 import * as matcher from './schema/matcher.ts';
 import type { MessageFacts } from './schema/message.ts';
@@ -32,7 +33,7 @@ const SECTIONS: readonly (readonly [title: string, messages: Readonly<Record<str
   ['Routes', { ...route, ...components, ...retry }],
   ['Matchers', { ...routeMatchers, ...matcher }],
   ['Clusters', { ...cluster, ...endpoint, ...transport }],
-  ['Protocol options', protocol],
+  ['Protocol options', { ...protocol, ...http2 }],
   ['Access log', accessLog],
   ['Common messages', { ...core, ...address, ...percent }],
 ];

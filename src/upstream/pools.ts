@@ -1,4 +1,4 @@
-import type { UpstreamHttpProtocolOptions } from '../config/schema/http-protocol-options.ts';
+import { upstreamHttpOptions } from '../config/schema/upstream-http-options.ts';
 import type { Cluster } from './cluster.ts';
 import type { Endpoint } from './endpoint.ts';
 import { Http1Pool, type PoolOptions } from './http1-pool.ts';
@@ -10,7 +10,6 @@ interface EndpointPools {
   HIGH: Http1Pool | undefined;
 }
 
-const HTTP_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 const optionsOfCluster = new WeakMap<Cluster, PoolOptions>();
 
 /** The connection pool for an endpoint of a cluster, made on first use. */
@@ -44,11 +43,7 @@ function poolOptions(cluster: Cluster): PoolOptions {
 
 function resolveOptions(cluster: Cluster): PoolOptions {
   const { config } = cluster;
-  const extension = config.typed_extension_protocol_options?.[HTTP_OPTIONS]?.value as
-    | UpstreamHttpProtocolOptions
-    | undefined;
-  const http1 = extension?.explicit_http_config.http_protocol_options ?? config.http_protocol_options;
-  const common = extension?.common_http_protocol_options ?? config.common_http_protocol_options;
+  const { common, http1 } = upstreamHttpOptions(config);
   const format = http1?.header_key_format;
   return {
     client: {

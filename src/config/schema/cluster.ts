@@ -6,6 +6,7 @@ import {
   bool,
   boolValue,
   check,
+  double,
   duration,
   enumOf,
   fixedBool,
@@ -30,8 +31,10 @@ import {
   type UpstreamHttpProtocolOptions,
   upstreamOptionsProblem,
 } from './http-protocol-options.ts';
+import { Http2ProtocolOptions } from './http2-protocol-options.ts';
 import { Percent, RuntimeDouble } from './percent.ts';
 import { TransportSocket } from './transport-socket.ts';
+import { UPSTREAM_HTTP_OPTIONS } from './upstream-http-options.ts';
 
 /** envoy.config.cluster.v3; times in milliseconds. */
 
@@ -108,6 +111,15 @@ export const CommonLbConfig = message(
 );
 export type CommonLbConfig = v.InferOutput<typeof CommonLbConfig>;
 
+/** envoy.config.cluster.v3.Cluster.PreconnectPolicy: connections made before a request needs them. */
+export const PreconnectPolicy = message({
+  /** Streams for which an endpoint has connections, for each stream there is. */
+  per_upstream_preconnect_ratio: optional(double({ min: 1, max: 3 }), 1),
+  /** The same for the whole cluster, on the endpoints that the balancer will pick next. */
+  predictive_preconnect_ratio: optional(double({ min: 1, max: 3 }), 1),
+});
+export type PreconnectPolicy = v.InferOutput<typeof PreconnectPolicy>;
+
 /** envoy.config.cluster.v3.Cluster. */
 export const Cluster = message(
   {
@@ -145,6 +157,12 @@ export const Cluster = message(
     max_requests_per_connection: optional(uint32Value()),
     common_http_protocol_options: optional(HttpProtocolOptions),
     http_protocol_options: optional(Http1ProtocolOptions),
+    /** Deprecated, as its neighbours are: typed_extension_protocol_options says it. */
+    http2_protocol_options: optional(Http2ProtocolOptions),
+    protocol_selection: optional(
+      enumOf(['USE_CONFIGURED_PROTOCOL', 'USE_DOWNSTREAM_PROTOCOL']),
+      'USE_CONFIGURED_PROTOCOL',
+    ),
     typed_extension_protocol_options: optional(mapOf(anyConfig('upstream_options')), {}),
     dns_refresh_rate: optional(duration({ aboveMs: 1 }), '5s'),
     dns_failure_refresh_rate: optional(
@@ -168,6 +186,7 @@ export const Cluster = message(
         unsupported('it is not available', 'set_local_interface_name_on_upstream_connections', 'happy_eyeballs_config'),
       ),
     ),
+    preconnect_policy: optional(PreconnectPolicy),
     connection_pool_per_downstream_connection: optional(fixedBool(false, 'all clients share the pools'), false),
   },
   oneof(['type', 'cluster_type']),
@@ -182,7 +201,6 @@ export const Cluster = message(
   unsupported('endpoints are not discovered yet', 'eds_cluster_config', 'lrs_server', 'lrs_report_endpoint_metrics'),
   unsupported('active health checks are not available yet', 'health_checks'),
   unsupported('outlier detection is not available yet', 'outlier_detection'),
-  unsupported('HTTP/2 is not available yet', 'http2_protocol_options'),
   unsupported('original destinations are not available yet', 'original_dst_lb_config', 'cleanup_interval'),
   unsupported('subset load balancing is not available', 'lb_subset_config'),
   unsupported(
@@ -194,7 +212,7 @@ export const Cluster = message(
   ),
   unsupported('use transport_socket', 'transport_socket_matches', 'transport_socket_matcher'),
   unsupported('name the balancer with lb_policy', 'load_balancing_policy'),
-  unsupported('use typed_extension_protocol_options', 'upstream_http_protocol_options', 'protocol_selection'),
+  unsupported('use typed_extension_protocol_options', 'upstream_http_protocol_options'),
   unsupported('upstream filters are not available', 'filters'),
   unsupported(
     'it is not available',
@@ -203,9 +221,9 @@ export const Cluster = message(
     'track_timeout_budgets',
     'upstream_config',
     'track_cluster_stats',
-    'preconnect_policy',
   ),
   check((cluster) => upstreamOptionsProblem(cluster.common_http_protocol_options, ['common_http_protocol_options'])),
+  check(alpnProblem),
   check(endpointsFitType),
   check((cluster) =>
     cluster.type !== 'STRICT_DNS' && cluster.common_lb_config.consistent_hashing_lb_config?.use_hostname_for_hashing
@@ -216,6 +234,23 @@ export const Cluster = message(
   ),
 );
 export type Cluster = v.InferOutput<typeof Cluster>;
+
+/** `auto_config` asks the upstream through ALPN, which is a part of TLS. */
+function alpnProblem(cluster: {
+  typed_extension_protocol_options: Record<string, TypedConfig>;
+  transport_socket?: TransportSocket | undefined;
+}): Problem | undefined {
+  const options = cluster.typed_extension_protocol_options[UPSTREAM_HTTP_OPTIONS]?.value as
+    | UpstreamHttpProtocolOptions
+    | undefined;
+  if (options?.auto_config === undefined) return undefined;
+  const socket = cluster.transport_socket?.typed_config.type;
+  if (socket !== undefined && socket !== 'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer') return undefined;
+  return new Problem('needs a transport socket with ALPN', {
+    path: ['typed_extension_protocol_options', UPSTREAM_HTTP_OPTIONS, 'auto_config'],
+    allowed: 'explicit_http_config or use_downstream_protocol_config, or a transport_socket for TLS',
+  });
+}
 
 interface TypedCluster {
   type: string;
@@ -259,25 +294,4 @@ function isPrime(number: number): boolean {
   if (number < 2 || (number > 2 && number % 2 === 0)) return false;
   for (let divisor = 3; divisor * divisor <= number; divisor += 2) if (number % divisor === 0) return false;
   return true;
-}
-
-/** The key under which a cluster says how it speaks HTTP. */
-export const UPSTREAM_HTTP_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
-
-/**
- * How a cluster speaks HTTP, from `typed_extension_protocol_options` or, failing that, from the cluster's own older
- * fields; undefined fields mean Envoy's defaults.
- */
-export function upstreamHttpOptions(cluster: Cluster): {
-  readonly common: HttpProtocolOptions | undefined;
-  readonly http1: Http1ProtocolOptions | undefined;
-} {
-  const typed = cluster.typed_extension_protocol_options[UPSTREAM_HTTP_OPTIONS] as
-    | TypedConfig<UpstreamHttpProtocolOptions>
-    | undefined;
-  if (typed === undefined) {
-    return { common: cluster.common_http_protocol_options, http1: cluster.http_protocol_options };
-  }
-  const options = typed.value;
-  return { common: options.common_http_protocol_options, http1: options.explicit_http_config.http_protocol_options };
 }

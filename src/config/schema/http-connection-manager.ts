@@ -22,6 +22,7 @@ import {
 import { DataSource, HeaderValueOption, SubstitutionFormatString } from './core.ts';
 import { CidrRange } from './core-address.ts';
 import { Http1ProtocolOptions, HttpProtocolOptions } from './http-protocol-options.ts';
+import { Http2ProtocolOptions } from './http2-protocol-options.ts';
 import { RouteConfiguration } from './route.ts';
 
 /** envoy.extensions.filters.network.http_connection_manager.v3; times in milliseconds. */
@@ -66,13 +67,7 @@ export type UpgradeConfig = v.InferOutput<typeof UpgradeConfig>;
 /** envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager. */
 export const HttpConnectionManager = message(
   {
-    codec_type: optional(
-      enumOf(['AUTO', 'HTTP1', 'HTTP2', 'HTTP3'], {
-        HTTP2: 'HTTP/2 is not available yet',
-        HTTP3: 'HTTP/3 is not available',
-      }),
-      'AUTO',
-    ),
+    codec_type: optional(enumOf(['AUTO', 'HTTP1', 'HTTP2', 'HTTP3'], { HTTP3: 'HTTP/3 is not available' }), 'AUTO'),
     stat_prefix: nonEmptyString(),
     route_config: optional(RouteConfiguration),
     http_filters: optional(list(HttpFilter), []),
@@ -80,6 +75,7 @@ export const HttpConnectionManager = message(
     common_http_protocol_options: optional(HttpProtocolOptions, {}),
     http1_safe_max_connection_duration: optional(bool(), false),
     http_protocol_options: optional(Http1ProtocolOptions, {}),
+    http2_protocol_options: optional(Http2ProtocolOptions, {}),
     server_name: optional(headerValue(), ''),
     server_header_transformation: optional(enumOf(['OVERWRITE', 'APPEND_IF_ABSENT', 'PASS_THROUGH']), 'OVERWRITE'),
     scheme_header_transformation: optional(
@@ -153,7 +149,6 @@ export const HttpConnectionManager = message(
   },
   oneof(['rds', 'route_config', 'scoped_routes'], { required: true }),
   unsupported('routes are not discovered yet, write route_config', 'rds', 'scoped_routes'),
-  unsupported('HTTP/2 is not available yet', 'http2_protocol_options'),
   unsupported('HTTP/3 is not available', 'http3_protocol_options'),
   unsupported('tracing is not available yet', 'tracing'),
   unsupported(

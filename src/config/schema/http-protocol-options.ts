@@ -16,6 +16,7 @@ import {
   uint32Value,
   unsupported,
 } from './building-blocks.ts';
+import { Http2ProtocolOptions } from './http2-protocol-options.ts';
 
 /** envoy.config.core.v3 protocol options, for both sides of the proxy. */
 
@@ -87,22 +88,33 @@ export function upstreamOptionsProblem(
   return undefined;
 }
 
+const EitherProtocol = {
+  http_protocol_options: optional(Http1ProtocolOptions),
+  http2_protocol_options: optional(Http2ProtocolOptions),
+} as const;
+const noHttp3 = unsupported('HTTP/3 is not available', 'http3_protocol_options');
+
 /** envoy.extensions.upstreams.http.v3.HttpProtocolOptions: how a cluster speaks HTTP. */
 export const UpstreamHttpProtocolOptions = message(
   {
     common_http_protocol_options: optional(HttpProtocolOptions, {}),
-    explicit_http_config: message(
-      { http_protocol_options: optional(Http1ProtocolOptions) },
-      oneof(['http_protocol_options', 'http2_protocol_options', 'http3_protocol_options'], { required: true }),
-      unsupported('clusters speak HTTP/1.1 for now', 'http2_protocol_options', 'http3_protocol_options'),
+    /** One protocol only. */
+    explicit_http_config: optional(
+      message(
+        EitherProtocol,
+        oneof(['http_protocol_options', 'http2_protocol_options', 'http3_protocol_options'], { required: true }),
+        noHttp3,
+      ),
+    ),
+    /** The protocol that the client speaks. */
+    use_downstream_protocol_config: optional(message(EitherProtocol, noHttp3)),
+    /** The protocol that the upstream chooses through ALPN, HTTP/1.1 without an answer. */
+    auto_config: optional(
+      message(EitherProtocol, noHttp3, unsupported('HTTP/3 is not available', 'alternate_protocols_cache_options')),
     ),
   },
-  unsupported(
-    'name the protocol with explicit_http_config',
-    'use_downstream_protocol_config',
-    'auto_config',
-    'upstream_http_protocol_options',
-  ),
+  oneof(['explicit_http_config', 'use_downstream_protocol_config', 'auto_config'], { required: true }),
+  unsupported('it belongs to TLS, which is not available yet', 'upstream_http_protocol_options'),
   unsupported('upstream filters are not available', 'http_filters', 'header_validation_config'),
   unsupported('configure it at the route', 'request_mirror_policies', 'hash_policy', 'retry_policy'),
   unsupported('outlier detection is not available yet', 'outlier_detection'),
