@@ -180,12 +180,11 @@ describe('loadConfig', () => {
     expect(() => loadConfig(folder, { registry })).toThrow(ConfigError);
   });
 
-  it('refuses HTTP/2 and TLS by name until they exist', () => {
+  it('refuses TLS by name until it exists', () => {
     const text = problems(
       'static_resources:\n  secrets: []\n  clusters:\n    - name: a\n      http2_protocol_options: {}\n      transport_socket: { name: tls, typed_config: { "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext } }\n',
     ).join('\n');
     expect(text).toContain('static_resources.secrets  is not supported: TLS is not available yet');
-    expect(text).toContain('http2_protocol_options  is not supported: HTTP/2 is not available yet');
     expect(text).toContain('type "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext" is not known here');
   });
 
@@ -225,6 +224,40 @@ describe('upstreamHttpOptions', () => {
     expect(upstreamHttpOptions(cluster('common_http_protocol_options: { idle_timeout: 2s }'))).toMatchObject({
       common: { idle_timeout: 2000 },
       http1: undefined,
+    });
+  });
+
+  it('tells which protocol a cluster speaks', () => {
+    const name = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
+    const typed = (options: string) =>
+      `typed_extension_protocol_options: { ${name}: { '@type': type.googleapis.com/${name}, ${options} } }`;
+    const protocols = [
+      'type: STATIC',
+      'http2_protocol_options: {}',
+      'http2_protocol_options: {}, protocol_selection: USE_DOWNSTREAM_PROTOCOL',
+      typed('explicit_http_config: { http_protocol_options: {} }'),
+      typed('explicit_http_config: { http2_protocol_options: {} }'),
+      typed('use_downstream_protocol_config: {}'),
+    ].map((fields) => upstreamHttpOptions(cluster(fields)).protocol);
+    expect(protocols).toEqual(['HTTP1', 'HTTP2', 'DOWNSTREAM', 'HTTP1', 'HTTP2', 'DOWNSTREAM']);
+  });
+
+  it("has Envoy's defaults for HTTP/2", () => {
+    expect(upstreamHttpOptions(cluster('http2_protocol_options: {}')).http2).toEqual({
+      hpack_table_size: 4096,
+      max_concurrent_streams: 1024,
+      initial_stream_window_size: 16 * 1024 * 1024,
+      initial_connection_window_size: 24 * 1024 * 1024,
+      allow_connect: false,
+      allow_metadata: false,
+      max_outbound_frames: 10000,
+      max_outbound_control_frames: 1000,
+      max_consecutive_inbound_frames_with_empty_payload: 1,
+      max_inbound_priority_frames_per_stream: 100,
+      max_inbound_window_update_frames_per_data_frame_sent: 10,
+      stream_error_on_invalid_http_messaging: false,
+      custom_settings_parameters: [],
+      enable_huffman_encoding: true,
     });
   });
 });

@@ -114,7 +114,7 @@ export const UpstreamHttpProtocolOptions = message(
     ),
   },
   oneof(['explicit_http_config', 'use_downstream_protocol_config', 'auto_config'], { required: true }),
-  unsupported('it belongs to TLS, which is not available yet', 'upstream_http_protocol_options'),
+  unsupported('it belongs to TLS', 'upstream_http_protocol_options'),
   unsupported('upstream filters are not available', 'http_filters', 'header_validation_config'),
   unsupported('configure it at the route', 'request_mirror_policies', 'hash_policy', 'retry_policy'),
   unsupported('outlier detection is not available yet', 'outlier_detection'),
