@@ -30,12 +30,14 @@ export function readSidecar(data: object): SidecarResult {
   const provenance = new Provenance();
   const problems: Problem[] = [];
   const upstreams = new Map<string, Record<string, unknown>>();
-  for (const [name, upstream] of Object.entries(file.upstreams)) {
-    const made = cluster(name, upstream, { keepCase: true });
-    upstreams.set(name, provenance.mark(['upstreams', name], made));
-  }
   const entries: [ListenerEntry, Path][] =
     'listeners' in file ? file.listeners.map((entry, index) => [entry, ['listeners', index]]) : [[file, []]];
+  const speakHttp = entries.map(([entry]) => entry.protocol).filter((protocol) => protocol !== 'TCP');
+  const isHttp2 = speakHttp.length > 0 && speakHttp.every(expectsHttp2);
+  for (const [name, upstream] of Object.entries(file.upstreams)) {
+    const made = cluster(name, upstream, { keepCase: true, isHttp2, upgrades: true });
+    upstreams.set(name, provenance.mark(['upstreams', name], made));
+  }
   const names = new Set<string>();
   const listeners = entries.map(([entry, path]) => {
     if (names.has(entry.name))
@@ -51,7 +53,12 @@ export function readSidecar(data: object): SidecarResult {
     if (upstreams.has(name)) {
       problems.push(new Problem(`the name "${name}" is taken by the app of a listener`, { path: ['upstreams', name] }));
     }
-    const http = entry.protocol === 'TCP' ? undefined : { keepCase: entry.http.keep_header_case };
+    if (entry.protocol === 'TCP' && app.protocol !== undefined) {
+      problems.push(new Problem('needs protocol: http', { path: [...path, 'app', 'protocol'] }));
+    }
+    const { keep_header_case: keepCase, websocket: upgrades } = entry.http;
+    const isHttp2 = expectsHttp2(entry.protocol);
+    const http = entry.protocol === 'TCP' ? undefined : { keepCase, isHttp2, upgrades };
     upstreams.set(name, provenance.mark([...path, 'app'], cluster(name, app, http)));
   }
 
@@ -61,6 +68,11 @@ export function readSidecar(data: object): SidecarResult {
     static_resources: { listeners, clusters: [...upstreams.values()] },
   });
   return { bootstrap, sourcePathOf: (path) => provenance.sourcePathOf(bootstrap, path) };
+}
+
+/** True when the app behind a listener is expected to speak HTTP/2 unless it says otherwise. */
+function expectsHttp2(protocol: ListenerEntry['protocol']): boolean {
+  return protocol === 'GRPC' || protocol === 'HTTP2';
 }
 
 /**

@@ -114,6 +114,7 @@ function connectionManager(entry: ListenerEntry, chains: Chains, context: Listen
   const manager = 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';
   return typed('envoy.filters.network.http_connection_manager', manager, {
     stat_prefix: entry.name,
+    ...(entry.protocol === 'HTTP1' || entry.protocol === 'HTTP2' ? { codec_type: entry.protocol } : {}),
     ...httpOptions(entry.http, entry.idle_timeout),
     ...(chains.accessLog.length === 0 ? {} : { access_log: chains.accessLog }),
     route_config: routeConfig(entry, chains.cors, context),
@@ -126,7 +127,7 @@ function connectionManager(entry: ListenerEntry, chains: Chains, context: Listen
 
 function routeConfig(entry: ListenerEntry, cors: Canonical | undefined, context: ListenerContext): Canonical {
   const { provenance, path } = context;
-  const defaults = { timeout: entry.timeout, retries: entry.retries };
+  const defaults = { timeout: entry.timeout, retries: entry.retries, isGrpc: entry.protocol === 'GRPC' };
   const made = routes(entry.routes ?? [], context.appCluster, defaults, provenance, [...path, 'routes']);
   return {
     name: entry.name,
@@ -146,6 +147,12 @@ function httpOptions(http: HttpOptions, idleTimeout: string | undefined): Canoni
     ...(http.accept_http_10 ? { accept_http_10: true } : {}),
     ...(http.keep_header_case ? { header_key_format: KEEP_CASE } : {}),
   };
+  const streams = http.max_concurrent_streams;
+  const http2 = {
+    ...(streams === undefined ? {} : { max_concurrent_streams: streams }),
+    ...(http.websocket ? { allow_connect: true } : {}),
+    ...(http.keepalive === undefined ? {} : { connection_keepalive: { interval: http.keepalive, timeout: '20s' } }),
+  };
   const fields = [
     'server_name',
     'max_request_headers_kb',
@@ -155,6 +162,7 @@ function httpOptions(http: HttpOptions, idleTimeout: string | undefined): Canoni
   ] as const;
   return {
     ...(Object.keys(http1).length === 0 ? {} : { http_protocol_options: http1 }),
+    ...(Object.keys(http2).length === 0 ? {} : { http2_protocol_options: http2 }),
     ...(http.use_remote_address ? { use_remote_address: true } : {}),
     ...(http.xff_num_trusted_hops === 0 ? {} : { xff_num_trusted_hops: http.xff_num_trusted_hops }),
     ...(http.request_id ? {} : { generate_request_id: false }),

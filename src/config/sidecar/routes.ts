@@ -20,11 +20,11 @@ import { either, isRecord, oneOrMany, span } from './units.ts';
 export const Retries = either(
   message({
     count: optional(uint32({ min: 1 }), 2),
-    on: optional(nonEmptyString(), 'connect-failure,refused-stream,reset-before-request'),
+    on: optional(nonEmptyString()),
     per_try_timeout: optional(span()),
   }),
   uint32(),
-  (count) => ({ count, on: 'connect-failure,refused-stream,reset-before-request' }),
+  (count) => ({ count }),
   isRecord,
 );
 export type Retries = v.InferOutput<typeof Retries>;
@@ -68,6 +68,8 @@ export type Routes = v.InferOutput<typeof Routes>;
 export interface RouteDefaults {
   readonly timeout: string | undefined;
   readonly retries: Retries | undefined;
+  /** gRPC calls last as long as their own deadline says, and say themselves what may be tried again. */
+  readonly isGrpc: boolean;
 }
 
 /** The canonical routes; `fallback` is the cluster of requests that no route matches, if there is one. */
@@ -120,19 +122,27 @@ function action(entry: RouteEntry, defaults: RouteDefaults): Record<string, unkn
       ...(targets.length === 1 ? { cluster: targets[0]![0] } : { weighted_clusters: { clusters } }),
       ...(entry.rewrite === undefined ? {} : { prefix_rewrite: entry.rewrite }),
       ...(entry.host === undefined ? {} : { host_rewrite_literal: entry.host }),
-      ...routeOptions({ timeout: entry.timeout ?? defaults.timeout, retries: entry.retries ?? defaults.retries }),
+      ...routeOptions({
+        timeout: entry.timeout ?? defaults.timeout,
+        retries: entry.retries ?? defaults.retries,
+        isGrpc: defaults.isGrpc,
+      }),
     },
   };
 }
 
-function routeOptions({ timeout, retries }: RouteDefaults): Record<string, unknown> {
+const RETRY_ON = 'connect-failure,refused-stream,reset-before-request';
+const GRPC_RETRY_ON = 'connect-failure,refused-stream,unavailable,cancelled';
+
+function routeOptions({ timeout, retries, isGrpc }: RouteDefaults): Record<string, unknown> {
   return {
-    ...(timeout === undefined ? {} : { timeout }),
+    ...(timeout !== undefined ? { timeout } : isGrpc ? { timeout: '0s' } : {}),
+    ...(isGrpc ? { max_stream_duration: { grpc_timeout_header_max: '0s' } } : {}),
     ...(retries === undefined || retries.count === 0
       ? {}
       : {
           retry_policy: {
-            retry_on: retries.on,
+            retry_on: retries.on ?? (isGrpc ? GRPC_RETRY_ON : RETRY_ON),
             num_retries: retries.count,
             ...(retries.per_try_timeout === undefined ? {} : { per_try_timeout: retries.per_try_timeout }),
           },

@@ -35,6 +35,10 @@ const HttpOptions = message({
   stream_idle_timeout: optional(span()),
   request_timeout: optional(span()),
   request_headers_timeout: optional(span()),
+  /** Of one HTTP/2 connection; Envoy's 1024 unless given. */
+  max_concurrent_streams: optional(uint32({ min: 1, max: 2147483647 })),
+  /** HTTP/2 clients are pinged so often. */
+  keepalive: optional(span()),
 });
 export type HttpOptions = v.InferOutput<typeof HttpOptions>;
 
@@ -42,8 +46,8 @@ export type HttpOptions = v.InferOutput<typeof HttpOptions>;
 const listenerFields = {
   listen: address(),
   app: optional(Upstream),
-  /** TCP passes bytes, HTTP requests. */
-  protocol: optional(enumOf(['HTTP', 'TCP']), 'HTTP'),
+  /** TCP passes bytes, the others requests: HTTP those of HTTP/1.1 and HTTP/2. GRPC and HTTP2 expect HTTP/2 of the app. */
+  protocol: optional(enumOf(['HTTP', 'TCP', 'HTTP1', 'HTTP2', 'GRPC']), 'HTTP'),
   filters: optional(Filters, []),
   routes: optional(Routes),
   access_log: optional(AccessLogs),

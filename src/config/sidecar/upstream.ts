@@ -20,6 +20,8 @@ type Endpoint = v.InferOutput<typeof Endpoint>;
 const Options = message({
   address: oneOrMany<Endpoint>(Endpoint, list(Endpoint, { min: 1 })),
   balancer: optional(enumOf(['ROUND_ROBIN', 'LEAST_REQUEST', 'RANDOM', 'RING_HASH', 'MAGLEV']), 'ROUND_ROBIN'),
+  /** What the upstream speaks; AUTO is what the client speaks. */
+  protocol: optional(enumOf(['HTTP1', 'HTTP2', 'AUTO'])),
   connect_timeout: optional(span(), '5s'),
   idle_timeout: optional(span()),
   max_connections: optional(uint32()),
@@ -52,12 +54,17 @@ export const KEEP_CASE = { stateful_formatter: PRESERVE_CASE };
 
 const LIMITS = ['max_connections', 'max_pending_requests', 'max_requests', 'max_retries'] as const;
 
+/** How the listeners before an upstream speak HTTP. */
+export interface UpstreamHttp {
+  readonly keepCase: boolean;
+  /** Without `protocol` at the upstream, HTTP/2. */
+  readonly isHttp2: boolean;
+  /** WebSockets pass. */
+  readonly upgrades: boolean;
+}
+
 /** The canonical cluster. Names are resolved as often as their DNS records say. */
-export function cluster(
-  name: string,
-  upstream: Upstream,
-  http: { keepCase: boolean } | undefined,
-): Record<string, unknown> {
+export function cluster(name: string, upstream: Upstream, http: UpstreamHttp | undefined): Record<string, unknown> {
   const usesNames = upstream.address.some((endpoint) => isHostName(endpoint.address));
   const limits = LIMITS.filter((limit) => upstream[limit] !== undefined).map((limit) => [limit, upstream[limit]]);
   return {
@@ -67,26 +74,28 @@ export function cluster(
     connect_timeout: upstream.connect_timeout,
     lb_policy: upstream.balancer,
     ...(limits.length === 0 ? {} : { circuit_breakers: { thresholds: [Object.fromEntries(limits)] } }),
-    ...(http === undefined ? {} : protocolOptions(upstream, http.keepCase)),
+    ...(http === undefined ? {} : protocolOptions(upstream, http)),
     load_assignment: { cluster_name: name, endpoints: localities(upstream.address) },
   };
 }
 
-function protocolOptions(upstream: Upstream, keepCase: boolean): Record<string, unknown> {
+function protocolOptions(upstream: Upstream, http: UpstreamHttp): Record<string, unknown> {
   const type = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
-  if (!keepCase && upstream.idle_timeout === undefined) return {};
+  const protocol = upstream.protocol ?? (http.isHttp2 ? 'HTTP2' : 'HTTP1');
+  if (protocol === 'HTTP1' && !http.keepCase && upstream.idle_timeout === undefined) return {};
   const common =
     upstream.idle_timeout === undefined
       ? {}
       : { common_http_protocol_options: { idle_timeout: upstream.idle_timeout } };
-  const http1 = keepCase ? { header_key_format: KEEP_CASE } : {};
+  const http1 = { http_protocol_options: http.keepCase ? { header_key_format: KEEP_CASE } : {} };
+  const http2 = { http2_protocol_options: http.upgrades ? { allow_connect: true } : {} };
+  const chosen =
+    protocol === 'AUTO'
+      ? { use_downstream_protocol_config: { ...http1, ...http2 } }
+      : { explicit_http_config: protocol === 'HTTP2' ? http2 : http1 };
   return {
     typed_extension_protocol_options: {
-      [type]: {
-        '@type': `type.googleapis.com/${type}`,
-        ...common,
-        explicit_http_config: { http_protocol_options: http1 },
-      },
+      [type]: { '@type': `type.googleapis.com/${type}`, ...common, ...chosen },
     },
   };
 }
