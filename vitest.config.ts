@@ -3,7 +3,7 @@ import { configDefaults, defineConfig } from 'vitest/config';
 import { SkipReporter } from './scripts/skip-reporter.ts';
 
 /** Tests that need root, Debian packages or the real Envoy: `npm run test:interop`. */
-const NEEDS_MACHINE = ['test/interop/**', 'test/root/**'];
+const NEEDS_MACHINE = ['test/conformance/**', 'test/interop/**', 'test/root/**'];
 const isInterop = process.env.OUTRIGGER_INTEROP === '1';
 /** Where `.ci/run` wants the figures. */
 const report = process.env.OUTRIGGER_TEST_REPORT;
