@@ -1,3 +1,4 @@
+import type { Hash64 } from '../matching/hash64.ts';
 import type { Cluster } from '../upstream/cluster.ts';
 import type { Endpoint } from '../upstream/endpoint.ts';
 import type { ResourceLimit, RoutingPriority } from '../upstream/limits.ts';
@@ -59,12 +60,12 @@ export class RetryState {
   }
 
   /** Chooses an endpoint, if the rules say so one that was not tried yet, in a limited number of draws. */
-  pick(cluster: Cluster, hash: number | undefined): Endpoint | undefined {
+  pick(cluster: Cluster, hash: Hash64 | undefined): Endpoint | undefined {
     const { rules } = this;
     let endpoint = cluster.pick(hash);
     if (rules === undefined || !rules.avoidsPreviousHosts || endpoint === undefined) return endpoint;
-    for (let draws = rules.maxDraws; draws > 0 && this.tried.includes(endpoint); draws--) {
-      endpoint = cluster.pick(hash) ?? endpoint;
+    for (let draw = 1; draw <= rules.maxDraws && this.tried.includes(endpoint); draw++) {
+      endpoint = cluster.pick(hash, draw) ?? endpoint;
     }
     this.tried.push(endpoint);
     return endpoint;

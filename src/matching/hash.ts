@@ -7,8 +7,7 @@ const PRIME_5 = 0x165667b1 | 0;
 /**
  * XXH32 of a latin1 text, one byte a character as strings come off the wire: an unsigned 32-bit integer.
  *
- * Envoy hashes with XXH64. The 32-bit member of the family needs no big integers, which in JavaScript cost more than
- * the whole balancer, and ring and table sizes are far below 2³²; which endpoint a key lands on therefore differs from Envoy's.
+ * For tables of our own. Where a key must land where Envoy puts it, `hash64` is the one to take.
  */
 export function hash32(bytes: string, seed = 0): number {
   const length = bytes.length;

@@ -1,6 +1,6 @@
 import type { TcpProxy as TcpProxyConfig } from '../config/schema/tcp-proxy.ts';
 import { FLAG } from '../http/response-flags.ts';
-import { hash32 } from '../matching/hash.ts';
+import { Hash64, hash64 } from '../matching/hash64.ts';
 import { type AccessLogger, compileAccessLogs } from '../observe/access-log/index.ts';
 import type { Counter, Gauge, StatsScope } from '../observe/stats.ts';
 import type { Runtime } from '../runtime.ts';
@@ -77,7 +77,7 @@ export class TcpProxy {
 
   serve(connection: Connection, record: ConnectionRecord): void {
     this.stats.downstreamCxTotal.inc();
-    const hash = this.hashesSource ? hash32(record.remoteAddress) : undefined;
+    const hash = this.hashesSource ? hash64(record.remoteAddress, new Hash64()) : undefined;
     const session = new TcpSession(this, connection, record, this.pickName(), hash);
     this.sessions.add(session);
     session.start();

@@ -1,4 +1,5 @@
 import { FLAG } from '../http/response-flags.ts';
+import type { Hash64 } from '../matching/hash64.ts';
 import type { Cluster } from '../upstream/cluster.ts';
 import { ConnectAttempt, type ConnectEvents, type ConnectFailure, countClosed } from '../upstream/connect.ts';
 import type { Endpoint } from '../upstream/endpoint.ts';
@@ -85,7 +86,7 @@ export class TcpSession implements ConnectEvents {
   readonly downstream: Connection;
   private readonly proxy: TcpProxy;
   private readonly clusterName: string;
-  private readonly hash: number | undefined;
+  private readonly hash: Hash64 | undefined;
   private readonly timer: SessionTimer;
   private readonly down: Direction;
   private up: Direction | undefined = undefined;
@@ -108,7 +109,7 @@ export class TcpSession implements ConnectEvents {
     downstream: Connection,
     record: ConnectionRecord,
     clusterName: string,
-    hash: number | undefined,
+    hash: Hash64 | undefined,
   ) {
     this.proxy = proxy;
     this.downstream = downstream;

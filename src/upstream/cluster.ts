@@ -1,5 +1,6 @@
 import type { Cluster as ClusterConfig } from '../config/schema/cluster.ts';
 import type { Logger } from '../filter/env.ts';
+import type { Hash64 } from '../matching/hash64.ts';
 import type { StatsScope } from '../observe/stats.ts';
 import { type Balancer, type BalancerOptions, createBalancer } from './balancer/index.ts';
 import { balancerPolicy } from './balancer/policy.ts';
@@ -88,10 +89,11 @@ export class Cluster {
 
   /**
    * The endpoint for a request or connection, undefined when there is none (`no healthy upstream`, flag UH).
-   * @param hash of the request under the route's hash policy, unsigned 32 bits.
+   * @param hash of the request under the route's hash policy.
+   * @param attempt how many endpoints were turned down for this request just now.
    */
-  pick(hash: number | undefined): Endpoint | undefined {
-    const endpoint = this.balancer.pick(hash);
+  pick(hash: Hash64 | undefined, attempt = 0): Endpoint | undefined {
+    const endpoint = this.balancer.pick(hash, attempt);
     if (endpoint === undefined) this.stats.upstreamCxNoneHealthy.inc();
     return endpoint;
   }

@@ -18,6 +18,8 @@ export interface EndpointAddress {
 export interface EndpointTraits {
   /** From the endpoint's `hostname`, or the DNS name that it came from; '' without. */
   readonly hostname: string;
+  /** `hash_key` of its metadata under `envoy.lb`, by which consistent hashing places it in place of its address; '' without. */
+  readonly hashKey: string;
   readonly weight: number;
   readonly priority: number;
   readonly health: EndpointHealth;
@@ -52,6 +54,7 @@ export class Endpoint {
   port: number;
   pipe: string | undefined;
   hostname: string;
+  hashKey: string;
   /** 1 or more. */
   weight: number;
   /** 0 is the first to be used. */
@@ -74,6 +77,7 @@ export class Endpoint {
     this.port = address.port;
     this.pipe = address.pipe;
     this.hostname = traits.hostname;
+    this.hashKey = traits.hashKey;
     this.weight = traits.weight;
     this.priority = traits.priority;
     this.locality = traits.locality;
@@ -93,11 +97,13 @@ export class Endpoint {
   update(traits: EndpointTraits): boolean {
     const same =
       this.hostname === traits.hostname &&
+      this.hashKey === traits.hashKey &&
       this.weight === traits.weight &&
       this.priority === traits.priority &&
       this.locality === traits.locality &&
       this.health === traits.health;
     this.hostname = traits.hostname;
+    this.hashKey = traits.hashKey;
     this.weight = traits.weight;
     this.priority = traits.priority;
     this.locality = traits.locality;

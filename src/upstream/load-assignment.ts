@@ -36,6 +36,7 @@ export function assignedEndpoints(config: ClusterConfig): AssignedEndpoint[] {
         address: readAddress(member.endpoint.address),
         traits: {
           hostname: member.endpoint.hostname,
+          hashKey: hashKey(member),
           weight: member.load_balancing_weight,
           priority: group.priority,
           health: HEALTH[member.health_status],
@@ -45,6 +46,11 @@ export function assignedEndpoints(config: ClusterConfig): AssignedEndpoint[] {
     }
   }
   return assigned;
+}
+
+function hashKey(member: LbEndpoint): string {
+  const key = member.metadata?.filter_metadata['envoy.lb']?.hash_key;
+  return typeof key === 'string' ? key : '';
 }
 
 function readAddress(address: Address): EndpointAddress {

@@ -1,3 +1,5 @@
+import type { Hash64 } from '../matching/hash64.ts';
+
 /** Draws integers. `Math.random` would do, but each of its numbers is an object on the heap. */
 export interface Random {
   /** An integer from 0 to 2³¹ − 1. */
@@ -32,9 +34,9 @@ export function fraction(random: Random): number {
   return random.next() / RANGE;
 }
 
-/** A random unsigned 32-bit integer, in place of a hash that a request does not have. */
-export function randomHash(random: Random): number {
-  return (random.next() ^ (random.next() << 1)) >>> 0;
+/** Writes a random hash, in place of one that a request does not have, into `into`, which is returned. */
+export function randomHash(random: Random, into: Hash64): Hash64 {
+  return into.set(random.next() ^ (random.next() << 1), random.next() ^ (random.next() << 1));
 }
 
 /** Another unsigned 32-bit integer that depends on the given one alone, with no visible relation to it. */

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Hash64 } from '../../src/matching/hash64.ts';
 import { SystemResolver } from '../../src/upstream/dns.ts';
 import type { Endpoint } from '../../src/upstream/endpoint.ts';
 import { DnsServer } from './dns-server.ts';
@@ -87,13 +88,16 @@ describe('a STATIC cluster', () => {
     const { cluster } = makeCluster(clusterConfig(fields, ['10.0.0.1:80', '10.0.0.2:80']));
     await cluster.start();
     expect((cluster as unknown as { balancer: object }).balancer.constructor.name).toBe(balancer);
-    expect(cluster.endpoints).toContain(cluster.pick(123));
+    expect(cluster.endpoints).toContain(cluster.pick(new Hash64().set(0, 123)));
   });
 
   it('sends a hash to the same endpoint again and again', async () => {
     const { cluster } = makeCluster(clusterConfig({ lb_policy: 'RING_HASH' }, ['10.0.0.1:80', '10.0.0.2:80']));
     await cluster.start();
-    for (const hash of [0, 77, 0xffffffff]) expect(cluster.pick(hash)).toBe(cluster.pick(hash));
+    for (const high of [0, 77, -1]) {
+      const hash = new Hash64().set(high, 5);
+      expect(cluster.pick(hash)).toBe(cluster.pick(hash));
+    }
   });
 
   it('names its statistics by alt_stat_name, without colons', () => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { Endpoint, formatAddress } from '../../src/upstream/endpoint.ts';
 
 const LOCALITY = { region: '', zone: '', subZone: '', weight: 0 };
-const TRAITS = { hostname: '', weight: 1, priority: 0, health: 'healthy', locality: LOCALITY } as const;
+const TRAITS = { hostname: '', hashKey: '', weight: 1, priority: 0, health: 'healthy', locality: LOCALITY } as const;
 
 describe('endpoint', () => {
   it.each([

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { Hash64 } from '../../src/matching/hash64.ts';
 import { below, CounterRandom, fraction, randomHash, remix } from '../../src/upstream/random.ts';
 
 describe('random numbers', () => {
@@ -37,11 +38,14 @@ describe('random numbers', () => {
 
   it('use every bit as hashes', () => {
     const random = new CounterRandom(4);
-    const ones = new Array<number>(32).fill(0);
+    const ones = new Array<number>(64).fill(0);
+    const hash = new Hash64();
     for (let i = 0; i < 4000; i++) {
-      const hash = randomHash(random);
-      expect(hash).toBe(hash >>> 0);
-      for (let bit = 0; bit < 32; bit++) ones[bit] = (ones[bit] as number) + ((hash >>> bit) & 1);
+      expect(randomHash(random, hash)).toBe(hash);
+      for (let bit = 0; bit < 64; bit++) {
+        const half = bit < 32 ? hash.low : hash.high;
+        ones[bit] = (ones[bit] as number) + ((half >>> bit) & 1);
+      }
     }
     for (const count of ones) expect(Math.abs(count - 2000)).toBeLessThan(200);
   });

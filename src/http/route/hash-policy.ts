@@ -1,5 +1,5 @@
 import type { HashPolicy } from '../../config/schema/route-components.ts';
-import { hash32 } from '../../matching/hash.ts';
+import { Hash64, hash64 } from '../../matching/hash64.ts';
 import { queryParameter } from '../../matching/query-parameter-matcher.ts';
 import { compileSubstitution } from '../../matching/regex.ts';
 import { toWireText } from '../../matching/wire-text.ts';
@@ -14,8 +14,11 @@ export interface HashStream extends StreamInfo {
   addResponseCookie(setCookie: string): void;
 }
 
-/** An unsigned 32-bit hash for the balancer; undefined when the request has nothing to hash. */
-export type StreamHash = (stream: HashStream) => number | undefined;
+/**
+ * A hash for the balancer, the one that Envoy makes of the same request; undefined when the request has nothing to hash.
+ * The object is written over by the next call.
+ */
+export type StreamHash = (stream: HashStream) => Hash64 | undefined;
 
 interface HashStep {
   readonly terminal: boolean;
@@ -33,40 +36,46 @@ export function compileHashPolicies(configs: readonly HashPolicy[]): StreamHash 
   const [only] = steps;
   if (only === undefined) return undefined;
   if (steps.length === 1) return only.hash;
+  const combined = new Hash64();
   return (stream) => {
-    let combined: number | undefined;
+    let found = false;
     for (const step of steps) {
       const hash = step.hash(stream);
       if (hash !== undefined) {
-        const before = combined === undefined ? 0 : (combined << 1) | (combined >>> 31);
-        combined = (before ^ hash) >>> 0;
+        if (found) combined.combine(hash);
+        else combined.copy(hash);
+        found = true;
       }
-      if (step.terminal && combined !== undefined) break;
+      if (step.terminal && found) break;
     }
-    return combined;
+    return found ? combined : undefined;
   };
 }
 
 function compileStep(config: HashPolicy): StreamHash {
-  if (config.header !== undefined) return headerHash(config.header);
-  if (config.cookie !== undefined) return cookieHash(config.cookie);
+  const own = new Hash64();
+  if (config.header !== undefined) return headerHash(config.header, own);
+  if (config.cookie !== undefined) return cookieHash(config.cookie, own);
   if (config.query_parameter !== undefined) {
     const name = toWireText(config.query_parameter.name);
-    return (stream) => hashOf(queryParameter(stream.request.path, name));
+    return (stream) => {
+      const value = queryParameter(stream.request.path, name);
+      return value === undefined ? undefined : hash64(value, own);
+    };
   }
   if (config.filter_state !== undefined) {
     const { key } = config.filter_state;
     return (stream) => {
       const value = stream.getFilterState(key);
-      return value === undefined ? undefined : hash32(String(value));
+      return value === undefined ? undefined : hash64(toWireText(String(value)), own);
     };
   }
   if (config.connection_properties?.source_ip !== true) return () => undefined;
-  return (stream) => (stream.remoteAddress === '' ? undefined : hash32(stream.remoteAddress));
+  return (stream) => (stream.remoteAddress === '' ? undefined : hash64(stream.remoteAddress, own));
 }
 
-/** The lines of a repeated header count in any order. */
-function headerHash(config: NonNullable<HashPolicy['header']>): StreamHash {
+/** The lines of a repeated header count in any order: each one's hash is the seed of the next. */
+function headerHash(config: NonNullable<HashPolicy['header']>, own: Hash64): StreamHash {
   const name = config.header_name;
   const rewrite = config.regex_rewrite;
   const substitute =
@@ -74,15 +83,17 @@ function headerHash(config: NonNullable<HashPolicy['header']>): StreamHash {
   return ({ request }) => {
     const first = request.get(name);
     if (first === undefined) return undefined;
-    if (!first.includes(',') && substitute === undefined) return hash32(first);
+    if (!first.includes(',') && substitute === undefined) return hash64(first, own);
     const values = name.startsWith(':') || name === 'host' ? [first] : request.getAll(name);
     const rewritten = substitute === undefined ? [...values] : values.map(substitute);
-    return hash32(rewritten.sort().join(','));
+    own.set(0, 0);
+    for (const value of rewritten.sort()) hash64(value, own, own.low, own.high);
+    return own;
   };
 }
 
 /** A missing cookie with a `ttl` is made: every stream of one connection gets the same, so that races agree. */
-function cookieHash(config: NonNullable<HashPolicy['cookie']>): StreamHash {
+function cookieHash(config: NonNullable<HashPolicy['cookie']>, own: Hash64): StreamHash {
   const name = toWireText(config.name);
   let attributes = config.path === '' ? '' : `; Path=${toWireText(config.path)}`;
   if (config.ttl !== undefined && config.ttl > 0)
@@ -90,20 +101,11 @@ function cookieHash(config: NonNullable<HashPolicy['cookie']>): StreamHash {
   for (const { name: key, value } of config.attributes) attributes += value === '' ? `; ${key}` : `; ${key}=${value}`;
   return (stream) => {
     const value = cookieValue(stream.request, name);
-    if (value !== undefined && value !== '') return hash32(value);
+    if (value !== undefined && value !== '') return hash64(value, own);
     if (config.ttl === undefined) return undefined;
-    const { id, remoteAddress, remotePort, localAddress, localPort } = stream.connection;
-    const addresses = `${remoteAddress}:${remotePort} ${localAddress}:${localPort} ${id}`;
-    const made = hex(hash32(addresses)) + hex(hash32(addresses, 1));
+    const { remoteAddress, remotePort, localAddress, localPort } = stream.connection;
+    const made = hash64(`${remoteAddress}:${remotePort}${localAddress}:${localPort}`, own).toString();
     stream.addResponseCookie(`${name}="${made}"${attributes}; HttpOnly`);
-    return hash32(made);
+    return hash64(made, own);
   };
-}
-
-function hashOf(value: string | undefined): number | undefined {
-  return value === undefined ? undefined : hash32(value);
-}
-
-function hex(hash: number): string {
-  return hash.toString(16).padStart(8, '0');
 }

@@ -53,7 +53,7 @@ export class RouteChoice {
     }
     if (useHash) {
       const hash = this.entries[0]?.hash?.(stream);
-      if (hash !== undefined) return hash % this.total;
+      if (hash !== undefined) return hash.modulo(this.total);
     }
     return random() * this.total;
   }

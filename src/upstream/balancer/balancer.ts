@@ -1,13 +1,16 @@
+import type { Hash64 } from '../../matching/hash64.ts';
 import type { Endpoint } from '../endpoint.ts';
 
 /** Chooses an endpoint for each request or connection. Built anew when the membership changes, so `pick` only reads. */
 export interface Balancer {
   /**
-   * @param hash of the request under the route's hash policy, unsigned 32 bits; only the hashing balancers look at it,
-   * and take a random one when it is undefined.
+   * @param hash of the request under the route's hash policy; only the hashing balancers look at it, take a random one
+   * when it is undefined, and keep none.
+   * @param attempt how many endpoints that came out for this hash were turned down: the hashing balancers then go on
+   * to another one.
    * @returns undefined when there is no endpoint to choose.
    */
-  pick(hash: number | undefined): Endpoint | undefined;
+  pick(hash: Hash64 | undefined, attempt?: number): Endpoint | undefined;
 }
 
 /** For no endpoint, or for one: there is nothing to balance. */

@@ -1,3 +1,4 @@
+import { Hash64 } from '../../matching/hash64.ts';
 import type { Gauge } from '../../observe/stats.ts';
 import type { Endpoint } from '../endpoint.ts';
 import { type Random, randomHash, remix } from '../random.ts';
@@ -17,6 +18,7 @@ export class BoundedLoadBalancer implements Balancer {
   private readonly random: Random;
   /** A prime not below the number of endpoints: any step from 1 on then visits them all. */
   private readonly cycle: number;
+  private readonly scratch = new Hash64();
 
   /** @param factor percent of the average load, 100 or more. */
   constructor(
@@ -38,11 +40,12 @@ export class BoundedLoadBalancer implements Balancer {
     this.cycle = primeFrom(endpoints.length);
   }
 
-  pick(hash: number | undefined): Endpoint | undefined {
-    const key = hash ?? randomHash(this.random);
-    const first = this.hashing.pick(key);
+  pick(hash: Hash64 | undefined, attempt = 0): Endpoint | undefined {
+    const wanted = hash ?? randomHash(this.random, this.scratch);
+    const first = this.hashing.pick(wanted, attempt);
     if (first === undefined || this.loadOf(first) < 1) return first;
     const { endpoints, cycle } = this;
+    const key = wanted.high ^ wanted.low;
     const step = 1 + (remix(key) % (cycle - 1));
     let least = first;
     let leastLoad = this.loadOf(first);

@@ -1,3 +1,4 @@
+import { toWireText } from '../../matching/wire-text.ts';
 import type { Counter, Gauge } from '../../observe/stats.ts';
 import type { Endpoint, EndpointHealth, Locality } from '../endpoint.ts';
 import type { Random } from '../random.ts';
@@ -61,9 +62,10 @@ export function createBalancer(endpoints: readonly Endpoint[], options: Balancer
   });
   const load = spreadLoad(healths, options.overprovisioningFactor, options.panicThreshold);
   const shares: LoadShare[] = [];
-  for (const [priority, members] of priorities.entries()) {
-    const panic = load.panic[priority] ?? false;
-    for (const health of ['healthy', 'degraded'] as const) {
+  // Healthy ones first, in all priorities: a hash finds its share by this order, which is Envoy's.
+  for (const health of ['healthy', 'degraded'] as const) {
+    for (const [priority, members] of priorities.entries()) {
+      const panic = load.panic[priority] ?? false;
       const percent = load[health][priority] ?? 0;
       if (percent === 0) continue;
       const chosen = panic ? members : members.filter((endpoint) => endpoint.health === health);
@@ -96,24 +98,42 @@ function balanceLocalities(
   const localities = options.localityWeighted
     ? groupByLocality(chosen).filter((group) => group.locality.weight > 0)
     : [];
+  const { kind } = options.policy;
+  if (kind === 'RING_HASH' || kind === 'MAGLEV') return balanceByHash(chosen, members, localities, options);
   if (localities.length === 0) return balance(chosen, weightsOf(chosen), options);
   const weights = localities.map(({ locality, endpoints }) => {
     const total = members.filter((endpoint) => endpoint.locality === locality).length;
     return locality.weight * Math.min((options.overprovisioningFactor / 100) * (endpoints.length / total), 1);
   });
-  if (options.policy.kind === 'RING_HASH' || options.policy.kind === 'MAGLEV') {
-    // One table over all localities, or a key would not stay with its endpoint.
-    return balance(
-      localities.flatMap((group) => group.endpoints),
-      localities.flatMap((group, i) => scaledWeights(group.endpoints, weights[i] as number)),
-      options,
-    );
-  }
   const balancers = localities.map((group) => balance(group.endpoints, weightsOf(group.endpoints), options));
   return balancers.length === 1 ? (balancers[0] as Balancer) : new LocalityBalancer(balancers, weights);
 }
 
-function groupByLocality(endpoints: readonly Endpoint[]): { locality: Locality; endpoints: Endpoint[] }[] {
+/**
+ * One table over all localities, or a key would not stay with its endpoint. A locality's weight counts among all of its
+ * priority, however many of its endpoints take part, as in Envoy.
+ */
+function balanceByHash(
+  chosen: readonly Endpoint[],
+  members: readonly Endpoint[],
+  localities: readonly LocalityGroup[],
+  options: BalancerOptions,
+): Balancer {
+  if (localities.length === 0) return balance(chosen, scaledWeights(chosen, 1), options);
+  const total = groupByLocality(members).reduce((sum, { locality }) => sum + locality.weight, 0);
+  return balance(
+    localities.flatMap((group) => group.endpoints),
+    localities.flatMap((group) => scaledWeights(group.endpoints, group.locality.weight / total)),
+    options,
+  );
+}
+
+interface LocalityGroup {
+  readonly locality: Locality;
+  readonly endpoints: Endpoint[];
+}
+
+function groupByLocality(endpoints: readonly Endpoint[]): LocalityGroup[] {
   const groups = new Map<Locality, Endpoint[]>();
   for (const endpoint of endpoints) {
     const group = groups.get(endpoint.locality);
@@ -130,7 +150,8 @@ function weightsOf(endpoints: readonly Endpoint[]): number[] {
 /** The endpoints' weights, scaled so that they add up to `total`. */
 function scaledWeights(endpoints: readonly Endpoint[], total: number): number[] {
   const sum = endpoints.reduce((weight, endpoint) => weight + endpoint.weight, 0);
-  return endpoints.map((endpoint) => (endpoint.weight / sum) * total);
+  // In this order, or rounding would make other tables than Envoy's.
+  return endpoints.map((endpoint) => (endpoint.weight * total) / sum);
 }
 
 /** The policy's own balancer over endpoints that all take part. */
@@ -163,9 +184,10 @@ function balance(endpoints: readonly Endpoint[], weights: readonly number[], opt
   }
 }
 
+/** What places each endpoint: the key that its metadata gives it, or its host name if that is asked for, or its address. */
 function hashedNames(endpoints: readonly Endpoint[], options: BalancerOptions): string[] {
   const byHostname = options.consistentHashing?.use_hostname_for_hashing === true;
-  return endpoints.map(({ hostname, address }) => (byHostname && hostname !== '' ? hostname : address));
+  return endpoints.map(({ hashKey, hostname, address }) => toWireText(hashKey || (byHostname && hostname) || address));
 }
 
 function boundLoad(

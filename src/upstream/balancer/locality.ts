@@ -1,3 +1,4 @@
+import type { Hash64 } from '../../matching/hash64.ts';
 import type { Endpoint } from '../endpoint.ts';
 import type { Balancer } from './balancer.ts';
 import { EdfScheduler } from './edf.ts';
@@ -15,7 +16,7 @@ export class LocalityBalancer implements Balancer {
     this.scheduler = new EdfScheduler(weights);
   }
 
-  pick(hash: number | undefined): Endpoint | undefined {
+  pick(hash: Hash64 | undefined): Endpoint | undefined {
     const item = this.scheduler.peek();
     this.scheduler.advance(this.weights[item] as number);
     return (this.balancers[item] as Balancer).pick(hash);

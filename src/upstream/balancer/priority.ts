@@ -1,3 +1,4 @@
+import { Hash64 } from '../../matching/hash64.ts';
 import type { Counter } from '../../observe/stats.ts';
 import type { Endpoint } from '../endpoint.ts';
 import { below, type Random, randomHash } from '../random.ts';
@@ -16,6 +17,7 @@ export class PriorityBalancer implements Balancer {
   private readonly byHash: boolean;
   private readonly random: Random;
   private readonly panics: Counter;
+  private readonly scratch = new Hash64();
 
   /**
    * @param shares percents add up to 100.
@@ -29,15 +31,15 @@ export class PriorityBalancer implements Balancer {
     this.panics = panics;
   }
 
-  pick(hash: number | undefined): Endpoint | undefined {
-    const key = this.byHash ? (hash ?? randomHash(this.random)) : undefined;
-    const point = key === undefined ? below(this.random, 100) : key % 100;
+  pick(hash: Hash64 | undefined, attempt = 0): Endpoint | undefined {
+    const key = this.byHash ? (hash ?? randomHash(this.random, this.scratch)) : undefined;
+    const point = key === undefined ? below(this.random, 100) : key.modulo(100);
     let upTo = 0;
     for (const share of this.shares) {
       upTo += share.percent;
       if (point >= upTo) continue;
       if (share.panic) this.panics.inc();
-      return share.balancer.pick(key);
+      return share.balancer.pick(key, attempt);
     }
     return undefined;
   }

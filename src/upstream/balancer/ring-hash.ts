@@ -1,27 +1,24 @@
-import { hash32 } from '../../matching/hash.ts';
+import { Hash64, hash64 } from '../../matching/hash64.ts';
 import type { Endpoint } from '../endpoint.ts';
 import { type Random, randomHash } from '../random.ts';
 import type { Balancer } from './balancer.ts';
 
-/** Owners share a number with their position while sorting: 32 + 21 bits fit a double exactly. */
-const MAX_ENDPOINTS = 2 ** 21;
-
 /**
- * RING_HASH: every endpoint owns points on a circle of 2³² hashes, in number by weight; a request goes to the owner of
+ * RING_HASH: every endpoint owns points on a circle of 2⁶⁴ hashes, in number by weight; a request goes to the owner of
  * the first point at or after its hash. When an endpoint comes or goes, about its own share of the requests moves.
  *
- * Points are XXH32 of `address_i` where Envoy takes XXH64 or MurmurHash2, so a key's endpoint differs from Envoy's.
+ * Points are Envoy's, XXH64 of `<address>_<number>`, so that a key lands on the same endpoint.
  */
 export class RingHashBalancer implements Balancer {
   private readonly endpoints: readonly Endpoint[];
   private readonly random: Random;
-  /** Points in ascending order, and beside each the index of its owner. */
-  private readonly points: Uint32Array;
-  private readonly owners: Uint32Array;
+  private readonly ring: Ring;
+  private readonly scratch = new Hash64();
 
   /**
+   * @param weights add up to 1, or to less where a locality has a weight but no endpoint.
    * @param minimumSize points that the ring has at least, so far as `maximumSize` allows: more share more evenly.
-   * @param names what is hashed for each endpoint, usually its address.
+   * @param names what is hashed for each endpoint, usually its address: latin1 text.
    */
   constructor(
     endpoints: readonly Endpoint[],
@@ -31,66 +28,96 @@ export class RingHashBalancer implements Balancer {
     maximumSize: number,
     random: Random,
   ) {
-    if (endpoints.length > MAX_ENDPOINTS) throw new RangeError(`a ring has at most ${MAX_ENDPOINTS} endpoints`);
     this.endpoints = endpoints;
     this.random = random;
-    const sorted = placePoints(names, pointsPerEndpoint(weights, minimumSize, maximumSize));
-    this.points = new Uint32Array(sorted.length);
-    this.owners = new Uint32Array(sorted.length);
-    for (let i = 0; i < sorted.length; i++) {
-      const key = sorted[i] as number;
-      this.points[i] = Math.floor(key / MAX_ENDPOINTS);
-      this.owners[i] = key % MAX_ENDPOINTS;
-    }
+    this.ring = sortPoints(placePoints(names, pointsPerEndpoint(weights, minimumSize, maximumSize)));
   }
 
   /** Points on the ring. */
   get size(): number {
-    return this.points.length;
+    return this.ring.owners.length;
   }
 
-  pick(hash: number | undefined): Endpoint | undefined {
-    const wanted = hash === undefined ? randomHash(this.random) : hash >>> 0;
-    const { points } = this;
-    let low = 0;
-    let high = points.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((points[middle] as number) < wanted) low = middle + 1;
-      else high = middle;
+  pick(hash: Hash64 | undefined, attempt = 0): Endpoint | undefined {
+    const wanted = hash ?? randomHash(this.random, this.scratch);
+    const wantedHigh = wanted.high >>> 0;
+    const wantedLow = wanted.low >>> 0;
+    const { highs, lows, owners } = this.ring;
+    let from = 0;
+    let to = owners.length;
+    while (from < to) {
+      const middle = (from + to) >>> 1;
+      const high = highs[middle] as number;
+      if (high < wantedHigh || (high === wantedHigh && (lows[middle] as number) < wantedLow)) from = middle + 1;
+      else to = middle;
     }
-    return this.endpoints[this.owners[low === points.length ? 0 : low] as number];
+    return this.endpoints[owners[(from === owners.length ? attempt : from + attempt) % owners.length] as number];
   }
 }
 
-/** As in Envoy, the lightest endpoint gets a whole number of points, unless that exceeds the maximum. */
+/** Points by their upper and lower 32 bits, and beside each the index of its owner. */
+interface Ring {
+  readonly highs: Uint32Array;
+  readonly lows: Uint32Array;
+  readonly owners: Uint32Array;
+}
+
+/**
+ * As in Envoy, the lightest endpoint gets a whole number of points, unless that exceeds the maximum. The sum is rounded,
+ * not each share, so that the rounding of many small weights does not add up.
+ */
 function pointsPerEndpoint(weights: ArrayLike<number>, minimumSize: number, maximumSize: number): Uint32Array {
-  let sum = 0;
-  let lightest = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < weights.length; i++) {
-    sum += weights[i] as number;
-    lightest = Math.min(lightest, weights[i] as number);
-  }
-  const size = Math.min((Math.ceil((lightest / sum) * minimumSize) * sum) / lightest, maximumSize);
+  let lightest = 1;
+  for (let i = 0; i < weights.length; i++) lightest = Math.min(lightest, weights[i] as number);
+  const size = Math.min(Math.ceil(lightest * minimumSize) / lightest, maximumSize);
   const counts = new Uint32Array(weights.length);
   let target = 0;
   let placed = 0;
   for (let i = 0; i < weights.length; i++) {
-    target += ((weights[i] as number) / sum) * size;
-    // The sum is rounded, not each share, so that the rounding of many small weights does not add up.
-    counts[i] = Math.max(Math.round(target) - placed, 0);
+    target += size * (weights[i] as number);
+    counts[i] = Math.max(Math.ceil(target) - placed, 0);
     placed += counts[i] as number;
   }
   return counts;
 }
 
-function placePoints(names: readonly string[], counts: Uint32Array): Float64Array {
-  const keys = new Float64Array(counts.reduce((sum, count) => sum + count, 0));
+function placePoints(names: readonly string[], counts: Uint32Array): Ring {
+  const ring = emptyRing(counts.reduce((sum, count) => sum + count, 0));
+  const hash = new Hash64();
   let at = 0;
   for (let owner = 0; owner < names.length; owner++) {
-    for (let i = 0; i < (counts[owner] as number); i++) {
-      keys[at++] = hash32(`${names[owner]}_${i}`) * MAX_ENDPOINTS + owner;
+    for (let i = 0; i < (counts[owner] as number); i++, at++) {
+      hash64(`${names[owner]}_${i}`, hash);
+      ring.highs[at] = hash.high;
+      ring.lows[at] = hash.low;
+      ring.owners[at] = owner;
     }
   }
-  return keys.sort();
+  return ring;
+}
+
+function emptyRing(size: number): Ring {
+  return { highs: new Uint32Array(size), lows: new Uint32Array(size), owners: new Uint32Array(size) };
+}
+
+/** In ascending order: a radix sort, since a ring may have millions of points and a comparing sort would stop the thread. */
+function sortPoints(points: Ring): Ring {
+  const size = points.owners.length;
+  let from = points;
+  let to = emptyRing(size);
+  const starts = new Uint32Array(257);
+  for (let shift = 0; shift < 64; shift += 8) {
+    const digits = shift < 32 ? from.lows : from.highs;
+    starts.fill(0);
+    for (let i = 0; i < size; i++) (starts[(((digits[i] as number) >>> shift) & 255) + 1] as number)++;
+    for (let digit = 1; digit < 257; digit++) (starts[digit] as number) += starts[digit - 1] as number;
+    for (let i = 0; i < size; i++) {
+      const at = (starts[((digits[i] as number) >>> shift) & 255] as number)++;
+      to.highs[at] = from.highs[i] as number;
+      to.lows[at] = from.lows[i] as number;
+      to.owners[at] = from.owners[i] as number;
+    }
+    [from, to] = [to, from];
+  }
+  return from;
 }

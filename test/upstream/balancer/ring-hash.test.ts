@@ -1,17 +1,18 @@
 import { describe, expect, it } from 'vitest';
-import { hash32 } from '../../../src/matching/hash.ts';
+import { Hash64 } from '../../../src/matching/hash64.ts';
 import { RingHashBalancer } from '../../../src/upstream/balancer/ring-hash.ts';
 import type { Endpoint } from '../../../src/upstream/endpoint.ts';
 import { CounterRandom } from '../../../src/upstream/random.ts';
-import { makeEndpoint, makeEndpoints } from './support.ts';
+import { hashOf, makeEndpoint, makeEndpoints } from './support.ts';
 
 function makeRing(endpoints: readonly Endpoint[], minimumSize = 1024, maximumSize = 8388608): RingHashBalancer {
-  const weights = endpoints.map((endpoint) => endpoint.weight);
+  const sum = endpoints.reduce((total, { weight }) => total + weight, 0);
+  const weights = endpoints.map((endpoint) => endpoint.weight / sum);
   const names = endpoints.map((endpoint) => endpoint.address);
   return new RingHashBalancer(endpoints, weights, names, minimumSize, maximumSize, new CounterRandom(1));
 }
 
-const KEYS = Array.from({ length: 20_000 }, (_, i) => hash32(`user-${i}`));
+const KEYS = Array.from({ length: 20_000 }, (_, i) => hashOf(`user-${i}`));
 
 describe('ring hash', () => {
   it('goes to the owner of the first point at or after the hash, and round the end', () => {
@@ -19,13 +20,17 @@ describe('ring hash', () => {
     const ring = makeRing(endpoints, 40);
     const points = endpoints
       .flatMap((endpoint) =>
-        Array.from({ length: 8 }, (_, i) => ({ at: hash32(`${endpoint.address}_${i}`), endpoint })),
+        Array.from({ length: 8 }, (_, i) => ({ hash: hashOf(`${endpoint.address}_${i}`), endpoint })),
       )
-      .sort((a, b) => a.at - b.at);
+      .map(({ hash, endpoint }) => ({ hash, at: BigInt(`0x${hash}`), endpoint }))
+      .sort((a, b) => (a.at < b.at ? -1 : 1));
     expect(ring.size).toBe(points.length);
-    for (const key of [0, 1, 0xffffffff, ...KEYS.slice(0, 500), ...points.map(({ at }) => at)]) {
-      const expected = points.find(({ at }) => at >= key) ?? points[0]!;
-      expect(ring.pick(key)).toBe(expected.endpoint);
+    const edges = [hashOf(0), hashOf(1), new Hash64().set(-1, -1), ...points.map(({ hash }) => hash)];
+    for (const key of [...edges, ...KEYS.slice(0, 500)]) {
+      const first = points.findIndex(({ at }) => at >= BigInt(`0x${key}`));
+      const owner = Math.max(first, 0);
+      expect(ring.pick(key)).toBe(points[owner]!.endpoint);
+      expect(ring.pick(key, 7)).toBe(points[(owner + 7) % points.length]!.endpoint);
     }
   });
 
@@ -35,6 +40,22 @@ describe('ring hash', () => {
     expect(makeRing(makeEndpoints(10), 1000, 500).size).toBe(500);
     expect(makeRing([makeEndpoint(1), makeEndpoint(2, { weight: 9 })], 10).size).toBe(10);
     expect(makeRing([makeEndpoint(1), makeEndpoint(2, { weight: 999 })], 10).size).toBe(1000);
+  });
+
+  it('tells points apart by all 64 bits', () => {
+    const endpoints = makeEndpoints(200);
+    const ring = makeRing(endpoints, 200_000, 200_000);
+    const owner = new Map<string, Endpoint>();
+    for (const endpoint of endpoints) {
+      for (let i = 0; i < 1000; i++) owner.set(String(hashOf(`${endpoint.address}_${i}`)), endpoint);
+    }
+    const highs = Map.groupBy(owner.keys(), (hash) => hash.slice(0, 8));
+    const close = [...highs.values()].filter((hashes) => hashes.length > 1).flat();
+    expect(close.length).toBeGreaterThan(1);
+    for (const hash of close) {
+      const key = new Hash64().set(Number.parseInt(hash.slice(0, 8), 16), Number.parseInt(hash.slice(8), 16));
+      expect(ring.pick(key)).toBe(owner.get(hash));
+    }
   });
 
   it('does not depend on the order of the endpoints', () => {

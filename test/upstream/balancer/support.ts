@@ -1,3 +1,4 @@
+import { Hash64, hash64 } from '../../../src/matching/hash64.ts';
 import { Counter, Gauge } from '../../../src/observe/stats.ts';
 import type { Balancer, BalancerOptions, BalancerPolicy } from '../../../src/upstream/balancer/index.ts';
 import { Endpoint, type EndpointTraits } from '../../../src/upstream/endpoint.ts';
@@ -18,7 +19,7 @@ export function makeEndpoint(number: number, traits: Partial<EndpointTraits> = {
   const host = `10.0.${number >> 8}.${number & 255}`;
   return new Endpoint(
     { host, port: 80, pipe: undefined },
-    { hostname: '', weight: 1, priority: 0, health: 'healthy', locality: NO_LOCALITY, ...traits },
+    { hostname: '', hashKey: '', weight: 1, priority: 0, health: 'healthy', locality: NO_LOCALITY, ...traits },
   );
 }
 
@@ -46,15 +47,20 @@ export function makeOptions(policy: BalancerPolicy, options: Partial<BalancerOpt
   };
 }
 
+/** The hash of a text, or the one that is a number. */
+export function hashOf(key: string | number): Hash64 {
+  return typeof key === 'number' ? new Hash64().set(0, key) : hash64(key, new Hash64());
+}
+
 /** How often each endpoint is picked; `hashes` gives each pick its hash, without it there is none. */
 export function countPicks(
   balancer: Balancer,
   picks: number,
-  hashOf: (pick: number) => number | undefined = () => undefined,
+  hashOfPick: (pick: number) => Hash64 | undefined = () => undefined,
 ): Map<Endpoint | undefined, number> {
   const counts = new Map<Endpoint | undefined, number>();
   for (let i = 0; i < picks; i++) {
-    const endpoint = balancer.pick(hashOf(i));
+    const endpoint = balancer.pick(hashOfPick(i));
     counts.set(endpoint, (counts.get(endpoint) ?? 0) + 1);
   }
   return counts;
