@@ -21,10 +21,20 @@ export function envoyConfig(run: PeerRun): string {
   return expandText(`${run.scenario.config}.yaml`, outriggerConfig(run));
 }
 
-/** The scenario's file with its pattern repeated, and the ports that it was written with. */
+/** The scenario's file with its pattern repeated and its protocols, and the ports that it was written with. */
 export function scenarioText(scenario: Scenario): string {
   const text = readFileSync(join(import.meta.dirname, 'scenarios', `${scenario.config}.yaml`), 'utf8');
-  return scenario.repeat === undefined ? text : repeatPattern(text, scenario.repeat);
+  return withProtocols(scenario.repeat === undefined ? text : repeatPattern(text, scenario.repeat), scenario);
+}
+
+/** One file serves every combination of protocols: it is written for HTTP/1.1 both ways. */
+function withProtocols(text: string, { downstream, upstream, grpc }: Scenario): string {
+  if (downstream === 'http1' && upstream === 'http1') return text;
+  const protocol = grpc === undefined ? downstream : 'grpc';
+  return text.replace(
+    `app: ${APP_PORT}`,
+    `protocol: ${protocol}\napp: { address: '${APP_PORT}', protocol: ${upstream} }`,
+  );
 }
 
 interface Rule {

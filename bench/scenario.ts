@@ -1,19 +1,29 @@
+export type HttpVersion = 'http1' | 'http2';
+
 /** One piece of work that the peers are measured with. */
 export interface Scenario {
   readonly name: string;
   readonly summary: string;
   /** What `--scenario` may select besides the name. */
   readonly groups: readonly string[];
-  /** How the proxy treats the connection; the load is HTTP/1.1 in either case. */
+  /** How the proxy treats the connection; with `tcp` HTTP/1.1 passes through as bytes. */
   readonly protocol: 'tcp' | 'http';
+  /** What the load speaks to the proxy. */
+  readonly downstream: HttpVersion;
+  /** What the proxy speaks to the backend. */
+  readonly upstream: HttpVersion;
+  /** `unary`: each request is a call. `stream`: each message of a bidirectional stream, with its echo, is a request. */
+  readonly grpc?: 'unary' | 'stream';
   /** File in bench/scenarios, without `.yaml`. */
   readonly config: string;
   /** For files that are a pattern: how many policies or tags to make of the one that they hold. */
   readonly repeat?: number;
-  /** Of each response (download) or request (upload). */
+  /** Of each response (download) or request (upload); with gRPC of each message, both ways. */
   readonly bodyBytes: number;
   readonly direction: 'download' | 'upload';
   readonly connections: number;
+  /** Requests under way at once on each connection; 1 with HTTP/1.1. */
+  readonly streams: number;
   readonly expectStatus: number;
   /** Sent with every request, besides the usual ones. */
   readonly headers?: Readonly<Record<string, string>>;
@@ -26,17 +36,28 @@ const USUAL_HEADERS: Readonly<Record<string, string>> = {
   'x-tenant': 'blue',
 };
 
+const GRPC_HEADERS: Readonly<Record<string, string>> = {
+  'user-agent': 'outrigger-bench',
+  'content-type': 'application/grpc',
+  te: 'trailers',
+};
+
+/** The one method of the gRPC backend: it sends every message back. */
+export const GRPC_PATH = '/bench.Echo/Echo';
+
 export function requestHeaders(scenario: Scenario): Readonly<Record<string, string>> {
-  return { ...USUAL_HEADERS, ...scenario.headers };
+  return { ...(scenario.grpc === undefined ? USUAL_HEADERS : GRPC_HEADERS), ...scenario.headers };
 }
 
 /** Target of the requests: the backends answer `/<bytes>`. */
 export function requestPath(scenario: Scenario): string {
+  if (scenario.grpc !== undefined) return GRPC_PATH;
   return scenario.direction === 'upload' ? '/100' : `/${scenario.bodyBytes}`;
 }
 
-export function uploadBytes(scenario: Scenario): number {
-  return scenario.direction === 'upload' ? scenario.bodyBytes : 0;
+/** Bytes of each request's body; of each message's payload with gRPC. */
+export function sentBytes(scenario: Scenario): number {
+  return scenario.grpc !== undefined || scenario.direction === 'upload' ? scenario.bodyBytes : 0;
 }
 
 /** True when nginx and HAProxy can be given the same work: no filters. */

@@ -1,11 +1,15 @@
+import { HTTP2_SCENARIOS } from './http2-scenarios.ts';
 import type { Scenario } from './scenario.ts';
 
 const base = {
   groups: [],
   protocol: 'http',
+  downstream: 'http1',
+  upstream: 'http1',
   bodyBytes: 100,
   direction: 'download',
   connections: 32,
+  streams: 1,
   expectStatus: 200,
 } as const;
 
@@ -134,6 +138,7 @@ export const SCENARIOS: readonly Scenario[] = [
     config: 'mix_all',
     headers: ORIGIN,
   },
+  ...HTTP2_SCENARIOS,
 ];
 
 /**

@@ -1,14 +1,15 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { nginxHttpPreamble, nginxPreamble } from '../peers/nginx.ts';
+import { nginxHttpPreamble, nginxListen, nginxPreamble } from '../peers/nginx.ts';
 import { type Child, type Command, start } from '../run/children.ts';
 import { freePorts } from '../run/ports.ts';
-import { waitForStatus } from '../run/probe.ts';
+import { waitForAnswer } from '../run/probe.ts';
 import { findProgram } from '../run/root.ts';
-import type { Scenario } from '../scenario.ts';
+import { GRPC_PATH, type Scenario } from '../scenario.ts';
+import { findGrpcBackend } from './grpc-backend.ts';
 
 export interface Backend {
-  readonly kind: 'nginx' | 'node';
+  readonly kind: 'nginx' | 'node' | 'node:http2' | 'grpc-go';
   readonly port: number;
   readonly child: Child;
 }
@@ -16,9 +17,14 @@ export interface Backend {
 const SMALL = 100;
 const FILE_SIZES = [1024, 16 * 1024, 64 * 1024, 1024 * 1024];
 
-/** Which backend answers a scenario: nginx where it is installed, but uploads go to our own sink. */
-export function backendKind(scenario: Scenario): Backend['kind'] {
-  return scenario.direction === 'download' && findProgram('nginx') !== undefined ? 'nginx' : 'node';
+/**
+ * Which backend answers a scenario: nginx where it is installed, but uploads go to our own sink; gRPC's is in Go where
+ * `outrigger bench setup` has built it.
+ */
+export function backendKind(scenario: Scenario, root: string): Backend['kind'] {
+  if (scenario.grpc !== undefined) return findGrpcBackend(root) === undefined ? 'node:http2' : 'grpc-go';
+  if (scenario.direction === 'download' && findProgram('nginx') !== undefined) return 'nginx';
+  return scenario.upstream === 'http2' ? 'node:http2' : 'node';
 }
 
 /** Starts the backend on the given cores and waits until it answers. */
@@ -29,11 +35,12 @@ export async function startBackend(
   cores: readonly number[],
 ): Promise<Backend> {
   const [port] = (await freePorts(1)) as [number];
-  const kind = backendKind(scenario);
-  const command = kind === 'nginx' ? nginxBackend(directory, port) : nodeBackend(root, port);
-  const child = start(command, cores);
+  const kind = backendKind(scenario, root);
+  const child = start(backendCommand(kind, scenario, root, directory, port), cores);
+  const isGrpc = scenario.grpc !== undefined;
+  const path = isGrpc ? GRPC_PATH : `/${SMALL}`;
   try {
-    await waitForStatus(port, `/${SMALL}`, 200, child);
+    await waitForAnswer({ port, path, status: 200, version: scenario.upstream, isGrpc }, child);
   } catch (error) {
     await child.stop();
     throw new Error(`backend (${kind}): ${(error as Error).message}`);
@@ -41,14 +48,34 @@ export async function startBackend(
   return { kind, port, child };
 }
 
-function nodeBackend(root: string, port: number): Command {
+function backendCommand(
+  kind: Backend['kind'],
+  scenario: Scenario,
+  root: string,
+  directory: string,
+  port: number,
+): Command {
+  switch (kind) {
+    case 'nginx':
+      return nginxBackend(directory, port, scenario.upstream === 'http2');
+    case 'grpc-go':
+      return { command: findGrpcBackend(root) as string, args: [String(port)] };
+    case 'node':
+      return nodeBackend(root, 'node-backend.ts', port);
+    case 'node:http2':
+      return nodeBackend(root, 'node-http2-backend.ts', port);
+  }
+}
+
+function nodeBackend(root: string, file: string, port: number): Command {
   return {
     command: join(root, 'bin', 'node'),
-    args: [join(root, 'bench', 'backend', 'node-backend.ts'), String(port)],
+    args: [join(root, 'bench', 'backend', file), String(port)],
   };
 }
 
-function nginxBackend(directory: string, port: number): Command {
+function nginxBackend(directory: string, port: number, isHttp2: boolean): Command {
+  const program = findProgram('nginx') as string;
   const home = join(directory, 'backend');
   const files = join(home, 'files');
   mkdirSync(files, { recursive: true });
@@ -66,12 +93,12 @@ ${nginxHttpPreamble(home)}
   sendfile on;
   open_file_cache max=100;
   server {
-    listen 127.0.0.1:${port} backlog=1024;
+    ${nginxListen(program, port, isHttp2)}
     root ${files};
     location = /${SMALL} { return 200 "${'x'.repeat(SMALL)}"; }
   }
 }
 `,
   );
-  return { command: findProgram('nginx') as string, args: ['-c', config, '-p', home, '-e', 'stderr'] };
+  return { command: program, args: ['-c', config, '-p', home, '-e', 'stderr'] };
 }

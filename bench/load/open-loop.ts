@@ -1,25 +1,16 @@
 import { build, type Histogram } from 'hdr-histogram-js';
 import { clockMs } from './clock.ts';
-import { type ConnectionEvents, OpenLoopConnection } from './open-loop-connection.ts';
+import { type LoadClient, type LoadEvents, openClient } from './load-client.ts';
+import type { LoadTarget } from './load-target.ts';
 import { type Pacer, startPacer } from './pacer.ts';
 
-export interface OpenLoopOptions {
-  readonly host: string;
-  readonly port: number;
-  readonly path: string;
+export interface OpenLoopOptions extends LoadTarget {
   /** Requests per second, spread evenly. */
   readonly rate: number;
-  readonly connections: number;
   /** Length of the measured part. */
   readonly durationMs: number;
   /** Load at the same rate before it, not recorded. */
   readonly warmupMs: number;
-  /** Bytes of a POST body; 0 sends GET. */
-  readonly uploadBytes: number;
-  /** The status that counts as success. */
-  readonly expectStatus: number;
-  /** Besides host and content-length. */
-  readonly headers: Readonly<Record<string, string>>;
   /** Longest wait for all connections to open, default 5000 ms. */
   readonly connectTimeoutMs?: number;
   /** How long answers are waited for after the last request was due, default 2000 ms. */
@@ -67,7 +58,6 @@ export interface OpenLoopResult {
 const MIN_GAP_MS = 0.2;
 /** Time for the pacer's thread to come up. */
 const START_DELAY_MS = 100;
-const CONNECT_TIMEOUT_MS = 5000;
 const DRAIN_MS = 2000;
 const MAX_LAG_P99_MICROS = 1000;
 const MAX_CPU_PERCENT = 90;
@@ -76,18 +66,16 @@ const CURVE = [1, 5, 10, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 99.99, 100];
 /**
  * Sends requests by a schedule, whatever the answers do, and counts latency from the moment at which a request should
  * have been sent: time spent waiting for a free connection, or for a stalled proxy, is in the figures (no coordinated
- * omission). Requests share `connections` keep-alive connections, one under way on each.
+ * omission). Requests share the target's connections and their streams.
  */
 export async function runOpenLoop(options: OpenLoopOptions): Promise<OpenLoopResult> {
   const load = new OpenLoopLoad(options);
   return await load.run();
 }
 
-class OpenLoopLoad implements ConnectionEvents {
+class OpenLoopLoad implements LoadEvents {
   private readonly options: OpenLoopOptions;
-  private readonly request: Buffer;
-  private readonly connections: OpenLoopConnection[] = [];
-  private readonly idle: OpenLoopConnection[] = [];
+  private client: LoadClient | undefined;
   private readonly latency = newHistogram();
   private readonly lag = newHistogram();
   private readonly intervalMs: number;
@@ -116,11 +104,11 @@ class OpenLoopLoad implements ConnectionEvents {
     this.intervalMs = 1000 / options.rate;
     this.firstMeasured = Math.round((options.warmupMs / 1000) * options.rate);
     this.total = this.firstMeasured + Math.max(1, Math.round((options.durationMs / 1000) * options.rate));
-    this.request = requestBytes(options);
   }
 
   async run(): Promise<OpenLoopResult> {
-    await this.connect();
+    const client = await openClient(this.options, this, this.options.connectTimeoutMs);
+    this.client = client;
     const done = new Promise<void>((resolve) => {
       this.finish = resolve;
     });
@@ -131,30 +119,18 @@ class OpenLoopLoad implements ConnectionEvents {
     await done;
     clearTimeout(deadline);
     await pacer.stop();
-    const result = this.result();
-    for (const connection of this.connections) connection.close();
+    const result = this.result(client);
+    client.close();
     return result;
   }
 
-  onIdle(connection: OpenLoopConnection): void {
-    this.idle.push(connection);
+  onReady(): void {
     if (this.startMs >= 0) this.tick();
   }
 
-  onResponse(connection: OpenLoopConnection, status: number): void {
-    const now = clockMs() - this.startMs;
-    const intended = connection.intendedMs;
-    connection.intendedMs = -1;
-    this.idle.push(connection);
-    this.count(intended, now, status === this.options.expectStatus);
+  onAnswer(intendedMs: number, isRight: boolean): void {
     if (this.cpuAtStart !== undefined) this.answeredInWindow++;
-    this.sendDue(now);
-  }
-
-  onLost(connection: OpenLoopConnection, intendedMs: number): void {
-    const at = this.idle.indexOf(connection);
-    if (at >= 0) this.idle.splice(at, 1);
-    if (intendedMs >= 0) this.count(intendedMs, clockMs() - this.startMs, false);
+    this.count(intendedMs, clockMs() - this.startMs, isRight);
   }
 
   private count(intended: number, now: number, good: boolean): void {
@@ -180,13 +156,9 @@ class OpenLoopLoad implements ConnectionEvents {
       if (this.looked >= this.firstMeasured) this.lag.recordValue(micros(lateMs));
       this.looked++;
     }
-    while (this.next < this.looked) {
-      const connection = this.idle.pop();
-      if (connection === undefined) return;
-      if (!connection.up) continue;
-      connection.send(this.request, this.next * this.intervalMs);
-      this.next++;
-    }
+    const client = this.client as LoadClient;
+    while (this.next < this.looked && client.trySend(this.next * this.intervalMs)) this.next++;
+    client.flush();
   }
 
   private beginMeasuring(): void {
@@ -204,24 +176,11 @@ class OpenLoopLoad implements ConnectionEvents {
     this.options.onMeasured?.();
   }
 
-  private async connect(): Promise<void> {
-    const { host, port, connections, connectTimeoutMs = CONNECT_TIMEOUT_MS } = this.options;
-    for (let i = 0; i < connections; i++) this.connections.push(new OpenLoopConnection(host, port, this));
-    const deadline = clockMs() + connectTimeoutMs;
-    while (this.idle.length < connections) {
-      if (clockMs() > deadline) {
-        for (const connection of this.connections) connection.close();
-        throw new Error(`only ${this.idle.length} of ${connections} connections to ${host}:${port} opened in time`);
-      }
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-  }
-
-  private result(): OpenLoopResult {
+  private result(client: LoadClient): OpenLoopResult {
     if (this.cpuAtStart !== undefined) this.endMeasuring();
     const unanswered = this.total - this.answered;
     const now = clockMs() - this.startMs;
-    for (const connection of this.connections) this.recordCutOff(connection.intendedMs, now);
+    for (const intendedMs of client.pending()) this.recordCutOff(intendedMs, now);
     for (; this.next < this.total; this.next++) this.recordCutOff(this.next * this.intervalMs, now);
     const lag = { p50: at(this.lag, 50), p99: at(this.lag, 99), max: this.lag.maxValue };
     return {
@@ -285,13 +244,4 @@ function newHistogram(): Histogram {
 
 function micros(ms: number): number {
   return Math.max(0, Math.round(ms * 1000));
-}
-
-function requestBytes(options: OpenLoopOptions): Buffer {
-  const { path, host, port, uploadBytes, headers } = options;
-  const method = uploadBytes > 0 ? 'POST' : 'GET';
-  const length = uploadBytes > 0 ? `content-length: ${uploadBytes}\r\n` : '';
-  const fields = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  const head = `${method} ${path} HTTP/1.1\r\nhost: ${host}:${port}\r\n${fields.join('')}${length}\r\n`;
-  return Buffer.concat([Buffer.from(head, 'latin1'), Buffer.alloc(uploadBytes, 'x')]);
 }

@@ -2,17 +2,13 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Command, runToEnd } from '../run/children.ts';
 import { findProgram } from '../run/root.ts';
+import type { Scenario } from '../scenario.ts';
+import { runH2load } from './h2load.ts';
+import { type LoadTarget, targetBody } from './load-target.ts';
 
 export interface SaturationOptions {
-  readonly port: number;
-  readonly path: string;
-  readonly connections: number;
+  readonly target: LoadTarget;
   readonly durationS: number;
-  /** Bytes of a POST body; 0 sends GET. */
-  readonly uploadBytes: number;
-  readonly expectStatus: number;
-  /** Sent with every request. */
-  readonly headers: Readonly<Record<string, string>>;
   readonly cores: readonly number[];
   /** For the generator's own files. */
   readonly directory: string;
@@ -25,34 +21,49 @@ export interface SaturationResult {
   readonly errors: number;
 }
 
-/** A closed-loop load: every connection sends its next request when the last was answered. */
+/** A closed-loop load: every connection, or stream, sends its next request when the last was answered. */
 export interface SaturationLoad {
-  readonly name: 'wrk' | 'autocannon';
+  readonly name: 'wrk' | 'autocannon' | 'h2load' | 'closed-loop';
   run(options: SaturationOptions): Promise<SaturationResult>;
 }
 
-/** wrk where it is installed, else autocannon, which comes with the development dependencies. */
-export function saturationLoad(root: string): SaturationLoad {
+/**
+ * Which generator loads a scenario: wrk, for HTTP/2 h2load, where they are installed; else autocannon, which comes with
+ * the development dependencies, for HTTP/2 one of our own. That one knows gRPC streams too, which nobody else does.
+ */
+export function saturationLoad(root: string, scenario: Pick<Scenario, 'downstream' | 'grpc'>): SaturationLoad {
+  if (scenario.downstream === 'http2') {
+    const h2load = scenario.grpc === 'stream' ? undefined : findProgram('h2load');
+    if (h2load !== undefined) return { name: 'h2load', run: (options) => runH2load(h2load, options) };
+    return { name: 'closed-loop', run: (options) => runOwnLoad(root, options) };
+  }
   const wrk = findProgram('wrk');
   if (wrk !== undefined) return { name: 'wrk', run: (options) => runWrk(wrk, options) };
   return { name: 'autocannon', run: (options) => runAutocannon(root, options) };
 }
 
-async function runWrk(wrk: string, options: SaturationOptions): Promise<SaturationResult> {
-  const threads = Math.max(1, Math.min(options.cores.length, options.connections, 4));
-  const args = [`-t${threads}`, `-c${Math.max(options.connections, threads)}`, `-d${options.durationS}s`];
-  if (options.uploadBytes > 0) {
-    const script = join(options.directory, 'upload.lua');
-    writeFileSync(script, `wrk.method = "POST"\nwrk.body = string.rep("x", ${options.uploadBytes})\n`);
-    args.push('-s', script);
-  }
-  args.push(...headerArguments(options), `http://127.0.0.1:${options.port}${options.path}`);
-  return parseWrk(await runToEnd({ command: wrk, args }, options.cores), options.expectStatus >= 400);
+async function runOwnLoad(root: string, options: SaturationOptions): Promise<SaturationResult> {
+  const argument = JSON.stringify([options.target, options.durationS * 1000]);
+  const args = [join(root, 'bench', 'load', 'closed-loop.ts'), argument];
+  return JSON.parse(await runToEnd({ command: join(root, 'bin', 'node'), args }, options.cores)) as SaturationResult;
 }
 
-/** wrk and autocannon take them alike. */
-function headerArguments(options: SaturationOptions): string[] {
-  return Object.entries(options.headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`]);
+async function runWrk(wrk: string, { target, ...options }: SaturationOptions): Promise<SaturationResult> {
+  const threads = Math.max(1, Math.min(options.cores.length, target.connections, 4));
+  const args = [`-t${threads}`, `-c${Math.max(target.connections, threads)}`, `-d${options.durationS}s`];
+  if (target.bodyBytes > 0) {
+    const script = join(options.directory, 'upload.lua');
+    writeFileSync(script, `wrk.method = "POST"\nwrk.body = string.rep("x", ${target.bodyBytes})\n`);
+    args.push('-s', script);
+  }
+  args.push(...urlArguments(target));
+  return parseWrk(await runToEnd({ command: wrk, args }, options.cores), target.expectStatus >= 400);
+}
+
+/** wrk and autocannon take headers alike. */
+function urlArguments(target: LoadTarget): string[] {
+  const headers = Object.entries(target.headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`]);
+  return [...headers, `http://${target.host}:${target.port}${target.path}`];
 }
 
 /**
@@ -73,24 +84,25 @@ export function parseWrk(text: string, expectsErrors: boolean): SaturationResult
   return { requests, requestsPerSecond, errors: lost + (expectsErrors ? requests - bad : bad) };
 }
 
-async function runAutocannon(root: string, options: SaturationOptions): Promise<SaturationResult> {
+async function runAutocannon(root: string, { target, ...options }: SaturationOptions): Promise<SaturationResult> {
   const args = [
     join(root, 'node_modules', 'autocannon', 'autocannon.js'),
     '--json',
     '--no-progress',
     '-c',
-    String(options.connections),
+    String(target.connections),
     '-d',
     String(Math.max(1, Math.round(options.durationS))),
   ];
-  if (options.uploadBytes > 0) {
-    const body = join(options.directory, 'upload.bin');
-    writeFileSync(body, Buffer.alloc(options.uploadBytes, 'x'));
-    args.push('-m', 'POST', '-i', body);
+  const body = targetBody(target);
+  if (body !== undefined) {
+    const file = join(options.directory, 'upload.bin');
+    writeFileSync(file, body);
+    args.push('-m', 'POST', '-i', file);
   }
-  args.push(...headerArguments(options), `http://127.0.0.1:${options.port}${options.path}`);
+  args.push(...urlArguments(target));
   const command: Command = { command: join(root, 'bin', 'node'), args };
-  return parseAutocannon(await runToEnd(command, options.cores), options.expectStatus);
+  return parseAutocannon(await runToEnd(command, options.cores), target.expectStatus);
 }
 
 interface AutocannonReport {

@@ -7,7 +7,7 @@ export function findDirect(): FoundPeer {
       name: 'direct',
       version: '',
       description: 'no proxy',
-      supports: () => true,
+      supports: (scenario) => scenario.downstream === scenario.upstream,
       prepare: async () => undefined,
     },
   };

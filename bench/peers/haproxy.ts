@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { findProgram } from '../run/root.ts';
-import { isPlain } from '../scenario.ts';
+import { type HttpVersion, isPlain } from '../scenario.ts';
 import type { FoundPeer, PeerRun } from './peer.ts';
 
 export function findHaproxy(): FoundPeer {
@@ -25,18 +25,27 @@ export function findHaproxy(): FoundPeer {
 }
 
 function config(run: PeerRun): string {
+  const { protocol, downstream, upstream } = run.scenario;
+  // Its default of 100 streams would hold one connection with 256 back.
+  const streams = downstream === 'http2' || upstream === 'http2' ? '  tune.h2.max-concurrent-streams 1024\n' : '';
+  // Without it every client's connection begins with one of its own to the backend, as HTTP/1.1 does.
+  const reuse = upstream === 'http2' ? '  http-reuse always\n' : '';
   return `global
   nbthread 1
   maxconn 8192
-
+${streams}
 defaults
-  mode ${run.scenario.protocol}
+  mode ${protocol}
   timeout connect 5s
   timeout client 1h
   timeout server 1h
 
 listen bench
-  bind 127.0.0.1:${run.listenPort} backlog 1024
-  server app 127.0.0.1:${run.backendPort}
+${reuse}  bind 127.0.0.1:${run.listenPort} backlog 1024${proto(downstream)}
+  server app 127.0.0.1:${run.backendPort}${proto(upstream)}
 `;
+}
+
+function proto(version: HttpVersion): string {
+  return version === 'http2' ? ' proto h2' : '';
 }

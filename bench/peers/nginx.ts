@@ -15,10 +15,12 @@ export function findNginx(): FoundPeer {
       name: 'nginx',
       version: /nginx version: nginx\/(\S+)/.exec(facts)?.[1] ?? 'unknown',
       description: stream === undefined ? 'one worker, HTTP only: its stream module is not installed' : 'one worker',
-      supports: (scenario) => isPlain(scenario) && (scenario.protocol === 'http' || stream !== undefined),
+      // To HTTP/2 backends it speaks gRPC only.
+      supports: (scenario) =>
+        isPlain(scenario) && scenario.upstream === 'http1' && (scenario.protocol === 'http' || stream !== undefined),
       async prepare(run) {
         const file = join(run.directory, 'nginx.conf');
-        writeFileSync(file, run.scenario.protocol === 'tcp' ? tcpConfig(run, stream ?? '') : httpConfig(run));
+        writeFileSync(file, run.scenario.protocol === 'tcp' ? tcpConfig(run, stream ?? '') : httpConfig(program, run));
         return { command: program, args: ['-c', file, '-p', run.directory, '-e', 'stderr'], cwd: run.directory };
       },
     },
@@ -56,7 +58,17 @@ export function nginxHttpPreamble(directory: string): string {
 `;
 }
 
-function httpConfig(run: PeerRun): string {
+/** HTTP/2 in clear text, with prior knowledge; from 1.25.1 on nginx has a directive of its own for it. */
+export function nginxListen(program: string, port: number, isHttp2: boolean): string {
+  const listen = `listen 127.0.0.1:${port} backlog=1024`;
+  if (!isHttp2) return `${listen};`;
+  const facts = spawnSync(program, ['-v'], { encoding: 'utf8' }).stderr;
+  const [, major = 0, minor = 0, patch = 0] = /nginx\/(\d+)\.(\d+)\.(\d+)/.exec(facts)?.map(Number) ?? [];
+  const hasDirective = major * 1e6 + minor * 1e3 + patch >= 1_025_001;
+  return `${hasDirective ? `${listen};\n    http2 on;` : `${listen} http2;`}\n    http2_max_concurrent_streams 1024;\n    http2_chunk_size 16k;`;
+}
+
+function httpConfig(program: string, run: PeerRun): string {
   return `${nginxPreamble(run.directory)}
 http {
 ${nginxHttpPreamble(run.directory)}
@@ -66,7 +78,7 @@ ${nginxHttpPreamble(run.directory)}
     keepalive_requests 1000000000;
   }
   server {
-    listen 127.0.0.1:${run.listenPort} backlog=1024;
+    ${nginxListen(program, run.listenPort, run.scenario.downstream === 'http2')}
     location / {
       proxy_pass http://app;
       proxy_http_version 1.1;

@@ -48,10 +48,10 @@ ${processSection(report)}
 function scenarioSection(result: ScenarioResult): string {
   const { scenario } = result;
   const latency = latencyTable(result);
-  const size = `${formatNumber(scenario.bodyBytes)} B ${scenario.direction}, ${scenario.connections} connections`;
+  const size = `${formatNumber(scenario.bodyBytes)} B ${scenario.direction}, ${scenario.connections} connections${scenario.streams > 1 ? ` × ${scenario.streams} streams` : ''}`;
   return `<section id="${escapeXml(scenario.name)}">
 <h2>${escapeXml(scenario.name)}</h2>
-<p>${escapeXml(scenario.summary)}; ${size}; backend ${result.backend}. <code>${escapeXml(result.command)}</code></p>
+<p>${escapeXml(scenario.summary)}; ${size}; load ${result.load}, backend ${result.backend}. <code>${escapeXml(result.command)}</code></p>
 <figure><figcaption>CPU of the proxy per request at saturation, µs</figcaption>
 ${barChart(
   'CPU per request',

@@ -31,6 +31,8 @@ export interface PeerFacts {
 export interface ScenarioResult {
   readonly scenario: Scenario;
   readonly backend: string;
+  /** The generator of the saturation. */
+  readonly load: string;
   readonly command: string;
   readonly peers: readonly PeerResult[];
 }
@@ -54,6 +56,16 @@ export interface CpuFigures {
 export interface SaturationFigures extends CpuFigures {
   readonly requestsPerSecond: Spread;
   readonly errors: number;
+  /** CPU time of the proxy's process by wall time, median of the rounds, %; none for the direct peer. */
+  readonly cpuPercent?: number;
+}
+
+/** Below this the proxy waited: load or backend were the limit, and what they let through costs more per request. */
+export const SATURATED_PERCENT = 80;
+
+/** True when the proxy's process did not use up its core at saturation. */
+export function isLimitedElsewhere(figures: SaturationFigures): boolean {
+  return figures.cpuPercent !== undefined && figures.cpuPercent < SATURATED_PERCENT;
 }
 
 export interface RateFigures extends CpuFigures {

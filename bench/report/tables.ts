@@ -1,5 +1,5 @@
 import { isUnreliable, median, pairedRatio, type Spread } from '../measure/statistics.ts';
-import { type BenchReport, equalRate, type PeerResult, type ScenarioResult } from './result.ts';
+import { type BenchReport, equalRate, isLimitedElsewhere, type PeerResult, type ScenarioResult } from './result.ts';
 
 /** The peer that the others are compared with, where it was measured. */
 export const BASELINE = 'envoy';
@@ -18,12 +18,12 @@ export interface Table {
 
 /** What follows a figure whose rounds lie further apart than a fifth of their median. */
 export const UNRELIABLE_MARK = ' ~';
-/** What follows a latency that may be the load generator's own. */
+/** What follows a figure that may be the load generator's or the backend's own. */
 export const GENERATOR_MARK = ' !';
 
 export const LEGEND =
   'Medians; brackets hold the ratio to Envoy of the same rounds. ~ marks rounds that differ by more than 20 %, ' +
-  '! a run in which the load generator was the limit.';
+  '! a run that something else than the proxy limited: the load generator, the backend, or other work.';
 
 /** Three significant digits, thousands apart. */
 export function formatNumber(value: number): string {
@@ -60,7 +60,7 @@ export function cpuTable(result: ScenarioResult): Table {
         figureCell(figure, own ? undefined : baseline);
       const cells = [
         { text: peerLabel(peer) },
-        of(peer.saturation?.requestsPerSecond, base?.saturation?.requestsPerSecond),
+        limitedCell(peer, of(peer.saturation?.requestsPerSecond, base?.saturation?.requestsPerSecond)),
         of(peer.saturation?.processMicros, base?.saturation?.processMicros),
         of(peer.saturation?.machineMicros, base?.saturation?.machineMicros),
       ];
@@ -74,6 +74,12 @@ export function cpuTable(result: ScenarioResult): Table {
       return cells;
     }),
   };
+}
+
+function limitedCell({ saturation }: PeerResult, cell: Cell): Cell {
+  if (saturation === undefined || !isLimitedElsewhere(saturation)) return cell;
+  const title = `the proxy used ${saturation.cpuPercent} % of a core; ${cell.title ?? ''}`;
+  return { text: `${cell.text}${GENERATOR_MARK}`, title };
 }
 
 /** One row per peer and rate; undefined when no fixed rate was measured. */

@@ -1,11 +1,12 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { backendKind } from '../backend/backend.ts';
-import { saturationLoad } from '../load/saturation.ts';
+import { type SaturationLoad, saturationLoad } from '../load/saturation.ts';
 import { machineFacts, machineWarnings } from '../measure/machine.ts';
 import type { BenchReport, ScenarioResult } from '../report/result.ts';
+import type { Scenario } from '../scenario.ts';
 import { takeLock } from './lock.ts';
-import { measureMemory, measureStart } from './measure-process.ts';
+import { measureMemory, measureStart, PROCESS_SCENARIO } from './measure-process.ts';
 import { measureScenario } from './measure-scenario.ts';
 import { divideCores, type Plan, planSeconds } from './plan.ts';
 import { Progress } from './progress.ts';
@@ -33,13 +34,14 @@ export async function runBench(root: string, plan: Plan, command: string): Promi
   try {
     const machine = machineFacts();
     const cores = divideCores();
-    const load = saturationLoad(root);
-    const env: TrialEnv = { root, workFolder, proxyCores: cores.proxy, loadCores: cores.load, load };
+    const loadFor = (scenario: Scenario): SaturationLoad => saturationLoad(root, scenario);
+    const env: TrialEnv = { root, workFolder, proxyCores: cores.proxy, loadCores: cores.load, loadFor };
     const scenarios: ScenarioResult[] = [];
     for (const scenario of plan.scenarios) {
       scenarios.push({
         scenario,
-        backend: backendKind(scenario),
+        backend: backendKind(scenario, root),
+        load: loadFor(scenario).name,
         command: scenarioCommand(plan, scenario.name),
         peers: await measureScenario(env, plan, scenario, progress),
       });
@@ -53,14 +55,14 @@ export async function runBench(root: string, plan: Plan, command: string): Promi
       command,
       machine,
       cores,
-      load: load.name,
+      load: [...new Set(scenarios.map((result) => result.load))].join(', ') || loadFor(PROCESS_SCENARIO).name,
       rounds: plan.rounds,
       durationS: plan.durationS,
       peers: plan.peers.map(({ name, version, description }) => ({ name, version, description })),
       scenarios,
       memory,
       start,
-      warnings: [...machineWarnings(machine), ...(cores.pinned ? [] : ['taskset is not installed: nothing is pinned'])],
+      warnings: [...machineWarnings(machine), ...toolWarnings(root, plan, cores.pinned)],
     };
   } finally {
     progress.end();
@@ -69,6 +71,22 @@ export async function runBench(root: string, plan: Plan, command: string): Promi
     removeWork();
     release();
   }
+}
+
+/** Programs without which figures say less, in words. */
+function toolWarnings(root: string, plan: Plan, isPinned: boolean): string[] {
+  const warnings = isPinned ? [] : ['taskset is not installed: nothing is pinned'];
+  const backends = plan.scenarios.filter(({ grpc }) => grpc !== undefined).map((each) => backendKind(each, root));
+  if (backends.includes('node:http2')) {
+    warnings.push(
+      'the gRPC backend is one in Node, likely the limit: where Go is, `outrigger bench setup` builds a better',
+    );
+  }
+  const loads = plan.scenarios.filter(({ grpc }) => grpc !== 'stream').map((each) => saturationLoad(root, each).name);
+  if (loads.includes('closed-loop')) {
+    warnings.push('h2load (nghttp2-client) is not installed: the load for HTTP/2 is one in Node, likely the limit');
+  }
+  return warnings;
 }
 
 /** The command that measures one scenario again, as this plan did. */

@@ -2,6 +2,7 @@ import { readRssKiB } from '../measure/proc.ts';
 import { roundOrder, spread } from '../measure/statistics.ts';
 import type { Peer } from '../peers/peer.ts';
 import type { MemoryResult, StartResult } from '../report/result.ts';
+import type { Scenario } from '../scenario.ts';
 import { SCENARIOS } from '../scenarios.ts';
 import { MEMORY_CONNECTIONS, type Plan, trialSeconds } from './plan.ts';
 import type { Progress } from './progress.ts';
@@ -10,6 +11,9 @@ import { saturate, type Trial, type TrialEnv, withTrial } from './trial.ts';
 const SAMPLE_EVERY_MS = 100;
 /** What a process still does right after its start is no longer going on by then. */
 const SETTLE_MS = 1000;
+
+/** What memory and start are measured with. */
+export const PROCESS_SCENARIO = SCENARIOS.find((scenario) => scenario.name === 'http') as Scenario;
 
 interface Samples {
   readonly peer: Peer;
@@ -73,8 +77,6 @@ async function sampleProxies(
   rounds: number,
   sample: (samples: Samples, trial: Trial, pid: number) => Promise<void>,
 ): Promise<Samples[]> {
-  const scenario = SCENARIOS.find((candidate) => candidate.name === 'http');
-  if (scenario === undefined) throw new Error('the scenario "http" is gone');
   const all = peers
     .filter((peer) => peer.name !== 'direct')
     .map((peer): Samples => ({ peer, first: [], second: [], error: undefined }));
@@ -82,7 +84,7 @@ async function sampleProxies(
     for (const samples of roundOrder(all, round)) {
       if (samples.error !== undefined) continue;
       try {
-        await withTrial(env, samples.peer, scenario, (trial) => sample(samples, trial, trial.pid as number));
+        await withTrial(env, samples.peer, PROCESS_SCENARIO, (trial) => sample(samples, trial, trial.pid as number));
       } catch (error) {
         samples.error = (error as Error).message;
       }

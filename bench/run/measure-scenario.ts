@@ -102,7 +102,13 @@ function saturationFigures(peer: PeerName, runs: readonly Measured<SaturationRes
   const requestsPerSecond = spread(runs.map((run) => run.result.requestsPerSecond));
   const cpu = cpuFigures(peer, runs, (result) => result.requests);
   if (requestsPerSecond === undefined || cpu === undefined) return undefined;
-  return { requestsPerSecond, ...cpu, errors: runs.reduce((sum, run) => sum + run.result.errors, 0) };
+  const percents = runs.map((run) => run.cpu.processMicros / (10 * run.wallMs));
+  return {
+    requestsPerSecond,
+    ...cpu,
+    errors: runs.reduce((sum, run) => sum + run.result.errors, 0),
+    ...(peer !== 'direct' && { cpuPercent: Math.round(median(percents)) }),
+  };
 }
 
 function rateFigures(

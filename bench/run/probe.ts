@@ -1,9 +1,20 @@
 import { connect } from 'node:net';
+import type { HttpVersion } from '../scenario.ts';
 import type { Child } from './children.ts';
+
+/** What is asked, and the status that says that all is well. */
+export interface Probe {
+  readonly port: number;
+  readonly path: string;
+  readonly status: number;
+  readonly version: HttpVersion;
+  /** A call, which must end with grpc-status 0 too. */
+  readonly isGrpc: boolean;
+}
 
 const PATIENCE_MS = 15_000;
 const RETRY_MS = 1;
-const ATTEMPT_TIMEOUT_MS = 1000;
+export const ATTEMPT_TIMEOUT_MS = 1000;
 
 /**
  * Asks until the first expected answer comes.
@@ -11,25 +22,29 @@ const ATTEMPT_TIMEOUT_MS = 1000;
  * @returns when it came, on `performance.now()`
  * @throws when the process ends, or nothing comes within 15 s
  */
-export async function waitForStatus(port: number, path: string, status: number, child?: Child): Promise<number> {
+export async function waitForAnswer(probe: Probe, child?: Child): Promise<number> {
+  // Loaded where needed: the start of a proxy is measured with HTTP/1.1, in as little time as possible.
+  const ask = probe.version === 'http2' ? (await import('./probe-http2.ts')).askHttp2 : askHttp1;
   const deadline = performance.now() + PATIENCE_MS;
   let last = 'no connection';
   while (performance.now() < deadline) {
-    const answer = await ask(port, path);
-    if (answer === status) return performance.now();
-    if (answer !== undefined) last = `status ${answer}`;
+    const answer = await ask(probe);
+    if (answer === `status ${probe.status}`) return performance.now();
+    if (answer !== undefined) last = answer;
     if (child?.hasExited()) throw new Error(`ended before it answered: ${child.stderrTail() || 'it said nothing'}`);
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
   }
   const said = child?.stderrTail();
+  const { status, port, path } = probe;
   throw new Error(`no ${status} from port ${port}${path} within 15 s (${last})${said ? `: ${said}` : ''}`);
 }
 
-function ask(port: number, path: string): Promise<number | undefined> {
+/** `status 200`, or undefined without an answer. */
+function askHttp1({ port, path }: Probe): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = connect({ host: '127.0.0.1', port, noDelay: true });
     let text = '';
-    const finish = (answer: number | undefined): void => {
+    const finish = (answer: string | undefined): void => {
       socket.destroy();
       resolve(answer);
     };
@@ -40,7 +55,7 @@ function ask(port: number, path: string): Promise<number | undefined> {
     socket.on('data', (chunk) => {
       text += chunk.toString('latin1');
       const match = /^HTTP\/1\.1 (\d{3})/.exec(text);
-      if (match !== null) finish(Number(match[1]));
+      if (match !== null) finish(`status ${match[1]}`);
     });
   });
 }

@@ -1,15 +1,16 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { startBackend } from '../backend/backend.ts';
+import type { LoadTarget } from '../load/load-target.ts';
 import type { OpenLoopOptions, OpenLoopResult } from '../load/open-loop.ts';
 import type { OpenLoopMessage } from '../load/open-loop-main.ts';
 import type { SaturationLoad, SaturationResult } from '../load/saturation.ts';
 import { type CpuReading, cpuBetween, readCpu } from '../measure/proc.ts';
 import type { Peer } from '../peers/peer.ts';
-import { requestHeaders, requestPath, type Scenario, uploadBytes } from '../scenario.ts';
+import { requestHeaders, requestPath, type Scenario, sentBytes } from '../scenario.ts';
 import { type Child, start } from './children.ts';
 import { freePorts } from './ports.ts';
-import { waitForStatus } from './probe.ts';
+import { waitForAnswer } from './probe.ts';
 
 /** What all trials of a benchmark share. */
 export interface TrialEnv {
@@ -18,7 +19,7 @@ export interface TrialEnv {
   readonly workFolder: string;
   readonly proxyCores: readonly number[];
   readonly loadCores: readonly number[];
-  readonly load: SaturationLoad;
+  readonly loadFor: (scenario: Scenario) => SaturationLoad;
 }
 
 /** A peer that runs, with a backend behind it, ready for load. */
@@ -37,6 +38,8 @@ export interface Trial {
 export interface Measured<T> {
   readonly result: T;
   readonly cpu: CpuReading;
+  /** How long the CPU time was counted. */
+  readonly wallMs: number;
 }
 
 /**
@@ -61,7 +64,14 @@ export async function withTrial<T>(
     if (command !== undefined) proxy = start(command, env.proxyCores);
     const port = proxy === undefined ? backend.port : listenPort;
     const status = proxy === undefined ? 200 : scenario.expectStatus;
-    const answeredAt = await waitForStatus(port, requestPath(scenario), status, proxy);
+    const probe = {
+      port,
+      path: requestPath(scenario),
+      status,
+      version: scenario.downstream,
+      isGrpc: scenario.grpc !== undefined,
+    };
+    const answeredAt = await waitForAnswer(probe, proxy);
     const startMs = proxy === undefined ? 0 : answeredAt - spawnedAt;
     isReady = true;
     return await use({ scenario, env, directory, port, pid: proxy?.pid, backend: backend.kind, startMs });
@@ -82,19 +92,16 @@ export async function saturate(
   durationS: number,
   connections = trial.scenario.connections,
 ): Promise<Measured<SaturationResult>> {
+  const startedAt = performance.now();
   const before = readCpu(trial.pid);
-  const result = await trial.env.load.run({
-    port: trial.port,
-    path: requestPath(trial.scenario),
-    connections,
+  const result = await trial.env.loadFor(trial.scenario).run({
+    target: { ...loadTarget(trial), connections },
     durationS,
-    uploadBytes: uploadBytes(trial.scenario),
-    expectStatus: expectedStatus(trial),
-    headers: requestHeaders(trial.scenario),
     cores: trial.env.loadCores,
     directory: trial.directory,
   });
-  return { result, cpu: cpuBetween(before, readCpu(trial.pid)) };
+  const cpu = cpuBetween(before, readCpu(trial.pid));
+  return { result, cpu, wallMs: performance.now() - startedAt };
 }
 
 /** Load at a fixed rate from the open-loop generator, in a process of its own, and the CPU time of the measured part. */
@@ -104,18 +111,7 @@ export async function holdRate(
   durationMs: number,
   warmupMs: number,
 ): Promise<Measured<OpenLoopResult>> {
-  const options: OpenLoopOptions = {
-    host: '127.0.0.1',
-    port: trial.port,
-    path: requestPath(trial.scenario),
-    rate,
-    connections: trial.scenario.connections,
-    durationMs,
-    warmupMs,
-    uploadBytes: uploadBytes(trial.scenario),
-    expectStatus: expectedStatus(trial),
-    headers: requestHeaders(trial.scenario),
-  };
+  const options: OpenLoopOptions = { ...loadTarget(trial), rate, durationMs, warmupMs };
   const { root, loadCores } = trial.env;
   const args = [join(root, 'bench', 'load', 'open-loop-main.ts'), JSON.stringify(options)];
   const child = start({ command: join(root, 'bin', 'node'), args }, loadCores);
@@ -132,12 +128,24 @@ export async function holdRate(
   });
   await child.closed;
   if (result === undefined) throw new Error(`load generator: ${failure || child.stderrTail() || 'no result'}`);
-  return { result, cpu: cpuBetween(before, after ?? readCpu(trial.pid)) };
+  return { result, cpu: cpuBetween(before, after ?? readCpu(trial.pid)), wallMs: durationMs };
 }
 
-/** Without a proxy nobody denies. */
-function expectedStatus(trial: Trial): number {
-  return trial.pid === undefined ? 200 : trial.scenario.expectStatus;
+function loadTarget(trial: Trial): LoadTarget {
+  const { scenario, port } = trial;
+  return {
+    host: '127.0.0.1',
+    port,
+    version: scenario.downstream,
+    path: requestPath(scenario),
+    connections: scenario.connections,
+    streams: scenario.streams,
+    bodyBytes: sentBytes(scenario),
+    grpc: scenario.grpc,
+    // Without a proxy nobody denies.
+    expectStatus: trial.pid === undefined ? 200 : scenario.expectStatus,
+    headers: requestHeaders(scenario),
+  };
 }
 
 function forEachLine(child: Child, listener: (line: string) => void): void {

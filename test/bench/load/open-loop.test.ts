@@ -14,12 +14,14 @@ async function options(rest: Partial<OpenLoopOptions> = {}): Promise<OpenLoopOpt
   return {
     host: '127.0.0.1',
     port: backend.port,
+    version: 'http1',
     path: '/100',
     rate: 1000,
     connections: 8,
+    streams: 1,
     durationMs: 1000,
     warmupMs: 100,
-    uploadBytes: 0,
+    bodyBytes: 0,
     expectStatus: 200,
     headers: { accept: '*/*' },
     ...rest,
@@ -57,7 +59,7 @@ describe('open-loop load', () => {
   });
 
   it('sends bodies of the size that was asked for', async () => {
-    const load = await options({ uploadBytes: 64 * 1024, rate: 200, durationMs: 300 });
+    const load = await options({ bodyBytes: 64 * 1024, rate: 200, durationMs: 300 });
     const { requests, errors, unanswered } = await runOpenLoop(load);
     expect({ requests, errors, unanswered }).toEqual({ requests: 60, errors: 0, unanswered: 0 });
   });

@@ -53,20 +53,25 @@ describe('without wrk', () => {
 
   it('autocannon loads instead, with bodies too', async () => {
     vi.stubEnv('PATH', '');
-    const load = saturationLoad(checkoutRoot() as string);
+    const load = saturationLoad(checkoutRoot() as string, { downstream: 'http1' });
     expect(load.name).toBe('autocannon');
     vi.unstubAllEnvs();
     const backend = await startNodeBackend();
     const directory = mkdtempSync(join(tmpdir(), 'outrigger-bench-'));
     try {
       const { requests, errors } = await load.run({
-        port: backend.port,
-        path: '/100',
-        connections: 2,
+        target: {
+          host: '127.0.0.1',
+          port: backend.port,
+          version: 'http1',
+          path: '/100',
+          connections: 2,
+          streams: 1,
+          bodyBytes: 1000,
+          expectStatus: 200,
+          headers: { 'x-tenant': 'blue' },
+        },
         durationS: 1,
-        uploadBytes: 1000,
-        expectStatus: 200,
-        headers: { 'x-tenant': 'blue' },
         cores: [],
         directory,
       });

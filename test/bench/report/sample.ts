@@ -79,6 +79,7 @@ export const SAMPLE: BenchReport = {
     {
       scenario: SCENARIOS.find((scenario) => scenario.name === 'http') as (typeof SCENARIOS)[number],
       backend: 'nginx',
+      load: 'wrk',
       command: 'npm run bench -- --scenario http',
       peers: [
         peer('direct', [90_000, 80_000, 85_000], [8, 8, 8]),

@@ -27,10 +27,10 @@ async function measure(peers: readonly Peer[], rest: Partial<Plan> = {}) {
     workFolder,
     proxyCores: [],
     loadCores: [],
-    load: {
+    loadFor: () => ({
       name: 'wrk',
       run: async () => ({ requests: 1000, requestsPerSecond: 1000, errors: 0 }),
-    },
+    }),
   };
   const watched = peers.map(
     (peer): Peer => ({

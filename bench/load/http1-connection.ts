@@ -6,15 +6,15 @@ const readBuffer = Buffer.allocUnsafe(256 * 1024);
 
 export interface ConnectionEvents {
   /** A response is whole. */
-  onResponse(connection: OpenLoopConnection, status: number): void;
+  onResponse(connection: Http1Connection, status: number): void;
   /** The connection is up, for the first time or again. */
-  onIdle(connection: OpenLoopConnection): void;
+  onIdle(connection: Http1Connection): void;
   /** The connection was lost; `intendedMs` is the request that went down with it, or -1. */
-  onLost(connection: OpenLoopConnection, intendedMs: number): void;
+  onLost(connection: Http1Connection, intendedMs: number): void;
 }
 
 /** A keep-alive HTTP/1.1 connection with at most one request under way; connects again when it is lost. */
-export class OpenLoopConnection {
+export class Http1Connection {
   /** When the request under way should have been sent (ms on the generator's clock), or -1 when idle. */
   intendedMs = -1;
   up = false;
