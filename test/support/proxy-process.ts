@@ -111,7 +111,8 @@ export class ProxyProcess implements AsyncDisposable {
     for (const deadline = Date.now() + timeoutMs; ; await sleep(30)) {
       const found = this.log().find(match);
       if (found !== undefined) return found;
-      if (Date.now() > deadline) throw new Error(`${this.name}: no such line within ${timeoutMs} ms:\n${this.log().join('\n')}`);
+      if (Date.now() > deadline)
+        throw new Error(`${this.name}: no such line within ${timeoutMs} ms:\n${this.log().join('\n')}`);
     }
   }
 
@@ -129,7 +130,9 @@ export class ProxyProcess implements AsyncDisposable {
       this.admin = address();
       try {
         if (this.admin === '' || !(await this.get('/ready')).startsWith('LIVE')) continue;
-        const { listener_statuses: found = [] } = JSON.parse(await this.get('/listeners?format=json')) as ListenersReply;
+        const { listener_statuses: found = [] } = JSON.parse(
+          await this.get('/listeners?format=json'),
+        ) as ListenersReply;
         this.ports = new Map(found.map((status) => [status.name, status.local_address.socket_address.port_value]));
         if (this.ports.size > 0) return;
       } catch (error) {
