@@ -7,7 +7,7 @@ const DEFAULT_TABLE_BYTES = 4096;
 /** A cookie shorter than this could be guessed (RFC 7541 §7.1.3). */
 const MIN_INDEXED_COOKIE_BYTES = 20;
 /** Up to here a text is written byte by byte, which is faster than a call into Node. */
-const MAX_LOOPED_BYTES = 32;
+const MAX_LOOPED_BYTES = 8;
 /** The longest integer: its first byte and the 31 bits of a string's length. */
 const MAX_INTEGER_BYTES = 6;
 
