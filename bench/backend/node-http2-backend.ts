@@ -1,4 +1,5 @@
 import { createServer, type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
+import { Transform } from 'node:stream';
 import type { NodeBackend } from './node-backend.ts';
 
 /**
@@ -55,8 +56,10 @@ function answer(stream: ServerHttp2Stream, bytes: number): void {
 function echo(stream: ServerHttp2Stream, whenAwake: (task: () => void) => void): void {
   stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
   stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
-  stream.on('data', (chunk: Buffer) => whenAwake(() => !stream.destroyed && stream.write(chunk)));
-  stream.on('end', () => whenAwake(() => stream.end()));
+  const stalling = new Transform({
+    transform: (chunk, _encoding, done) => whenAwake(() => done(null, chunk)),
+  });
+  stream.pipe(stalling).pipe(stream);
 }
 
 if (import.meta.main) {

@@ -17,14 +17,15 @@ export function findHaproxy(): FoundPeer {
       supports: isPlain,
       async prepare(run) {
         const file = join(run.directory, 'haproxy.cfg');
-        writeFileSync(file, config(run));
+        writeFileSync(file, haproxyConfig(run));
         return { command: program, args: ['-f', file, '-db'], cwd: run.directory };
       },
     },
   };
 }
 
-function config(run: PeerRun): string {
+/** HAProxy's configuration for a run. */
+export function haproxyConfig(run: PeerRun): string {
   const { protocol, downstream, upstream } = run.scenario;
   // Its default of 100 streams would hold one connection with 256 back.
   const streams = downstream === 'http2' || upstream === 'http2' ? '  tune.h2.max-concurrent-streams 1024\n' : '';

@@ -4,7 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { findDirect } from '../../bench/peers/direct.ts';
 import { findEnvoy } from '../../bench/peers/envoy.ts';
+import { findHaproxy } from '../../bench/peers/haproxy.ts';
+import { findNginx } from '../../bench/peers/nginx.ts';
+import type { FoundPeer } from '../../bench/peers/peer.ts';
 import { checkoutRoot } from '../../bench/run/root.ts';
 import type { Scenario } from '../../bench/scenario.ts';
 import { envoyConfig, outriggerConfig, scenarioText } from '../../bench/scenario-config.ts';
@@ -48,6 +52,31 @@ describe('bench scenarios', () => {
       'router',
     ]);
     expect(manager.access_log).toHaveLength(1);
+  });
+
+  it.each([
+    ['h2_4x32', 'HTTP2', { http2_protocol_options: {} }],
+    ['h2_mix_all', 'HTTP2', { http2_protocol_options: {} }],
+    ['h1_h2', 'HTTP1', { http2_protocol_options: {} }],
+    ['h2_h1', 'HTTP2', undefined],
+    ['grpc_unary', undefined, { http2_protocol_options: {} }],
+  ])('%s speaks the protocols of its name', (name, codec, upstream) => {
+    const { static_resources } = parse(envoyConfig({ scenario: named(name), ...RUN }));
+    const manager = static_resources.listeners[0].filter_chains[0].filters.at(-1).typed_config;
+    expect(manager.codec_type).toBe(codec);
+    const options: Record<string, { explicit_http_config: unknown }> | undefined =
+      static_resources.clusters[0].typed_extension_protocol_options;
+    expect(Object.values(options ?? {})[0]?.explicit_http_config).toEqual(upstream);
+  });
+
+  it('say which peers can do them', () => {
+    const of = (name: string, found: FoundPeer) => 'peer' in found && found.peer.supports(named(name));
+    expect(of('h2_4x32', findDirect())).toBe(true);
+    // The load and the backend do not speak the same there.
+    expect(of('h1_h2', findDirect()) || of('h2_h1', findDirect())).toBe(false);
+    // nginx speaks gRPC only to HTTP/2 backends.
+    expect(of('h2_4x32', findNginx())).toBe(false);
+    expect(of('h2_mix_all', findHaproxy())).toBe(false);
   });
 
   it('deny by the last of as many policies as their name says', () => {

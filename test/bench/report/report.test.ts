@@ -29,6 +29,11 @@ describe('the report on a terminal', () => {
     expect(text).not.toContain('second line');
   });
 
+  it('marks a saturation at which the proxy had time left', () => {
+    expect(text).toMatch(/^nginx +40,000 \[3\.20\] ~? ?! +10\.0 /m);
+    expect(text).not.toMatch(/^envoy +12,500 ~ !/m);
+  });
+
   it('marks a latency that the generator may have made', () => {
     expect(text).toMatch(/^outrigger +5,000 \(50 %\).*! generator used 95 % of a core$/m);
   });

@@ -38,7 +38,13 @@ function rate(share: number, micros: number, generatorLimits: readonly string[] 
   };
 }
 
-function peer(name: PeerName, requests: number[], micros: number[], limits: readonly string[] = []): PeerResult {
+function peer(
+  name: PeerName,
+  requests: number[],
+  micros: number[],
+  limits: readonly string[] = [],
+  cpuPercent = 99,
+): PeerResult {
   return {
     peer: name,
     saturation: {
@@ -46,6 +52,7 @@ function peer(name: PeerName, requests: number[], micros: number[], limits: read
       ...(name !== 'direct' && { processMicros: figure(...micros) }),
       machineMicros: figure(...micros.map((value) => value * 2)),
       errors: 0,
+      ...(name !== 'direct' && { cpuPercent }),
     },
     rates: [rate(0.5, micros[0] as number, limits), rate(1, (micros[0] as number) * 3)],
   };
@@ -85,6 +92,7 @@ export const SAMPLE: BenchReport = {
         peer('direct', [90_000, 80_000, 85_000], [8, 8, 8]),
         peer('outrigger', [30_000, 20_000, 25_000], [20, 30, 25], ['generator used 95 % of a core']),
         peer('envoy', [15_000, 10_000, 12_500], [40, 60, 50]),
+        peer('nginx', [40_000, 40_000, 40_000], [10, 10, 10], [], 40),
         { peer: 'haproxy', error: 'port 80 | taken\nsecond line', rates: [] },
       ],
     },
