@@ -3,9 +3,10 @@ import type { HttpConnectionManager } from '../config/schema/http-connection-man
 import type { Router as RouterConfig } from '../config/schema/router.ts';
 import type { Logger, ProxyFacts } from '../filter/env.ts';
 import type { AnyHttpFilter } from '../filter/registry.ts';
-import type { Connection } from '../network/connection.ts';
+import type { Connection, ConnectionHandler } from '../network/connection.ts';
 import { CidrSet } from '../network/ip.ts';
 import { type AccessLogger, compileAccessLogs } from '../observe/access-log/index.ts';
+import type { StatsScope } from '../observe/stats.ts';
 import type { ConnectionInfo } from '../observe/stream-info.ts';
 import type { Runtime } from '../runtime.ts';
 import { compileAuthorityNormalizer } from './authority.ts';
@@ -14,11 +15,24 @@ import type { ConfiguredFilter, FilterChain } from './filter-chain.ts';
 import { FilterChains } from './filter-chains.ts';
 import { HttpStats } from './http-stats.ts';
 import { Http1ServerConnection } from './http1/server-connection.ts';
+import type { Http2Side } from './http2/server-side.ts';
 import { compileLocalReplies, type LocalReplyRewriter } from './local-reply-config.ts';
 import { compilePathNormalizer } from './path.ts';
 import { compileRouteConfiguration, type RouteTable } from './route/index.ts';
 import { HttpStream } from './stream.ts';
 import type { StreamCore } from './stream-core.ts';
+
+/** A downstream connection, whatever version of the protocol it speaks. */
+export interface ServerConnection {
+  readonly connection: Connection;
+  /** UNDECIDED while the first bytes have not shown it. */
+  readonly protocol: 'HTTP/1' | 'HTTP/2' | 'UNDECIDED';
+  /** The client ended the connection, not this side; and whether that was in the middle of a request or response. */
+  readonly endedByPeer: boolean;
+  readonly cutShort: boolean;
+  /** Ends with its exchanges, and after `idleGraceMs` where there are none. */
+  drain(idleGraceMs: number): void;
+}
 
 /** What a connection manager needs besides its own configuration. */
 export interface ConnectionManagerOptions {
@@ -39,6 +53,7 @@ export class ConnectionManager {
   readonly kind = 'http';
   readonly settings: HttpSettings;
   readonly stats: HttpStats;
+  readonly rootStats: StatsScope;
   readonly routes: RouteTable;
   readonly clusters: Runtime['clusters'];
   readonly log: Logger;
@@ -53,15 +68,19 @@ export class ConnectionManager {
   private readonly runtime: Runtime;
   private readonly listenerName: string;
   private readonly onClose: (connection: Connection) => void;
-  private readonly connections = new Set<Http1ServerConnection>();
+  private readonly connections = new Set<ServerConnection>();
+  /** Undefined where HTTP/2 is not spoken. */
+  private readonly http2: Http2Side | undefined;
   /** Set once the manager drains. */
   private drainIdleMs: number | undefined = undefined;
 
-  private constructor(options: ConnectionManagerOptions, chains: FilterChains) {
+  private constructor(options: ConnectionManagerOptions, chains: FilterChains, http2: Http2Side | undefined) {
     const { config, runtime } = options;
     this.chains = chains;
+    this.http2 = http2;
     this.runtime = runtime;
     this.settings = resolveSettings(config, options.bufferLimitBytes);
+    this.rootStats = runtime.stats.root;
     this.stats = new HttpStats(runtime.stats.scope(`http.${config.stat_prefix}`));
     this.clusters = runtime.clusters;
     this.node = runtime.facts.node;
@@ -94,7 +113,7 @@ export class ConnectionManager {
     const { config, definitions, runtime } = options;
     const stats = runtime.stats.scope(`http.${config.stat_prefix}`);
     const chains = await FilterChains.create(config.http_filters, definitions, runtime, stats, config.stat_prefix);
-    return new ConnectionManager(options, chains);
+    return new ConnectionManager(options, chains, await loadHttp2(config));
   }
 
   get baseChain(): FilterChain {
@@ -120,15 +139,32 @@ export class ConnectionManager {
     const { stats } = this;
     stats.downstreamCxTotal.inc();
     stats.downstreamCxActive.inc();
-    stats.downstreamCxHttp1Total.inc();
-    stats.downstreamCxHttp1Active.inc();
+    const { http2 } = this;
+    if (http2 === undefined) this.serveHttp1(connection, info);
+    else http2.serve(this, connection, info);
+    connection.resume();
+  }
+
+  /** The connection speaks HTTP/1. */
+  serveHttp1(connection: Connection, info: ConnectionInfo): void {
+    this.stats.downstreamCxHttp1Total.inc();
+    this.stats.downstreamCxHttp1Active.inc();
     const stream = new HttpStream(this, info);
     const server = new Http1ServerConnection(connection, this, stream);
     stream.codec = server;
+    this.adopt(server, server);
+  }
+
+  /** `server` takes the connection over from whom it had before. */
+  adopt(server: ServerConnection, handler: ConnectionHandler): void {
     this.connections.add(server);
-    connection.handler = server;
+    server.connection.handler = handler;
     if (this.drainIdleMs !== undefined) server.drain(this.drainIdleMs);
-    connection.resume();
+  }
+
+  /** The connection showed what it speaks: another one has taken it over. */
+  release(server: ServerConnection): void {
+    this.connections.delete(server);
   }
 
   /** The stream for the connection's next request. */
@@ -142,12 +178,13 @@ export class ConnectionManager {
     return stream;
   }
 
-  onConnectionClosed(server: Http1ServerConnection, durationMs: number): void {
+  onConnectionClosed(server: ServerConnection, durationMs: number): void {
     const { stats } = this;
     this.connections.delete(server);
     stats.downstreamCxActive.dec();
-    stats.downstreamCxHttp1Active.dec();
-    stats.downstreamCxDestroy.inc();
+    if (server.protocol === 'HTTP/2') stats.downstreamCxHttp2Active.dec();
+    else if (server.protocol === 'HTTP/1') stats.downstreamCxHttp1Active.dec();
+    stats.countDestroyed(server.endedByPeer, server.cutShort);
     stats.downstreamCxLengthMs.record(durationMs);
     stats.downstreamCxTxBytesTotal.add(server.connection.bytesWritten);
     this.onClose(server.connection);
@@ -187,4 +224,11 @@ export class ConnectionManager {
     this.chains.dispose();
     this.accessLog?.dispose();
   }
+}
+
+/** The HTTP/2 side, which configurations for HTTP/1 alone do not load. */
+async function loadHttp2(config: HttpConnectionManager): Promise<Http2Side | undefined> {
+  if (config.codec_type === 'HTTP1') return undefined;
+  const { Http2Side } = await import('./http2/server-side.ts');
+  return new Http2Side(config);
 }

@@ -46,6 +46,8 @@ export class HeaderMap {
   length = 0;
   /** True once an entry was set, added or removed: the head can then no longer be written on as one piece. */
   changed = false;
+  /** Names whose fields came as literals that HPACK never indexes, and must leave as such (RFC 7541 §6.2.3). */
+  neverIndexed: string[] | undefined = undefined;
   readonly names: string[] = [];
   /** Decoded values; undefined until asked for. */
   readonly values: (string | undefined)[] = [];
@@ -63,6 +65,7 @@ export class HeaderMap {
     this.raw = raw;
     this.length = 0;
     this.changed = false;
+    this.neverIndexed = undefined;
   }
 
   /** Codec only: appends a header whose text lies in `raw`. */

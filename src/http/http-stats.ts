@@ -4,10 +4,16 @@ import type { Counter, Gauge, Histogram, StatsScope } from '../observe/stats.ts'
 export class HttpStats {
   readonly downstreamCxTotal: Counter;
   readonly downstreamCxHttp1Total: Counter;
+  readonly downstreamCxHttp2Total: Counter;
   readonly downstreamCxActive: Gauge;
   readonly downstreamCxHttp1Active: Gauge;
+  readonly downstreamCxHttp2Active: Gauge;
   readonly downstreamCxDestroy: Counter;
+  readonly downstreamCxDestroyLocal: Counter;
   readonly downstreamCxDestroyRemote: Counter;
+  readonly downstreamCxDestroyActiveRq: Counter;
+  readonly downstreamCxDestroyLocalActiveRq: Counter;
+  readonly downstreamCxDestroyRemoteActiveRq: Counter;
   readonly downstreamCxDrainClose: Counter;
   readonly downstreamCxIdleTimeout: Counter;
   readonly downstreamCxMaxDurationReached: Counter;
@@ -17,8 +23,11 @@ export class HttpStats {
   readonly downstreamCxTxBytesTotal: Counter;
   readonly downstreamCxUpgradesTotal: Counter;
   readonly downstreamCxUpgradesActive: Gauge;
+  readonly downstreamFlowControlPausedReadingTotal: Counter;
+  readonly downstreamFlowControlResumedReadingTotal: Counter;
   readonly downstreamRqTotal: Counter;
   readonly downstreamRqHttp1Total: Counter;
+  readonly downstreamRqHttp2Total: Counter;
   readonly downstreamRqActive: Gauge;
   readonly downstreamRqCompleted: Counter;
   readonly downstreamRqRxReset: Counter;
@@ -32,7 +41,6 @@ export class HttpStats {
   readonly downstreamRqFailedPathNormalization: Counter;
   /** An upgrade that neither route nor manager allows. */
   readonly downstreamRqWsOnNonWsRoute: Counter;
-  readonly downstreamRqRejectedViaIpDetection: Counter;
   readonly downstreamRqTime: Histogram;
   readonly noRoute: Counter;
   readonly noCluster: Counter;
@@ -48,10 +56,16 @@ export class HttpStats {
   constructor(scope: StatsScope) {
     this.downstreamCxTotal = scope.counter('downstream_cx_total');
     this.downstreamCxHttp1Total = scope.counter('downstream_cx_http1_total');
+    this.downstreamCxHttp2Total = scope.counter('downstream_cx_http2_total');
     this.downstreamCxActive = scope.gauge('downstream_cx_active');
     this.downstreamCxHttp1Active = scope.gauge('downstream_cx_http1_active');
+    this.downstreamCxHttp2Active = scope.gauge('downstream_cx_http2_active');
     this.downstreamCxDestroy = scope.counter('downstream_cx_destroy');
+    this.downstreamCxDestroyLocal = scope.counter('downstream_cx_destroy_local');
     this.downstreamCxDestroyRemote = scope.counter('downstream_cx_destroy_remote');
+    this.downstreamCxDestroyActiveRq = scope.counter('downstream_cx_destroy_active_rq');
+    this.downstreamCxDestroyLocalActiveRq = scope.counter('downstream_cx_destroy_local_active_rq');
+    this.downstreamCxDestroyRemoteActiveRq = scope.counter('downstream_cx_destroy_remote_active_rq');
     this.downstreamCxDrainClose = scope.counter('downstream_cx_drain_close');
     this.downstreamCxIdleTimeout = scope.counter('downstream_cx_idle_timeout');
     this.downstreamCxMaxDurationReached = scope.counter('downstream_cx_max_duration_reached');
@@ -61,8 +75,11 @@ export class HttpStats {
     this.downstreamCxTxBytesTotal = scope.counter('downstream_cx_tx_bytes_total');
     this.downstreamCxUpgradesTotal = scope.counter('downstream_cx_upgrades_total');
     this.downstreamCxUpgradesActive = scope.gauge('downstream_cx_upgrades_active');
+    this.downstreamFlowControlPausedReadingTotal = scope.counter('downstream_flow_control_paused_reading_total');
+    this.downstreamFlowControlResumedReadingTotal = scope.counter('downstream_flow_control_resumed_reading_total');
     this.downstreamRqTotal = scope.counter('downstream_rq_total');
     this.downstreamRqHttp1Total = scope.counter('downstream_rq_http1_total');
+    this.downstreamRqHttp2Total = scope.counter('downstream_rq_http2_total');
     this.downstreamRqActive = scope.gauge('downstream_rq_active');
     this.downstreamRqCompleted = scope.counter('downstream_rq_completed');
     this.downstreamRqRxReset = scope.counter('downstream_rq_rx_reset');
@@ -75,7 +92,6 @@ export class HttpStats {
     this.downstreamRqTooLarge = scope.counter('downstream_rq_too_large');
     this.downstreamRqFailedPathNormalization = scope.counter('downstream_rq_failed_path_normalization');
     this.downstreamRqWsOnNonWsRoute = scope.counter('downstream_rq_ws_on_non_ws_route');
-    this.downstreamRqRejectedViaIpDetection = scope.counter('downstream_rq_rejected_via_ip_detection');
     this.downstreamRqTime = scope.histogram('downstream_rq_time');
     this.noRoute = scope.counter('no_route');
     this.noCluster = scope.counter('no_cluster');
@@ -84,6 +100,15 @@ export class HttpStats {
     this.rqTotal = scope.counter('rq_total');
     this.filterErrors = scope.counter('filter_errors');
     this.classes = [1, 2, 3, 4, 5].map((digit) => scope.counter(`downstream_rq_${digit}xx`));
+  }
+
+  /** Counts the end of a connection; `byPeer` when the client ended it, `active` when a request was under way. */
+  countDestroyed(byPeer: boolean, active: boolean): void {
+    this.downstreamCxDestroy.inc();
+    (byPeer ? this.downstreamCxDestroyRemote : this.downstreamCxDestroyLocal).inc();
+    if (!active) return;
+    this.downstreamCxDestroyActiveRq.inc();
+    (byPeer ? this.downstreamCxDestroyRemoteActiveRq : this.downstreamCxDestroyLocalActiveRq).inc();
   }
 
   countResponse(status: number): void {

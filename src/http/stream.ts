@@ -3,7 +3,7 @@ import type { BufferBody, Verdict } from '../filter/verdict.ts';
 import { BodyCollector } from './body-collector.ts';
 import type { DownstreamEvents } from './codec.ts';
 import { type ConfiguredFilter, type FilterChain, joinChains } from './filter-chain.ts';
-import { isGrpcContentType } from './grpc-content-type.ts';
+import { isGrpcContentType } from './grpc/content-type.ts';
 import type { HeaderMap } from './headers.ts';
 import type { HeadError } from './http1/head-parser.ts';
 import { mutateRequest } from './request-mutations.ts';
@@ -71,7 +71,8 @@ export class HttpStream extends ResponsePath implements DownstreamEvents {
     this.timings = this.manager.sample() ? new Map() : undefined;
     const { stats } = this.manager;
     stats.downstreamRqTotal.inc();
-    stats.downstreamRqHttp1Total.inc();
+    if (this.request.protocol === 'HTTP/2') stats.downstreamRqHttp2Total.inc();
+    else stats.downstreamRqHttp1Total.inc();
     stats.downstreamRqActive.inc();
     this.times.begin(this.startMs);
   }
@@ -80,13 +81,13 @@ export class HttpStream extends ResponsePath implements DownstreamEvents {
     this.requestComplete = endStream;
     this.begin();
     if (endStream) this.requestEndMs = this.startMs;
+    const contentType = this.request.indexOf('content-type');
+    this.isGrpc = contentType >= 0 && isGrpcContentType(this.request.valueAt(contentType));
     const refusal = mutateRequest(this);
     if (refusal !== undefined) {
       this.sendReply(refusal);
       return;
     }
-    const contentType = this.request.indexOf('content-type');
-    this.isGrpc = contentType >= 0 && isGrpcContentType(this.request.valueAt(contentType));
     this.matchRoute();
     if (this.routeEntry !== undefined) this.chain = (this.routeEntry.chain as FilterChain | undefined) ?? this.chain;
     if ((this.request.upgrade !== '' || this.request.method === 'CONNECT') && !this.admitUpgrade()) return;
@@ -326,6 +327,21 @@ export class HttpStream extends ResponsePath implements DownstreamEvents {
     this.manager.stats.downstreamRqRxReset.inc();
     this.codec.resetStream();
     this.complete();
+  }
+
+  /** The client, or its codec, gave this stream up: nobody hears an answer. `flag` says which of them. */
+  onDownstreamGone(flag: number, details: string): void {
+    if (this.completed) return;
+    this.responseFlags |= flag;
+    this.responseCodeDetails = details;
+    this.manager.stats.downstreamRqRxReset.inc();
+    this.complete();
+  }
+
+  /** A request that broke its protocol before anything of it was known; it was reset already. */
+  onMalformedRequest(details: string): void {
+    this.begin();
+    this.onDownstreamGone(FLAG.DPE, details);
   }
 
   onDownstreamDrain(): void {

@@ -41,6 +41,7 @@ class ConnectionTimer extends TimerEntry {
  * stream's response. Pipelined requests wait, unread, until the one before them is answered.
  */
 export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec, BodySink {
+  readonly protocol = 'HTTP/1';
   readonly connection: Connection;
   private readonly manager: ConnectionManager;
   private readonly parser: HeadParser;
@@ -69,6 +70,10 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
   private tunnelHalfClosed = false;
   private consuming = false;
   private sawEnd = false;
+  /** The client ended the connection, or its side of it before this side did. */
+  endedByPeer = false;
+  /** The connection ended in the middle of a request or of its response. */
+  cutShort = false;
   private requests = 0;
   private readonly startedMs = performance.now();
   private headSinceMs = 0;
@@ -246,6 +251,7 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
 
   onEnd(): void {
     this.sawEnd = true;
+    this.endedByPeer = this.phase !== PHASE.CLOSING && !this.tunnelHalfClosed;
     if (this.phase === PHASE.TUNNEL && this.body.endOfConnection()) return;
     if (this.phase === PHASE.IDLE || this.phase === PHASE.CLOSING) {
       this.startClosing();
@@ -256,15 +262,21 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
       this.connection.destroy();
       return;
     }
-    if (!this.responseEnded) this.stream.onDownstreamReset('downstream_remote_disconnect', false);
+    if (!this.responseEnded) this.goneDuringRequest();
     this.connection.destroy();
   }
 
   /** The client went away in the middle of a head: a request of which nothing is known but that it was begun. */
   private abandonHead(): void {
     this.phase = PHASE.CLOSING;
+    this.cutShort = true;
     this.stream.request.clear();
     this.stream.onUnfinishedRequest();
+  }
+
+  private goneDuringRequest(): void {
+    this.cutShort = true;
+    this.stream.onDownstreamReset('downstream_remote_disconnect', false);
   }
 
   onDrain(): void {
@@ -273,13 +285,14 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
     else this.armClosing();
   }
 
-  onClose(_error: Error | undefined): void {
+  onClose(error: Error | undefined): void {
+    this.endedByPeer ||= error !== undefined && this.phase !== PHASE.CLOSING;
     timers.cancel(this.timer);
     this.body.stop();
     if (this.phase === PHASE.HEAD) this.abandonHead();
     const active = this.phase === PHASE.BODY || this.phase === PHASE.RESPONSE || this.phase === PHASE.TUNNEL;
     this.phase = PHASE.CLOSING;
-    if (active && !this.responseEnded) this.stream.onDownstreamReset('downstream_remote_disconnect', false);
+    if (active && !this.responseEnded) this.goneDuringRequest();
     this.manager.onConnectionClosed(this, performance.now() - this.startedMs);
   }
 

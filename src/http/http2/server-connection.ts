@@ -1,0 +1,230 @@
+import type { Connection } from '../../network/connection.ts';
+import { TimerEntry, timers } from '../../network/timer.ts';
+import type { ConnectionInfo } from '../../observe/stream-info.ts';
+import type { ConnectionManager } from '../connection-manager.ts';
+import type { HeaderMap } from '../headers.ts';
+import { HttpStream } from '../stream.ts';
+import { Http2Connection } from './connection.ts';
+import type { Http2Stream } from './http2-stream.ts';
+import type { Http2Options } from './options.ts';
+import { ERROR, PREFACE, SETTING } from './protocol.ts';
+import { Http2ServerStream } from './server-stream.ts';
+import type { Http2Stats } from './stats.ts';
+
+/** Stream objects that wait for the next request of their connection. */
+const MAX_FREE_STREAMS = 128;
+/** Between the announcement of the end and the end: the time in which a client learns of it. */
+const LONGEST_GOAWAY_GRACE_MS = 5000;
+
+/** OPEN: streams are served. ANNOUNCED: the client was asked to open no more. LAST: no new one is served. */
+const LIFE = { OPEN: 0, ANNOUNCED: 1, LAST: 2 } as const;
+
+/** One timer serves the times of a connection; it is looked at when it fires. */
+class ConnectionTimer extends TimerEntry {
+  private readonly connection: Http2ServerConnection;
+
+  constructor(connection: Http2ServerConnection) {
+    super();
+    this.connection = connection;
+  }
+
+  override onTimeout(): void {
+    this.connection.onTimer();
+  }
+}
+
+/** The HTTP/2 side of a downstream connection: each stream that the client opens becomes an `HttpStream` of the manager. */
+export class Http2ServerConnection extends Http2Connection {
+  readonly protocol = 'HTTP/2';
+  private readonly manager: ConnectionManager;
+  private readonly info: ConnectionInfo;
+  private readonly free: Http2ServerStream[] = [];
+  private readonly timer: ConnectionTimer;
+  private prefaceBytes = 0;
+  private lastStreamId = 0;
+  private streamsServed = 0;
+  private life: number = LIFE.OPEN;
+  private drainGraceMs = 0;
+  private drainingSinceMs = 0;
+  private idleSinceMs = this.startedMs;
+  /** When the header block that is still incomplete began; 0 when there is none. */
+  private headSinceMs = 0;
+
+  constructor(
+    connection: Connection,
+    info: ConnectionInfo,
+    manager: ConnectionManager,
+    options: Http2Options,
+    stats: Http2Stats,
+  ) {
+    super(connection, options, stats);
+    this.manager = manager;
+    this.info = info;
+    this.timer = new ConnectionTimer(this);
+    const settings: [number, number][] = [[SETTING.MAX_CONCURRENT_STREAMS, options.maxConcurrentStreams]];
+    if (options.allowConnect) settings.push([SETTING.ENABLE_CONNECT_PROTOCOL, 1]);
+    this.sendSettings(settings);
+    this.armTimer();
+  }
+
+  override onData(buffer: Buffer, length: number): void {
+    this.manager.stats.downstreamCxRxBytesTotal.add(length);
+    if (this.prefaceBytes === PREFACE.length) {
+      this.read(buffer, 0, length);
+      return;
+    }
+    let i = 0;
+    while (i < length && this.prefaceBytes < PREFACE.length) {
+      if (buffer[i] !== PREFACE.charCodeAt(this.prefaceBytes)) {
+        this.onConnectionError(ERROR.PROTOCOL_ERROR, 'no HTTP/2 preface');
+        return;
+      }
+      i++;
+      this.prefaceBytes++;
+    }
+    if (i < length) this.read(buffer, i, length);
+  }
+
+  protected override onHeaders(streamId: number, endStream: boolean): void {
+    const stream = this.streams.get(streamId) as Http2ServerStream | undefined;
+    if (stream !== undefined) {
+      if (stream.remoteEnded) this.onStreamError(streamId, ERROR.STREAM_CLOSED, 'HEADERS after the end of the stream');
+      else if (!endStream) this.onStreamError(streamId, ERROR.PROTOCOL_ERROR, 'trailers without END_STREAM');
+      else stream.onTrailerFields(this.fields);
+      return;
+    }
+    if ((streamId & 1) === 0) {
+      this.onConnectionError(ERROR.PROTOCOL_ERROR, 'a client opens odd streams');
+    } else if (streamId <= this.lastStreamId) {
+      if (this.closedStreams.wasReset(streamId)) return;
+      const code = this.closedStreams.has(streamId) ? ERROR.STREAM_CLOSED : ERROR.PROTOCOL_ERROR;
+      this.onConnectionError(code, 'HEADERS on a closed stream');
+    } else if (this.life !== LIFE.LAST) {
+      this.openStream(streamId, endStream);
+    }
+  }
+
+  private openStream(streamId: number, endStream: boolean): void {
+    this.lastStreamId = streamId;
+    if (this.streams.size >= this.options.maxConcurrentStreams) {
+      this.stats.txReset.inc();
+      this.closedStreams.add(streamId, true);
+      this.output.resetStream(streamId, ERROR.REFUSED_STREAM);
+      return;
+    }
+    const stream =
+      this.free.pop() ?? new Http2ServerStream(this, this.manager, new HttpStream(this.manager, this.info));
+    this.open(stream, streamId);
+    if (++this.streamsServed >= this.manager.settings.maxRequestsPerConnection) this.refuseFurther();
+    stream.onFields(this.fields, endStream);
+  }
+
+  protected override onStreamGone(stream: Http2Stream): void {
+    if (this.free.length < MAX_FREE_STREAMS) this.free.push(stream as Http2ServerStream);
+    if (this.streams.size > 0) return;
+    this.idleSinceMs = performance.now();
+    if (this.life === LIFE.LAST) this.closeGracefully();
+  }
+
+  protected override isIdle(streamId: number): boolean {
+    return (streamId & 1) === 0 || streamId > this.lastStreamId;
+  }
+
+  protected override lastPeerStream(): number {
+    return this.lastStreamId;
+  }
+
+  override onGoAway(_lastStreamId: number, _code: number, _debug: string): void {
+    // The client opens no more streams; those that are open go on.
+  }
+
+  override onHeaderBlockOpen(isOpen: boolean): void {
+    this.headSinceMs = isOpen ? performance.now() : 0;
+    if (isOpen && this.manager.settings.requestHeadersTimeoutMs > 0) this.armTimer();
+  }
+
+  protected override onSettled(): void {}
+
+  protected override onBroken(_details: string): void {
+    this.manager.stats.downstreamCxProtocolError.inc();
+  }
+
+  writeResponseHead(streamId: number, status: number, head: HeaderMap | undefined, endStream: boolean): void {
+    this.heads.response(streamId, status, head, endStream);
+  }
+
+  override onClose(error: Error | undefined): void {
+    timers.cancel(this.timer);
+    super.onClose(error);
+    this.manager.onConnectionClosed(this, performance.now() - this.startedMs);
+  }
+
+  // ── the end, and time ──
+
+  protected override get closeWaitMs(): number {
+    return Math.max(this.manager.settings.delayedCloseTimeoutMs, 1);
+  }
+
+  /**
+   * Asks the client to open no more streams, and refuses new ones once it had time to hear that. The connection ends
+   * with its last stream then.
+   */
+  drain(idleGraceMs: number): void {
+    if (this.life !== LIFE.OPEN || this.stopped) return;
+    this.life = LIFE.ANNOUNCED;
+    this.drainGraceMs = Math.min(idleGraceMs, LONGEST_GOAWAY_GRACE_MS);
+    this.drainingSinceMs = performance.now();
+    this.announceGoAway();
+    this.armTimer();
+  }
+
+  private refuseFurther(): void {
+    if (this.life === LIFE.LAST || this.stopped) return;
+    this.life = LIFE.LAST;
+    this.sendGoAway(this.lastStreamId);
+    if (this.streams.size === 0) this.closeGracefully();
+  }
+
+  private closeGracefully(): void {
+    if (this.stopped) return;
+    this.finishClosing();
+  }
+
+  private armTimer(): void {
+    const { idleTimeoutMs, requestHeadersTimeoutMs, maxConnectionDurationMs } = this.manager.settings;
+    const now = performance.now();
+    let delay = Number.POSITIVE_INFINITY;
+    if (idleTimeoutMs > 0) delay = idleTimeoutMs - (this.streams.size === 0 ? now - this.idleSinceMs : 0);
+    if (requestHeadersTimeoutMs > 0 && this.headSinceMs > 0)
+      delay = Math.min(delay, requestHeadersTimeoutMs - (now - this.headSinceMs));
+    if (this.life === LIFE.ANNOUNCED) delay = Math.min(delay, this.drainGraceMs - (now - this.drainingSinceMs));
+    else if (this.life === LIFE.OPEN && maxConnectionDurationMs > 0)
+      delay = Math.min(delay, maxConnectionDurationMs - (now - this.startedMs));
+    if (delay !== Number.POSITIVE_INFINITY) timers.start(this.timer, Math.max(1, delay));
+  }
+
+  onTimer(): void {
+    if (this.stopped) return;
+    const { idleTimeoutMs, requestHeadersTimeoutMs, maxConnectionDurationMs, drainTimeoutMs } = this.manager.settings;
+    const { stats } = this.manager;
+    const now = performance.now();
+    if (this.headSinceMs > 0 && requestHeadersTimeoutMs > 0 && now - this.headSinceMs >= requestHeadersTimeoutMs) {
+      stats.downstreamRqHeaderTimeout.inc();
+      this.onConnectionError(ERROR.NO_ERROR, 'request header timeout');
+    } else if (this.streams.size === 0 && idleTimeoutMs > 0 && now - this.idleSinceMs >= idleTimeoutMs) {
+      stats.downstreamCxIdleTimeout.inc();
+      this.refuseFurther();
+    } else if (this.life === LIFE.ANNOUNCED && now - this.drainingSinceMs >= this.drainGraceMs) {
+      if (this.streams.size === 0) stats.downstreamCxDrainClose.inc();
+      this.refuseFurther();
+    } else if (
+      this.life === LIFE.OPEN &&
+      maxConnectionDurationMs > 0 &&
+      now - this.startedMs >= maxConnectionDurationMs
+    ) {
+      stats.downstreamCxMaxDurationReached.inc();
+      this.drain(drainTimeoutMs);
+    }
+    if (!this.stopped) this.armTimer();
+  }
+}
