@@ -3,7 +3,7 @@
  * reads it. Defaults are given in input form: `optional(duration(), '15s')`.
  */
 export { anyConfig, list, mapOf } from './containers.ts';
-export { check, type MessageOf, message, oneof, optional, unsupported } from './message.ts';
+export { check, type MessageOf, message, oneof, unsupported } from './message.ts';
 export {
   bool,
   boolValue,
@@ -25,4 +25,4 @@ export {
   uint64,
   uint64Value,
 } from './scalars.ts';
-export { Problem, type Schema } from './schema.ts';
+export { optional, Problem, type Schema } from './schema.ts';

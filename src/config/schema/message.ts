@@ -1,10 +1,10 @@
-import * as v from 'valibot';
+import type * as v from 'valibot';
 import { nearest } from '../suggest.ts';
 import {
   addProblem,
   type Dataset,
-  defineSchema,
   describe,
+  OwnSchema,
   Problem,
   type RunConfig,
   runPart,
@@ -34,44 +34,64 @@ export function message<const E extends v.ObjectEntries>(
   entries: E,
   ...rules: Rule<NoInfer<MessageOf<E>>>[]
 ): Schema<MessageOf<E>> & MessageFacts {
-  const fields = Object.keys(entries);
-  const fieldByKey = new Map<string, string>();
-  for (const field of fields) {
-    fieldByKey.set(field, field);
-    fieldByKey.set(camelCase(field), field);
-  }
-  const unsupported = new Map<string, string>();
-  for (const rule of rules) {
-    if (rule.kind !== 'unsupported') continue;
-    for (const field of rule.fields) {
-      unsupported.set(field, rule.reason);
-      unsupported.set(camelCase(field), rule.reason);
-    }
+  return new MessageSchema(entries, rules as readonly Rule<never>[]) as unknown as Schema<MessageOf<E>> & MessageFacts;
+}
+
+/** Names and tables of a message, made when it is first read: most messages occur in few configurations. */
+interface MessageNames {
+  readonly fields: readonly string[];
+  /** In snake_case and in camelCase. */
+  readonly fieldByKey: ReadonlyMap<string, string>;
+}
+
+class MessageSchema extends OwnSchema implements MessageFacts {
+  readonly entries: v.ObjectEntries;
+  private readonly rules: readonly Rule<never>[];
+  private names: MessageNames | undefined = undefined;
+
+  constructor(entries: v.ObjectEntries, rules: readonly Rule<never>[]) {
+    super('message', 'a map');
+    this.entries = entries;
+    this.rules = rules;
   }
 
-  const schema = defineSchema<MessageOf<E>>('message', 'a map', (input, dataset, config) => {
+  get unsupported(): ReadonlyMap<string, string> {
+    const reasons = new Map<string, string>();
+    for (const rule of this.rules) {
+      if (rule.kind !== 'unsupported') continue;
+      for (const field of rule.fields) {
+        reasons.set(field, rule.reason);
+        reasons.set(camelCase(field), rule.reason);
+      }
+    }
+    return reasons;
+  }
+
+  protected override read(input: unknown, dataset: Dataset, config: RunConfig): void {
+    this.names ??= namesOf(this.entries);
+    const { fields, fieldByKey } = this.names;
     if (typeof input !== 'object' || input === null || Array.isArray(input)) {
       addProblem(dataset, new Problem(`expected a map, got ${describe(input)}`, { allowed: listed(fields) }), input);
       return;
     }
-    const raw = input as Record<string, unknown>;
     const output: Record<string, unknown> = {};
-    const given = readGiven(raw, dataset);
+    const given = this.readGiven(input as Record<string, unknown>, this.names, dataset);
     // With an unknown key among them, the missing field is most likely that one: a second error would only distract.
     const context = { known: fieldByKey, mayMiss: dataset.issues !== undefined };
-    for (const field of fields) readField(field, given.get(field), output, dataset, config);
+    for (const field of fields) this.readField(field, given.get(field), output, dataset, config);
     dataset.value = output;
-    for (const rule of rules) applyRule(rule, output as MessageOf<E>, given, dataset, context);
-  });
+    for (const rule of this.rules) applyRule(rule, output as never, given, dataset, context);
+  }
 
   /** The key under which each field was written; reports keys that name no field. */
-  function readGiven(raw: Record<string, unknown>, dataset: Dataset): Map<string, Given> {
+  private readGiven(raw: Record<string, unknown>, names: MessageNames, dataset: Dataset): Map<string, Given> {
     const given = new Map<string, Given>();
     for (const key of Object.keys(raw)) {
-      const field = fieldByKey.get(key);
+      const field = names.fieldByKey.get(key);
       if (field === undefined) {
-        if (raw[key] === null && unsupported.has(key)) continue;
-        addProblem(dataset, unknownField(key), raw[key]);
+        const reason = this.unsupported.get(key);
+        if (raw[key] === null && reason !== undefined) continue;
+        addProblem(dataset, unknownField(key, names.fields, reason), raw[key]);
       } else if (given.has(field)) {
         addProblem(
           dataset,
@@ -83,29 +103,36 @@ export function message<const E extends v.ObjectEntries>(
     return given;
   }
 
-  function unknownField(key: string): Problem {
-    const reason = unsupported.get(key);
-    if (reason !== undefined) return new Problem(`is not supported: ${reason}`, { path: [key] });
-    const isCamel = /[a-z][A-Z]/.test(key);
-    const names = isCamel ? fields.map(camelCase) : fields;
-    const suggestion = nearest(key, names);
-    return new Problem('unknown field', { path: [key], suggestion, allowed: listed(names) });
-  }
-
-  function readField(
+  private readField(
     field: string,
     given: Given | undefined,
     output: Record<string, unknown>,
     dataset: Dataset,
     config: RunConfig,
   ): void {
-    const entry = entries[field] as v.GenericSchema & { default?: unknown };
+    const entry = this.entries[field] as v.GenericSchema & { default?: unknown };
     if (given !== undefined) output[field] = runPart(entry, given.key, given.value, dataset, config);
     else if (!isOptional(entry)) addProblem(dataset, new Problem('is required', { path: [field] }), undefined);
     else if (entry.default !== undefined) output[field] = runPart(entry, field, undefined, dataset, config);
   }
+}
 
-  return Object.assign(schema, { entries, unsupported });
+function namesOf(entries: v.ObjectEntries): MessageNames {
+  const fields = Object.keys(entries);
+  const fieldByKey = new Map<string, string>();
+  for (const field of fields) {
+    fieldByKey.set(field, field);
+    fieldByKey.set(camelCase(field), field);
+  }
+  return { fields, fieldByKey };
+}
+
+function unknownField(key: string, fields: readonly string[], reason: string | undefined): Problem {
+  if (reason !== undefined) return new Problem(`is not supported: ${reason}`, { path: [key] });
+  const isCamel = /[a-z][A-Z]/.test(key);
+  const names = isCamel ? fields.map(camelCase) : fields;
+  const suggestion = nearest(key, names);
+  return new Problem('unknown field', { path: [key], suggestion, allowed: listed(names) });
 }
 
 interface Given {
@@ -169,15 +196,13 @@ export function check<T>(test: (value: T) => Problem | undefined): Rule<T> {
   return { kind: 'check', check: test };
 }
 
-/** A field that may be absent; the default is written in input form (`'15s'`, `{}`) and read by the schema itself. */
-export const optional = v.optional;
-
 function isOptional(schema: { type: string }): boolean {
   return schema.type === 'optional' || schema.type === 'exact_optional' || schema.type === 'nullish';
 }
 
 /** The JSON name that protobuf gives a field: `http2_protocol_options` → `http2ProtocolOptions`. */
 export function camelCase(field: string): string {
+  if (!field.includes('_')) return field;
   return field.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
 }
 

@@ -125,12 +125,15 @@ export function double(options: NumberOptions = {}): Schema<number> {
   return scalar('double', 'a number', (value) => readNumber(value, 'a number', options));
 }
 
+/** One for all: it occurs in hundreds of fields. */
+const BOOL: Schema<boolean> = scalar('bool', 'true or false', (value) => {
+  if (typeof value === 'boolean') return value;
+  if (value === 'true' || value === 'false') return value === 'true';
+  return new Problem(`expected true or false, got ${describe(value)}`);
+});
+
 export function bool(): Schema<boolean> {
-  return scalar('bool', 'true or false', (value) => {
-    if (typeof value === 'boolean') return value;
-    if (value === 'true' || value === 'false') return value === 'true';
-    return new Problem(`expected true or false, got ${describe(value)}`);
-  });
+  return BOOL;
 }
 
 /** A switch of which only one position is available: the other one exists in Envoy and is refused with the reason. */
@@ -208,22 +211,31 @@ export function enumOf<const N extends string>(
   names: readonly N[] | Readonly<Record<N, number>>,
   refused: Readonly<Record<string, string>> = {},
 ): Schema<N> {
-  const numbers = new Map<string, number>(
-    Array.isArray(names)
-      ? names.map((name, index) => [name, index])
-      : Object.entries<number>(names as Record<N, number>),
-  );
-  const byNumber = new Map([...numbers].map(([name, number]) => [number, name]));
-  const usable = [...numbers.keys()].filter((name) => refused[name] === undefined);
-  const schema = scalar('enum', usable.join(' | '), (value) => {
-    const name = enumName(value, byNumber, numbers);
+  const all = Array.isArray(names) ? (names as readonly N[]) : (Object.keys(names) as N[]);
+  const usable = all.filter((name) => refused[name] === undefined);
+  let values: EnumValues | undefined;
+  return scalar('enum', usable.join(' | '), (value) => {
+    values ??= enumValues(names);
+    const name = enumName(value, values.byNumber, values.numbers);
     const reason = name === undefined ? undefined : refused[name];
     if (reason !== undefined) return new Problem(`${name} is not supported: ${reason}`, { allowed: usable.join(', ') });
     if (name !== undefined) return name as N;
     const suggestion = typeof value === 'string' ? nearest(value, usable) : undefined;
     return new Problem(`${describe(value)} is not one of the values`, { allowed: usable.join(', '), suggestion });
   });
-  return schema;
+}
+
+/** Made when the enum is first read: most occur in few configurations. */
+interface EnumValues {
+  readonly numbers: ReadonlyMap<string, number>;
+  readonly byNumber: ReadonlyMap<number, string>;
+}
+
+function enumValues(names: readonly string[] | Readonly<Record<string, number>>): EnumValues {
+  const numbers = new Map<string, number>(
+    Array.isArray(names) ? names.map((name: string, index) => [name, index]) : Object.entries<number>(names as never),
+  );
+  return { numbers, byNumber: new Map([...numbers].map(([name, number]) => [number, name])) };
 }
 
 function enumName(

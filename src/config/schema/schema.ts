@@ -35,33 +35,63 @@ export interface Dataset {
 
 export type RunConfig = v.Config<v.BaseIssue<unknown>>;
 
-/** Makes a schema from a function that reads the raw value into `dataset.value` and adds issues. */
-export function defineSchema<Output>(
-  type: string,
-  expects: string,
-  run: (input: unknown, dataset: Dataset, config: RunConfig) => void,
-): Schema<Output> {
-  const schema = {
-    kind: 'schema',
-    type,
-    reference: defineSchema,
-    expects,
-    async: false,
-    get '~standard'() {
-      return {
-        version: 1,
-        vendor: 'valibot',
-        validate: (value: unknown) => schema['~run']({ typed: false, value, issues: undefined }, v.getGlobalConfig()),
-      };
-    },
-    '~run'(dataset: Dataset, config: RunConfig): Dataset {
-      const input = dataset.value;
-      dataset.typed = true;
-      run(input, dataset, config);
-      return dataset;
-    },
-  };
-  return schema as unknown as Schema<Output>;
+/** Reads the raw value into `dataset.value` and adds issues. */
+type Run = (input: unknown, dataset: Dataset, config: RunConfig) => void;
+
+/**
+ * What valibot and Standard Schema ask of a schema. Methods and not closures: there are two thousand schemas, which
+ * every start has to make or to find in its snapshot.
+ */
+export class OwnSchema {
+  readonly kind = 'schema';
+  readonly type: string;
+  readonly reference = OwnSchema;
+  readonly expects: string;
+  readonly async = false;
+  protected readonly run: Run | undefined;
+
+  constructor(type: string, expects: string, run?: Run) {
+    this.type = type;
+    this.expects = expects;
+    this.run = run;
+  }
+
+  get '~standard'(): object {
+    const validate = (value: unknown): Dataset =>
+      this['~run']({ typed: false, value, issues: undefined }, v.getGlobalConfig());
+    return { version: 1, vendor: 'valibot', validate };
+  }
+
+  '~run'(dataset: Dataset, config: RunConfig): Dataset {
+    const input = dataset.value;
+    dataset.typed = true;
+    this.read(input, dataset, config);
+    return dataset;
+  }
+
+  protected read(input: unknown, dataset: Dataset, config: RunConfig): void {
+    this.run?.(input, dataset, config);
+  }
+}
+
+/** Makes a schema from a function that reads the raw value. */
+export function defineSchema<Output>(type: string, expects: string, run: Run): Schema<Output> {
+  return new OwnSchema(type, expects, run) as unknown as Schema<Output>;
+}
+
+class ScalarSchema extends OwnSchema {
+  private readonly readValue: (value: unknown) => unknown;
+
+  constructor(type: string, expects: string, readValue: (value: unknown) => unknown) {
+    super(type, expects);
+    this.readValue = readValue;
+  }
+
+  protected override read(input: unknown, dataset: Dataset): void {
+    const result = this.readValue(input);
+    if (result instanceof Problem) addProblem(dataset, result, input);
+    else dataset.value = result;
+  }
 }
 
 /** Makes a schema for one value without parts. */
@@ -70,12 +100,34 @@ export function scalar<Output>(
   expects: string,
   read: (value: unknown) => Output | Problem,
 ): Schema<Output> {
-  return defineSchema(type, expects, (input, dataset) => {
-    const result = read(input);
-    if (result instanceof Problem) addProblem(dataset, result, input);
-    else dataset.value = result;
-  });
+  return new ScalarSchema(type, expects, read) as unknown as Schema<Output>;
 }
+
+class OptionalSchema extends OwnSchema {
+  readonly wrapped: v.GenericSchema;
+  readonly default: unknown;
+
+  constructor(wrapped: v.GenericSchema, fallback: unknown) {
+    super('optional', `(${wrapped.expects} | undefined)`);
+    this.wrapped = wrapped;
+    this.default = fallback;
+  }
+
+  override '~run'(dataset: Dataset, config: RunConfig): Dataset {
+    if (dataset.value === undefined) {
+      if (this.default !== undefined) dataset.value = v.getDefault(this as never);
+      if (dataset.value === undefined) {
+        dataset.typed = true;
+        return dataset;
+      }
+    }
+    return this.wrapped['~run'](dataset as never, config) as unknown as Dataset;
+  }
+}
+
+/** A field that may be absent; the default is written in input form (`'15s'`, `{}`) and read by the schema itself. */
+export const optional = ((wrapped: v.GenericSchema, fallback?: unknown) =>
+  new OptionalSchema(wrapped, fallback)) as unknown as typeof v.optional;
 
 /** Records a problem at the dataset's value, or below it at the problem's path. */
 export function addProblem(dataset: Dataset, problem: Problem, input: unknown): void {
