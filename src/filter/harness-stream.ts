@@ -1,4 +1,4 @@
-import { isGrpcContentType } from '../http/grpc-content-type.ts';
+import { isGrpcContentType } from '../http/grpc/content-type.ts';
 import { RequestHead, ResponseHead } from '../http/message.ts';
 import { StreamRecord } from '../http/stream-record.ts';
 import type { TestHeaders, TestRequest } from './harness.ts';

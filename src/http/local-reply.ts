@@ -1,33 +1,7 @@
+import { encodeGrpcMessage } from './grpc/message.ts';
+import { httpToGrpcStatus } from './grpc/status.ts';
 import type { ResponseHead } from './message.ts';
 import type { StreamCore } from './stream-core.ts';
-
-/** gRPC status for an HTTP status (gRPC's http-grpc-status-mapping). */
-function grpcStatusOf(status: number): number {
-  switch (status) {
-    case 400:
-      return 13;
-    case 401:
-      return 16;
-    case 403:
-      return 7;
-    case 404:
-      return 12;
-    case 429:
-    case 502:
-    case 503:
-    case 504:
-      return 14;
-    default:
-      return 2;
-  }
-}
-
-/** What a grpc-message must not hold as it is (the gRPC protocol's Status-Message). */
-const MESSAGE_ESCAPES = /[^ -$&-}]/g;
-
-function percentEncode(char: string): string {
-  return `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`;
-}
 
 /** What the route adds to responses, it adds to replies too; a redirect or a direct response only to its own (as in Envoy). */
 function addRouteHeaders(stream: StreamCore, head: ResponseHead): void {
@@ -60,10 +34,13 @@ export function localReplyHead(
   const rewritten = stream.manager.rewriteLocalReply?.(stream, head, body);
   const text = rewritten?.body ?? body;
   if (stream.isGrpc) {
-    head.set('grpc-status', String(grpcStatus ?? grpcStatusOf(head.status)));
+    // A mapper may have set one.
+    if (!head.has('grpc-status')) head.set('grpc-status', String(grpcStatus ?? httpToGrpcStatus(head.status)));
     head.status = 200;
     head.set('content-type', 'application/grpc');
-    if (text !== '') head.set('grpc-message', text.replace(MESSAGE_ESCAPES, percentEncode));
+    // The line feed behind JSON belongs to the body that there is not.
+    const said = rewritten?.contentType === 'application/json' && text.endsWith('\n') ? text.slice(0, -1) : text;
+    if (said !== '' && stream.request.method !== 'HEAD') head.set('grpc-message', encodeGrpcMessage(said));
     return '';
   }
   if (text !== '' && !head.has('content-type')) head.append('content-type', rewritten?.contentType ?? 'text/plain');

@@ -1,6 +1,7 @@
 import type { RetryPolicy } from '../config/schema/retry-policy.ts';
 import { compileHeaderMatcher } from '../matching/header-matcher.ts';
 import type { UpstreamResetReason } from './codec.ts';
+import { parseGrpcStatus } from './grpc/status.ts';
 import type { RequestHead, ResponseHead } from './message.ts';
 
 const CONDITION = {
@@ -17,12 +18,12 @@ const CONDITION = {
 } as const;
 
 /** gRPC status by the name of its retry condition. */
-const GRPC_CONDITION: Readonly<Record<string, string>> = {
-  cancelled: '1',
-  'deadline-exceeded': '4',
-  'resource-exhausted': '8',
-  internal: '13',
-  unavailable: '14',
+const GRPC_CONDITION: Readonly<Record<string, number>> = {
+  cancelled: 1,
+  'deadline-exceeded': 4,
+  'resource-exhausted': 8,
+  internal: 13,
+  unavailable: 14,
 };
 
 const BASE_INTERVAL_MS = 25;
@@ -44,7 +45,7 @@ export class RetryRules {
   private readonly resetHeaders: ResetHeaders;
   private readonly maxResetMs: number;
   private readonly conditions: number;
-  private readonly grpcStatuses: ReadonlySet<string>;
+  private readonly grpcStatuses: ReadonlySet<number>;
   private readonly statusCodes: ReadonlySet<number>;
   private readonly responseHeaders: readonly ((head: ResponseHead) => boolean)[];
   private readonly requestHeaders: readonly ((head: RequestHead) => boolean)[];
@@ -84,15 +85,16 @@ export class RetryRules {
   onResponse(head: ResponseHead): boolean {
     const { status } = head;
     const { conditions } = this;
+    // Another proxy limits the rate: only the condition for that asks again.
+    if (head.has('x-envoy-ratelimited')) return (conditions & CONDITION['envoy-ratelimited']) !== 0;
     if (status >= 500 && conditions & CONDITION['5xx']) return true;
     if (status >= 502 && status <= 504 && conditions & CONDITION['gateway-error']) return true;
     if (status === 409 && conditions & CONDITION['retriable-4xx']) return true;
-    if (conditions & CONDITION['envoy-ratelimited'] && head.has('x-envoy-ratelimited')) return true;
     if (conditions & CONDITION['retriable-status-codes'] && this.statusCodes.has(status)) return true;
     if (conditions & CONDITION['retriable-headers'] && this.responseHeaders.some((matches) => matches(head)))
       return true;
     if (this.grpcStatuses.size === 0) return false;
-    const grpcStatus = head.get('grpc-status');
+    const grpcStatus = parseGrpcStatus(head.get('grpc-status'));
     return grpcStatus !== undefined && this.grpcStatuses.has(grpcStatus);
   }
 
@@ -130,7 +132,10 @@ export class RetryRules {
 
   /** The rules of a route together with what a trusted request asks for in `x-envoy-` headers, which are taken out. */
   static withHeaders(rules: RetryRules | undefined, request: RequestHead): RetryRules | undefined {
-    const conditions = [...take(request, 'x-envoy-retry-on'), ...take(request, 'x-envoy-retry-grpc-on')];
+    const conditions = [
+      ...take(request, 'x-envoy-retry-on').filter((name) => name in CONDITION),
+      ...take(request, 'x-envoy-retry-grpc-on').filter((name) => name in GRPC_CONDITION),
+    ];
     const retries = take(request, 'x-envoy-max-retries')[0];
     const statusCodes = take(request, 'x-envoy-retriable-status-codes');
     const headerNames = take(request, 'x-envoy-retriable-header-names');

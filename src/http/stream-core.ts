@@ -7,6 +7,7 @@ import type { BodyCollector } from './body-collector.ts';
 import type { DownstreamCodec } from './codec.ts';
 import type { ConnectionManager } from './connection-manager.ts';
 import type { ConfiguredFilter, FilterChain } from './filter-chain.ts';
+import { GRPC } from './grpc/status.ts';
 import { RequestHead, ResponseHead } from './message.ts';
 import { FLAG } from './response-flags.ts';
 import type { RouteEntry } from './route/route-entry.ts';
@@ -236,7 +237,9 @@ export abstract class StreamCore extends StreamRecord implements FilterStream, T
   onMaxDuration(): void {
     this.manager.stats.downstreamRqMaxDurationReached.inc();
     const status = this.requestComplete ? 504 : 408;
-    this.sendLocalReply(status, 'downstream duration timeout', 0, 'max_duration_timeout');
+    const { DEADLINE_EXCEEDED } = GRPC;
+    const details = 'max_duration_timeout';
+    this.sendLocalReply(status, 'downstream duration timeout', 0, details, undefined, DEADLINE_EXCEEDED);
   }
 
   /** Logs tell where a request would have gone that a filter answered, or that ended before the router saw it. */

@@ -1,30 +1,20 @@
 import { TimerEntry, timers } from '../network/timer.ts';
 import type { HttpSettings } from './connection-manager-settings.ts';
+import { grpcDeadlineMs, grpcTimeout } from './grpc/timeout.ts';
 import type { RouteEntry } from './route/route-entry.ts';
+
+/** 0 is no limit: a deadline that is over when the call comes is this one. */
+const AT_ONCE_MS = 0.001;
 
 /** What a stream is told when one of its times is up. */
 export interface TimedStream {
   readonly requestComplete: boolean;
   readonly isUpgrade: boolean;
-  readonly request: { get(name: string): string | undefined };
+  readonly isGrpc: boolean;
+  readonly request: { get(name: string): string | undefined; set(name: string, value: string): void };
   onIdleTimeout(): void;
   onRequestTimeout(): void;
   onMaxDuration(): void;
-}
-
-const GRPC_UNIT_MS: Readonly<Record<string, number>> = {
-  H: 3_600_000,
-  M: 60_000,
-  S: 1000,
-  m: 1,
-  u: 0.001,
-  n: 0.000_001,
-};
-
-/** Value of a `grpc-timeout` header in milliseconds, rounded up; undefined when it is none. */
-export function parseGrpcTimeoutMs(text: string): number | undefined {
-  const match = /^(\d{1,8})([HMSmun])$/.exec(text);
-  return match === null ? undefined : Math.ceil(Number(match[1]) * (GRPC_UNIT_MS[match[2] as string] as number));
 }
 
 /**
@@ -65,12 +55,14 @@ export class StreamTimes extends TimerEntry {
 
   /** `grpc-timeout` where the route follows it, else the route's limit, else the manager's. */
   private durationOf(entry: RouteEntry): number {
-    const { grpcTimeoutMaxMs, grpcTimeoutOffsetMs } = entry;
-    const header = grpcTimeoutMaxMs === undefined ? undefined : this.stream.request.get('grpc-timeout');
-    const asked = header === undefined ? undefined : parseGrpcTimeoutMs(header);
-    if (asked === undefined) return entry.maxStreamDurationMs ?? this.settings.maxStreamDurationMs;
-    const capped = grpcTimeoutMaxMs === 0 ? asked : Math.min(asked, grpcTimeoutMaxMs as number);
-    return capped > grpcTimeoutOffsetMs ? capped - grpcTimeoutOffsetMs : capped;
+    const { request } = this.stream;
+    const header = request.get('grpc-timeout');
+    const deadlineMs = grpcDeadlineMs(entry, header);
+    const durationMs = deadlineMs ?? entry.maxStreamDurationMs ?? this.settings.maxStreamDurationMs;
+    // The server hears of the limit that holds here, rather than of the one that was asked for.
+    if (this.stream.isGrpc && (durationMs > 0 || deadlineMs === 0))
+      request.set('grpc-timeout', grpcTimeout(durationMs));
+    return deadlineMs === 0 ? AT_ONCE_MS : durationMs;
   }
 
   cancel(): void {

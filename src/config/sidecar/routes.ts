@@ -136,8 +136,7 @@ const GRPC_RETRY_ON = 'connect-failure,refused-stream,unavailable,cancelled';
 
 function routeOptions({ timeout, retries, isGrpc }: RouteDefaults): Record<string, unknown> {
   return {
-    ...(timeout !== undefined ? { timeout } : isGrpc ? { timeout: '0s' } : {}),
-    ...(isGrpc ? { max_stream_duration: { grpc_timeout_header_max: '0s' } } : {}),
+    ...(isGrpc ? { max_stream_duration: callDuration(timeout) } : timeout === undefined ? {} : { timeout }),
     ...(retries === undefined || retries.count === 0
       ? {}
       : {
@@ -148,6 +147,12 @@ function routeOptions({ timeout, retries, isGrpc }: RouteDefaults): Record<strin
           },
         }),
   };
+}
+
+/** A call lasts as long as its own `grpc-timeout` says, at most the timeout of the route. */
+function callDuration(timeout: string | undefined): Record<string, unknown> {
+  if (timeout === undefined) return { grpc_timeout_header_max: '0s' };
+  return { max_stream_duration: timeout, grpc_timeout_header_max: timeout };
 }
 
 /** `https://host:port/path`, or a path alone. */

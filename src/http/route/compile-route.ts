@@ -102,7 +102,8 @@ function actionFacts(action: RouteAction, route: Route, scope: RouteScope): Part
     clusterName: action.cluster ?? '',
     clusterHeader: action.cluster_header ?? '',
     clusterNotFoundStatus: NOT_FOUND_STATUS[action.cluster_not_found_response_code],
-    timeoutMs: action.timeout,
+    // A limit of the stream takes the place of the response's, as in Envoy.
+    timeoutMs: duration === undefined ? action.timeout : 0,
     idleTimeoutMs: action.idle_timeout,
     maxStreamDurationMs: duration?.max_stream_duration,
     grpcTimeoutMaxMs: duration?.grpc_timeout_header_max,

@@ -6,7 +6,7 @@ import { compileRegex } from '../../matching/regex.ts';
 import { compileStringMatcher } from '../../matching/string-matcher.ts';
 import { compileMetadataMatcher } from '../../matching/value-matcher.ts';
 import { lowerAscii, toWireText } from '../../matching/wire-text.ts';
-import { isGrpcContentType } from '../grpc-content-type.ts';
+import { isGrpcContentType } from '../grpc/content-type.ts';
 import { cookieValue } from './cookie.ts';
 import { type Candidate, type Condition, PATH_KIND, type PathKind } from './route-index.ts';
 

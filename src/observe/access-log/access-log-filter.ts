@@ -1,11 +1,12 @@
 import type { AccessLogFilter, ComparisonFilter } from '../../config/schema/access-log.ts';
+import { grpcStatusNumber } from '../../http/grpc/status.ts';
 import { HeaderMap } from '../../http/headers.ts';
 import type { ResponseFlag } from '../../http/response-flags.ts';
 import { FLAG } from '../../http/response-flags.ts';
 import { compileFraction } from '../../matching/fraction.ts';
 import { compileHeaderMatcher } from '../../matching/header-matcher.ts';
 import { compileMetadataMatcher } from '../../matching/value-matcher.ts';
-import { grpcStatusNumber, sentGrpcStatusOf } from '../format/grpc-status.ts';
+import { sentGrpcStatusOf } from '../format/grpc-status.ts';
 import type { StreamInfo } from '../stream-info.ts';
 
 /** Whether a stream is logged. */

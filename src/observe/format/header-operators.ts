@@ -1,7 +1,8 @@
+import { GRPC_NAMES } from '../../http/grpc/status.ts';
 import type { HeaderMap } from '../../http/headers.ts';
 import type { StreamInfo } from '../stream-info.ts';
 import type { Field, FieldFactory } from './field.ts';
-import { GRPC_CAMEL_NAMES, GRPC_NAMES, grpcStatusOf } from './grpc-status.ts';
+import { GRPC_CAMEL_NAMES, grpcStatusOf } from './grpc-status.ts';
 
 type HeadOf = (info: StreamInfo) => HeaderMap | undefined;
 

@@ -89,10 +89,12 @@ describe('gRPC', () => {
     const grpc = `${base}protocol: grpc\n`;
     expect(routeOf(grpc)).toEqual({
       cluster: 'app',
-      timeout: '0s',
       max_stream_duration: { grpc_timeout_header_max: '0s' },
     });
-    expect(routeOf(`${grpc}timeout: 3s\n`).timeout).toBe('3s');
+    expect(routeOf(`${grpc}timeout: 3s\n`)).toEqual({
+      cluster: 'app',
+      max_stream_duration: { max_stream_duration: '3s', grpc_timeout_header_max: '3s' },
+    });
   });
 
   it('retries what gRPC calls safe to retry', () => {

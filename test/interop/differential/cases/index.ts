@@ -12,6 +12,7 @@ import {
   mutations,
   rbacs,
 } from './filters.ts';
+import { grpcAnswers, grpcDeadlines, grpcManagerDeadline, grpcRetries } from './grpc.ts';
 import { headerLevels, preservedCase, properCase, serverNames } from './headers.ts';
 import { badChunks, headLimits, smallLimits, smuggling } from './hostile.ts';
 import { interim, messages, proxiedInterim, trailers } from './messages.ts';
@@ -19,6 +20,7 @@ import { acceptedOldVersion, odd, oldVersion } from './odd.ts';
 import { hosts, paths, underscores } from './paths.ts';
 import { grpcReplies, localReplies } from './replies.ts';
 import { matches, redirects, rewrites } from './routes.ts';
+import { endsOfConnections } from './statistics.ts';
 import { tcp, tcpDenied, tcpFailures } from './tcp.ts';
 import { noTunnels, tunnels } from './tunnels.ts';
 import { retries, times, upstreams } from './upstream.ts';
@@ -54,6 +56,10 @@ export const scenarios: readonly Scenario[] = [
   ...underscores,
   localReplies,
   grpcReplies,
+  grpcAnswers,
+  grpcDeadlines,
+  grpcManagerDeadline,
+  grpcRetries,
   ...rbacs,
   localRateLimit,
   ipTags,
@@ -64,6 +70,7 @@ export const scenarios: readonly Scenario[] = [
   buffers,
   healthChecks,
   mutations,
+  endsOfConnections,
   tcp,
   tcpFailures,
   tcpDenied,
