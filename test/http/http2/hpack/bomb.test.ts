@@ -121,3 +121,23 @@ describe('an encoder that a client feeds with values', () => {
     expect(encoder.tableBytes).toBeGreaterThan(2048);
   });
 });
+
+test('entries that were evicted are not held', () => {
+  const connections: unknown[] = [];
+  const before = heldBytes();
+  for (let i = 0; i < 100; i++) {
+    const decoder = new HpackDecoder(65_536, LIST_BYTES, MAX_FIELDS);
+    const list = new FieldList();
+    decode(
+      decoder,
+      Buffer.concat([Buffer.from('3fe1ff03', 'hex'), Buffer.from(`40016107${'76'.repeat(7)}`.repeat(1000), 'hex')]),
+      list,
+    );
+    expect(decoder.tableBytes).toBe(1000 * 40);
+    decode(decoder, Buffer.from([0x20]), list);
+    decode(decoder, Buffer.from([0x82]), list);
+    connections.push(decoder, list);
+  }
+  expect((heldBytes() - before) / 100).toBeLessThan(24 * 1024);
+  expect(connections).toHaveLength(200);
+});

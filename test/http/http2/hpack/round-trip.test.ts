@@ -2,33 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { HpackDecoder } from '../../../../src/http/http2/hpack/decoder.ts';
 import { HpackEncoder } from '../../../../src/http/http2/hpack/encoder.ts';
-import { createDecoder, decodeBlock, dynamicEntries, encodeBlock, type Field } from './hpack-fixture.ts';
-
-const NAMES = [
-  ':method', ':path', ':authority', ':status', 'content-type', 'user-agent', 'cookie', 'authorization', 'date',
-  'content-length', 'x-request-id', 'grpc-timeout', 'x-one', 'x-two', 'accept', 'via',
-]; // biome-ignore format: a list
-const VALUES = ['', 'GET', 'POST', '/', '/a/b', 'application/grpc', '1', '200', 'trailers', 'session=0123456789abcdef'];
-
-const token = fc.string({ unit: fc.constantFrom(...'abcxyz019-_.!~'), minLength: 1, maxLength: 40 });
-const text = fc
-  .array(fc.oneof(fc.integer({ min: 0x21, max: 0x7e }), fc.integer({ min: 0x80, max: 0xff })), { maxLength: 300 })
-  .map((bytes) => Buffer.from(bytes).latin1Slice());
-const name = fc.oneof({ arbitrary: fc.constantFrom(...NAMES), weight: 6 }, { arbitrary: token, weight: 1 });
-const value = fc.oneof(
-  { arbitrary: fc.constantFrom(...VALUES), weight: 6 },
-  { arbitrary: fc.nat(30).map((n) => `/item/${n}`), weight: 3 },
-  { arbitrary: text, weight: 2 },
-);
-const field: fc.Arbitrary<Field> = fc.tuple(
-  name,
-  value,
-  fc.integer({ min: 0, max: 9 }).map((n) => n === 0),
-);
-const block = fc.array(field, { maxLength: 20 });
-const tableBytes = fc.oneof(fc.constantFrom(0, 32, 64, 4096), fc.nat(10_000));
-/** A block, and what the peer changed its setting to before it. */
-const step = fc.tuple(fc.array(tableBytes, { maxLength: 2 }), block);
+import { block, step } from './arbitrary-fields.ts';
+import { createDecoder, decodeBlock, dynamicEntries, encodeBlock } from './hpack-fixture.ts';
 
 describe('blocks of the encoder', () => {
   test('decode to their fields, and both tables stay the same', () => {
