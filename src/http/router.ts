@@ -6,6 +6,7 @@ import { poolOf } from '../upstream/pools.ts';
 import { BodyCollector } from './body-collector.ts';
 import type { UpstreamCodec, UpstreamEvents, UpstreamResetReason } from './codec.ts';
 import { tellTimeout } from './expected-timeout.ts';
+import { FlowControl } from './flow-control.ts';
 import type { HeaderMap } from './headers.ts';
 import type { RequestHead, ResponseHead } from './message.ts';
 import { copyForMirrors, type MirroredRequest } from './mirror.ts';
@@ -51,6 +52,7 @@ export class Router implements UpstreamEvents, TimedRouter {
   private perTryTimeoutMs = 0;
   private lastUpstreamMs = 0;
   private tunnel = false;
+  private readonly flow = new FlowControl();
 
   constructor(stream: HttpStream) {
     this.stream = stream;
@@ -76,6 +78,7 @@ export class Router implements UpstreamEvents, TimedRouter {
     this.replay = undefined;
     this.mirrors = undefined;
     this.tunnel = false;
+    this.flow.reset();
     manager.stats.rqTotal.inc();
     if (entry === undefined) {
       manager.stats.noRoute.inc();
@@ -254,10 +257,12 @@ export class Router implements UpstreamEvents, TimedRouter {
   }
 
   onUpstreamCongested(): void {
+    this.flow.onUpstreamCongested(this.stream.manager.stats, (this.cluster as Cluster).stats);
     this.stream.holdRequest(HOLD.PEER);
   }
 
   onUpstreamDrain(): void {
+    this.flow.onUpstreamDrain(this.stream.manager.stats, (this.cluster as Cluster).stats);
     this.stream.releaseRequest(HOLD.PEER);
   }
 
@@ -471,10 +476,12 @@ export class Router implements UpstreamEvents, TimedRouter {
   }
 
   pause(): void {
+    this.flow.onResponsePaused(this.stream.codec.congested, this.cluster?.stats);
     this.codec?.pauseResponse();
   }
 
   resume(): void {
+    this.flow.onResponseResumed(this.cluster?.stats);
     this.codec?.resumeResponse();
   }
 

@@ -2,7 +2,7 @@ import type { TcpProxy as TcpProxyConfig } from '../config/schema/tcp-proxy.ts';
 import { FLAG } from '../http/response-flags.ts';
 import { Hash64, hash64 } from '../matching/hash64.ts';
 import { type AccessLogger, compileAccessLogs } from '../observe/access-log/index.ts';
-import type { Counter, Gauge, StatsScope } from '../observe/stats.ts';
+import type { Counter, StatsScope } from '../observe/stats.ts';
 import type { Runtime } from '../runtime.ts';
 import type { Connection } from './connection.ts';
 import type { ConnectionRecord } from './connection-record.ts';
@@ -16,7 +16,8 @@ export class TcpStats {
   readonly downstreamCxTxBytesTotal: Counter;
   readonly idleTimeout: Counter;
   readonly maxDownstreamConnectionDuration: Counter;
-  readonly upstreamFlushActive: Gauge;
+  readonly downstreamFlowControlPausedReadingTotal: Counter;
+  readonly downstreamFlowControlResumedReadingTotal: Counter;
 
   constructor(scope: StatsScope) {
     this.downstreamCxTotal = scope.counter('downstream_cx_total');
@@ -25,7 +26,8 @@ export class TcpStats {
     this.downstreamCxTxBytesTotal = scope.counter('downstream_cx_tx_bytes_total');
     this.idleTimeout = scope.counter('idle_timeout');
     this.maxDownstreamConnectionDuration = scope.counter('max_downstream_connection_duration');
-    this.upstreamFlushActive = scope.gauge('upstream_flush_active');
+    this.downstreamFlowControlPausedReadingTotal = scope.counter('downstream_flow_control_paused_reading_total');
+    this.downstreamFlowControlResumedReadingTotal = scope.counter('downstream_flow_control_resumed_reading_total');
   }
 }
 

@@ -16,6 +16,8 @@ class Direction implements ConnectionHandler {
   private readonly reader: BulkReader;
   private readonly source: Connection;
   ended = false;
+  /** The other side does not take bytes as fast as they come: nothing is read. */
+  private waiting = false;
 
   constructor(session: TcpSession, source: Connection, isDownstream: boolean) {
     this.session = session;
@@ -29,12 +31,22 @@ class Direction implements ConnectionHandler {
     session.count(this.isDownstream, length);
     const sink = session.peerOf(this.isDownstream);
     if (sink === undefined) return;
-    if (!this.reader.forward(buffer, length, sink)) this.source.pause();
+    if (this.reader.forward(buffer, length, sink)) return;
+    this.source.pause();
+    if (!this.waiting) session.countPaused(this.isDownstream);
+    this.waiting = true;
   }
 
   onEnd(): void {
     this.ended = true;
     this.session.onEndOf(this.isDownstream);
+  }
+
+  /** The other side took everything. */
+  readOn(): void {
+    if (this.waiting) this.session.countResumed(this.isDownstream);
+    this.waiting = false;
+    this.source.resume();
   }
 
   /** This side took everything: the other one may read on. */
@@ -209,14 +221,14 @@ export class TcpSession implements ConnectEvents {
   onEnd(): void {}
   onDrain(): void {}
   /** The upstream connection ended before a direction took it over. */
-  onClose(): void {
-    this.releaseUpstream();
+  onClose(error: Error | undefined): void {
+    this.releaseUpstream(error !== undefined);
     this.finishIfOver();
   }
 
   onDrainOf(fromDownstream: boolean): void {
-    const source = fromDownstream ? this.upstream : this.downstream;
-    source?.resume();
+    const other = fromDownstream ? this.up : this.down;
+    other?.readOn();
   }
 
   peerOf(isDownstream: boolean): Connection | undefined {
@@ -227,6 +239,16 @@ export class TcpSession implements ConnectEvents {
     this.lastActivityMs = performance.now();
     if (fromDownstream) this.record.bytesReceived += bytes;
     else this.record.bytesSent += bytes;
+  }
+
+  countPaused(isDownstream: boolean): void {
+    if (isDownstream) this.proxy.stats.downstreamFlowControlPausedReadingTotal.inc();
+    else this.cluster?.stats.upstreamFlowControlPausedReadingTotal.inc();
+  }
+
+  countResumed(isDownstream: boolean): void {
+    if (isDownstream) this.proxy.stats.downstreamFlowControlResumedReadingTotal.inc();
+    else this.cluster?.stats.upstreamFlowControlResumedReadingTotal.inc();
   }
 
   onCloseOf(isDownstream: boolean, error: Error | undefined): void {
@@ -241,7 +263,7 @@ export class TcpSession implements ConnectEvents {
       }
       if (this.record.responseFlags === 0 && upstream === undefined) this.record.responseFlags = FLAG.DC;
     } else {
-      this.releaseUpstream();
+      this.releaseUpstream(this.up?.ended === true || error !== undefined);
       if (!this.downstreamClosed) {
         if (error !== undefined && this.record.responseFlags === 0) this.record.responseFlags = FLAG.UR;
         if (error === undefined) drainSoon(this.downstream);
@@ -251,7 +273,7 @@ export class TcpSession implements ConnectEvents {
     this.finishIfOver();
   }
 
-  private releaseUpstream(): void {
+  private releaseUpstream(byPeer: boolean): void {
     const { cluster, endpoint } = this;
     if (cluster === undefined || endpoint === undefined || this.upstreamStartedMs === 0) return;
     if (this.upstream !== undefined) {
@@ -259,7 +281,7 @@ export class TcpSession implements ConnectEvents {
       cluster.stats.upstreamCxRxBytesTotal.add(this.upstream.bytesRead);
       cluster.stats.upstreamCxTxBytesTotal.add(this.upstream.bytesWritten);
     }
-    countClosed(cluster, endpoint, this.upstreamStartedMs);
+    countClosed(cluster, endpoint, this.upstreamStartedMs, byPeer);
     this.upstreamStartedMs = 0;
   }
 

@@ -14,11 +14,9 @@ export class ClusterStats {
   readonly upstreamCxConnectTimeout: Counter;
   readonly upstreamCxConnectAttemptsExceeded: Counter;
   readonly upstreamCxIdleTimeout: Counter;
-  readonly upstreamCxMaxDurationReached: Counter;
   readonly upstreamCxMaxRequests: Counter;
   readonly upstreamCxNoneHealthy: Counter;
   readonly upstreamCxOverflow: Counter;
-  readonly upstreamCxPoolOverflow: Counter;
   readonly upstreamCxProtocolError: Counter;
   readonly upstreamCxCloseNotify: Counter;
   readonly upstreamCxDestroy: Counter;
@@ -29,8 +27,6 @@ export class ClusterStats {
   readonly upstreamCxDestroyRemoteWithActiveRq: Counter;
   readonly upstreamCxRxBytesTotal: Counter;
   readonly upstreamCxTxBytesTotal: Counter;
-  readonly upstreamCxRxBytesBuffered: Gauge;
-  readonly upstreamCxTxBytesBuffered: Gauge;
   /** Milliseconds from the start of connecting until the connection stood. */
   readonly upstreamCxConnectMs: Histogram;
   /** Milliseconds that a connection lasted. */
@@ -42,8 +38,6 @@ export class ClusterStats {
   readonly upstreamRqActiveOverflow: Counter;
   readonly upstreamRqCompleted: Counter;
   readonly upstreamRqCancelled: Counter;
-  readonly upstreamRqMaintenanceMode: Counter;
-  readonly upstreamRqMaxDurationReached: Counter;
   readonly upstreamRqTimeout: Counter;
   readonly upstreamRqPerTryTimeout: Counter;
   readonly upstreamRqPerTryIdleTimeout: Counter;
@@ -78,7 +72,6 @@ export class ClusterStats {
   readonly updateAttempt: Counter;
   readonly updateSuccess: Counter;
   readonly updateFailure: Counter;
-  readonly updateEmpty: Counter;
   readonly updateNoRebuild: Counter;
 
   private readonly codeCounters: (Counter | undefined)[] = new Array(600).fill(undefined);
@@ -94,11 +87,9 @@ export class ClusterStats {
     this.upstreamCxConnectTimeout = scope.counter('upstream_cx_connect_timeout');
     this.upstreamCxConnectAttemptsExceeded = scope.counter('upstream_cx_connect_attempts_exceeded');
     this.upstreamCxIdleTimeout = scope.counter('upstream_cx_idle_timeout');
-    this.upstreamCxMaxDurationReached = scope.counter('upstream_cx_max_duration_reached');
     this.upstreamCxMaxRequests = scope.counter('upstream_cx_max_requests');
     this.upstreamCxNoneHealthy = scope.counter('upstream_cx_none_healthy');
     this.upstreamCxOverflow = scope.counter('upstream_cx_overflow');
-    this.upstreamCxPoolOverflow = scope.counter('upstream_cx_pool_overflow');
     this.upstreamCxProtocolError = scope.counter('upstream_cx_protocol_error');
     this.upstreamCxCloseNotify = scope.counter('upstream_cx_close_notify');
     this.upstreamCxDestroy = scope.counter('upstream_cx_destroy');
@@ -109,8 +100,6 @@ export class ClusterStats {
     this.upstreamCxDestroyRemoteWithActiveRq = scope.counter('upstream_cx_destroy_remote_with_active_rq');
     this.upstreamCxRxBytesTotal = scope.counter('upstream_cx_rx_bytes_total');
     this.upstreamCxTxBytesTotal = scope.counter('upstream_cx_tx_bytes_total');
-    this.upstreamCxRxBytesBuffered = scope.gauge('upstream_cx_rx_bytes_buffered');
-    this.upstreamCxTxBytesBuffered = scope.gauge('upstream_cx_tx_bytes_buffered');
     this.upstreamCxConnectMs = scope.histogram('upstream_cx_connect_ms');
     this.upstreamCxLengthMs = scope.histogram('upstream_cx_length_ms');
     this.upstreamRqPerCx = scope.histogram('upstream_rq_per_cx');
@@ -120,8 +109,6 @@ export class ClusterStats {
     this.upstreamRqActiveOverflow = scope.counter('upstream_rq_active_overflow');
     this.upstreamRqCompleted = scope.counter('upstream_rq_completed');
     this.upstreamRqCancelled = scope.counter('upstream_rq_cancelled');
-    this.upstreamRqMaintenanceMode = scope.counter('upstream_rq_maintenance_mode');
-    this.upstreamRqMaxDurationReached = scope.counter('upstream_rq_max_duration_reached');
     this.upstreamRqTimeout = scope.counter('upstream_rq_timeout');
     this.upstreamRqPerTryTimeout = scope.counter('upstream_rq_per_try_timeout');
     this.upstreamRqPerTryIdleTimeout = scope.counter('upstream_rq_per_try_idle_timeout');
@@ -155,7 +142,6 @@ export class ClusterStats {
     this.updateAttempt = scope.counter('update_attempt');
     this.updateSuccess = scope.counter('update_success');
     this.updateFailure = scope.counter('update_failure');
-    this.updateEmpty = scope.counter('update_empty');
     this.updateNoRebuild = scope.counter('update_no_rebuild');
   }
 
@@ -170,6 +156,18 @@ export class ClusterStats {
     byCode.value++;
     const byClass = this.classCounters[(status / 100) | 0] ?? this.addClassCounter((status / 100) | 0);
     byClass.value++;
+  }
+
+  /** Counts the end of a connection; `byPeer` when the upstream ended it. */
+  countDestroyed(byPeer: boolean): void {
+    this.upstreamCxDestroy.value++;
+    (byPeer ? this.upstreamCxDestroyRemote : this.upstreamCxDestroyLocal).value++;
+  }
+
+  /** Counts besides that a request was under way on it. */
+  countDestroyedWithActiveRq(byPeer: boolean): void {
+    this.upstreamCxDestroyWithActiveRq.value++;
+    (byPeer ? this.upstreamCxDestroyRemoteWithActiveRq : this.upstreamCxDestroyLocalWithActiveRq).value++;
   }
 
   private addCodeCounter(status: number): Counter {

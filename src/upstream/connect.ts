@@ -80,6 +80,7 @@ export class ConnectAttempt extends TimerEntry {
     if (this.done) return;
     this.finish();
     this.cluster.stats.upstreamCxConnectFail.inc();
+    if (error.syscall === 'bind') this.cluster.stats.bindErrors.inc();
     this.endpoint.stats.cxConnectFail++;
     this.fail({ timedOut: false, reason: REASONS[error.code ?? ''] ?? error.message });
   };
@@ -99,7 +100,7 @@ export class ConnectAttempt extends TimerEntry {
   cancel(): void {
     if (this.done) return;
     this.finish();
-    countClosed(this.cluster, this.endpoint, this.startedMs);
+    countClosed(this.cluster, this.endpoint, this.startedMs, false);
     this.socket.on('error', ignore);
     this.socket.destroy();
   }
@@ -110,17 +111,17 @@ export class ConnectAttempt extends TimerEntry {
   }
 
   private fail(failure: ConnectFailure): void {
-    countClosed(this.cluster, this.endpoint, this.startedMs);
+    countClosed(this.cluster, this.endpoint, this.startedMs, !failure.timedOut);
     flushQueue.enter();
     this.events.onConnectFailure(failure);
     flushQueue.leave();
   }
 }
 
-/** Keeps the statistics of a connection that is gone. */
-export function countClosed(cluster: Cluster, endpoint: Endpoint, startedMs: number): void {
+/** Keeps the statistics of a connection that is gone; `byPeer` when the upstream ended it, or refused it. */
+export function countClosed(cluster: Cluster, endpoint: Endpoint, startedMs: number, byPeer: boolean): void {
   cluster.stats.upstreamCxActive.dec();
-  cluster.stats.upstreamCxDestroy.inc();
+  cluster.stats.countDestroyed(byPeer);
   cluster.stats.upstreamCxLengthMs.record(performance.now() - startedMs);
   endpoint.stats.cxActive--;
 }

@@ -215,7 +215,8 @@ export class Http1Pool implements Http1ClientOwner {
 
   onConnectionClosed(connection: Http1ClientConnection): void {
     const { stats } = this.cluster;
-    if (connection.inUse) stats.upstreamCxDestroyWithActiveRq.inc();
+    if (connection.inUse || !connection.requestDone) stats.countDestroyedWithActiveRq(connection.endedByPeer);
+    if (connection.closeNotified) stats.upstreamCxCloseNotify.inc();
     this.releaseRequest(connection);
     this.connections.delete(connection);
     const index = this.idle.indexOf(connection);
@@ -223,7 +224,7 @@ export class Http1Pool implements Http1ClientOwner {
     stats.upstreamCxRxBytesTotal.add(connection.connection.bytesRead);
     stats.upstreamCxTxBytesTotal.add(connection.connection.bytesWritten);
     stats.upstreamRqPerCx.record(connection.exchanges);
-    countClosed(this.cluster, this.endpoint, connection.startedMs);
+    countClosed(this.cluster, this.endpoint, connection.startedMs, connection.endedByPeer);
     this.limits.connections.release();
     if (this.waiting.length > 0) this.connectIfNeeded();
   }

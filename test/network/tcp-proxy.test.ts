@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { startTestProxy, tcpConfig } from '../support/proxy.ts';
 import { listen, TestClient } from '../support/sockets.ts';
+import { eventually } from '../support/story.ts';
 
 test('bytes pass both ways unchanged, in any size', async () => {
   await using app = await listen((socket) => socket.pipe(socket));
@@ -185,4 +186,60 @@ test('connections above the circuit breaker are closed and counted', async () =>
   third.write('b');
   await third.untilText('b');
   third.destroy();
+});
+
+test('a slow app pauses the client, a slow client the app, and both are counted', async () => {
+  const size = 24 * 1024 * 1024;
+  let received = 0;
+  await using app = await listen((socket) => {
+    socket.pause();
+    socket.on('data', (chunk) => {
+      received += chunk.length;
+    });
+  });
+  await using proxy = await startTestProxy(tcpConfig(app.port));
+  const names = ['tcp.test.downstream', 'cluster.app.upstream'].map((name) => `${name}_flow_control`);
+  const [up, down] = names as [string, string];
+  const client = await TestClient.connect(proxy.port);
+  client.socket.pause();
+  client.write(Buffer.alloc(size));
+  await eventually('the client is paused', () => proxy.stat(`${up}_paused_reading_total`) > 0);
+  app.sockets[0]?.resume().write(Buffer.alloc(size));
+  await eventually('the app is paused', () => proxy.stat(`${down}_paused_reading_total`) > 0);
+  let answered = 0;
+  client.socket.removeAllListeners('data').on('data', (chunk) => {
+    answered += chunk.length;
+  });
+  client.socket.resume();
+  await eventually('all bytes have come', () => received === size && answered === size, 10_000);
+  for (const name of names) {
+    await eventually('both go on', () => counted(`${name}_resumed`) === counted(`${name}_paused`));
+  }
+  expect(proxy.stat(`${down}_backed_up_total`)).toBe(0);
+  client.destroy();
+
+  function counted(name: string): number {
+    return proxy.stat(`${name}_reading_total`);
+  }
+});
+
+test('who ended an upstream connection is counted', async () => {
+  await using app = await listen((socket) => {
+    socket.on('data', (chunk) => {
+      if (chunk.toString() === 'end') socket.end();
+    });
+    socket.on('end', () => socket.end());
+  });
+  await using proxy = await startTestProxy(tcpConfig(app.port));
+  const destroyed = (by: string) => proxy.stat(`cluster.app.upstream_cx_destroy_${by}`);
+  const client = await TestClient.connect(proxy.port);
+  client.write('end');
+  await client.untilClosed();
+  client.destroy();
+  await eventually('the app ended', () => destroyed('remote') === 1);
+  const gone = await TestClient.connect(proxy.port);
+  await eventually('connected', () => app.sockets.length === 2);
+  gone.socket.resetAndDestroy();
+  await eventually('the client ended', () => destroyed('local') === 1);
+  expect(destroyed('remote')).toBe(1);
 });

@@ -73,3 +73,15 @@ test('an endpoint that refuses is counted, and the next request may reach one th
   expect((await ask(proxy.port)).body).toBe('back');
   await quiet(proxy);
 });
+
+test('a source address that this machine does not have is counted', async () => {
+  await using app = await startApp((_request, response) => response.end());
+  await using proxy = await story({
+    app: app.port,
+    cluster: 'upstream_bind_config: { source_address: { address: 192.0.2.1, port_value: 0 } }',
+  });
+  expect((await ask(proxy.port)).status).toBe(503);
+  expect(proxy.stat('cluster.app.bind_errors')).toBe(1);
+  expect(proxy.stat('cluster.app.upstream_cx_connect_fail')).toBe(1);
+  await quiet(proxy);
+});

@@ -46,7 +46,8 @@ export class Http1ClientConnection implements ConnectionHandler, UpstreamCodec, 
   private paused = false;
   private consuming = false;
   private keepAlive = true;
-  private requestDone = true;
+  /** No part of a request is still to be written. */
+  requestDone = true;
   private responseDone = false;
   private anyByte = false;
   private method = '';
@@ -62,6 +63,9 @@ export class Http1ClientConnection implements ConnectionHandler, UpstreamCodec, 
   /** Exchanges begun on this connection. */
   exchanges = 0;
   idleSinceMs = 0;
+  /** The server ended the connection, or said with a response that it would. */
+  endedByPeer = false;
+  closeNotified = false;
   readonly startedMs = performance.now();
 
   constructor(connection: Connection, owner: Http1ClientOwner, options: Http1ClientOptions) {
@@ -301,6 +305,7 @@ export class Http1ClientConnection implements ConnectionHandler, UpstreamCodec, 
     }
     if (proxyConnectionCloses(head, parser.present)) close = true;
     removeHopByHop(head, parser.present, parser.status === 101);
+    if (close) this.closeNotified = true;
     return close;
   }
 
@@ -345,6 +350,7 @@ export class Http1ClientConnection implements ConnectionHandler, UpstreamCodec, 
   }
 
   onEnd(): void {
+    this.endedByPeer = true;
     if (this.phase === PHASE.TUNNEL && this.body.endOfConnection()) {
       const { events } = this;
       if (this.tunnelWritten) this.endTunnel();
@@ -368,7 +374,8 @@ export class Http1ClientConnection implements ConnectionHandler, UpstreamCodec, 
     this.events?.onUpstreamDrain();
   }
 
-  onClose(_error: Error | undefined): void {
+  onClose(error: Error | undefined): void {
+    if (error !== undefined) this.endedByPeer = true;
     const reason = this.endReason;
     this.phase = PHASE.CLOSED;
     this.body.stop();
