@@ -2,6 +2,7 @@ import { TOKEN_LOWER, VALUE_BYTE } from '../../http1/chars.ts';
 import { DecoderTable } from './decoder-table.ts';
 import type { FieldList } from './field-list.ts';
 import { decodeHuffman, HUFFMAN, huffmanBound, huffmanFlags } from './huffman.ts';
+import { SCRATCH_BYTES, scratch } from './scratch.ts';
 import {
   FIELD_OVERHEAD,
   type FieldName,
@@ -40,9 +41,6 @@ const FAULTS = {
   valueSpace: 'white space around a header value',
 } as const;
 
-/** Huffman strings are decoded to here, one at a time: longer ones to memory of their own. One for all connections. */
-const SCRATCH_BYTES = 16 * 1024;
-const scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
 const foundName: FieldName = { name: '', known: 0 };
 
 /**
@@ -63,7 +61,7 @@ export class HpackDecoder {
   private error = '';
   /** Offset behind the integer that was read last. */
   private at = 0;
-  /** Where the string that was read last lies. */
+  /** Where the string that was read last lies: in the block, or Huffman-decoded in the scratch memory. */
   private text: Buffer = scratch;
   private textStart = 0;
   private textEnd = 0;

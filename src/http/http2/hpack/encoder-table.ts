@@ -1,17 +1,20 @@
 import { POLICY, type Policy, policyOf } from './indexing-policy.ts';
+import { scratch } from './scratch.ts';
 import { FIELD_OVERHEAD, STATIC_COUNT, STATIC_TABLE } from './static-table.ts';
 
 const FIRST_CAPACITY = 16;
 /** An entry may have this part of the table, so that no single one pushes out many. */
 const MAX_SHARE = 1 / 4;
+/** Of a larger table too, so that looking at a value costs little. */
+const MAX_VALUE_BYTES = 4096;
 /** Names that are remembered beside those in the table; when there are more, those without an entry are forgotten. */
 const MAX_NAMES = 256;
 /** Values of a name that are remembered, to see that one comes again. */
 const RECENT_VALUES = 4;
 /** Insertions in vain after which values that are indexed at first sight have to come twice. */
 const MAX_WASTED = 3;
-/** Of a longer value, this much of its begin and of its end is hashed. */
-const HASHED_CHARS = 32;
+/** V8 copies a shorter part of a string, and makes a longer one a view into the whole. */
+const MIN_VIEW_CHARS = 13;
 
 /** A field of the static or of the dynamic table, as the encoder finds it. */
 export class EncoderEntry {
@@ -107,14 +110,15 @@ export class NameSlot {
 
 /** Two values with the same hash cost one needless insertion, no more. */
 function hashOf(value: string): number {
-  const length = value.length;
-  const head = Math.min(length, HASHED_CHARS);
+  const length = scratch.latin1Write(value, 0);
   let hash = length;
-  for (let i = 0; i < head; i++) hash = (Math.imul(hash, 31) + value.charCodeAt(i)) | 0;
-  for (let i = Math.max(head, length - HASHED_CHARS); i < length; i++) {
-    hash = (Math.imul(hash, 31) + value.charCodeAt(i)) | 0;
-  }
+  for (let i = 0; i < length; i++) hash = (Math.imul(hash, 31) + (scratch[i] as number)) | 0;
   return hash;
+}
+
+/** A value that was cut out of the text of a head would keep all of that alive. */
+function ownCopy(value: string): string {
+  return value.length < MIN_VIEW_CHARS ? value : scratch.latin1Slice(0, scratch.latin1Write(value, 0));
 }
 
 /** The dynamic table of an encoder (RFC 7541 §2.3.2), with what it remembers of names to decide what enters it. */
@@ -154,6 +158,7 @@ export class EncoderTable {
   /** Whether a value that is not in the table should enter it. */
   admits(slot: NameSlot, value: string): boolean {
     if (slot.name.length + value.length + FIELD_OVERHEAD > this.maxBytes * MAX_SHARE) return false;
+    if (value.length > MAX_VALUE_BYTES) return false;
     if (slot.policy === POLICY.FIRST_SIGHT && slot.wasted < MAX_WASTED) return true;
     // A name that comes again is worth an entry, whatever its value: the next literals refer to it.
     const namesOnly = slot.staticIndex === 0 && slot.newest === undefined && !slot.isNew;
@@ -161,8 +166,9 @@ export class EncoderTable {
     return slot.remember(value) || namesOnly;
   }
 
-  /** Inserts a field that `admits` let in. The value must not be a part of a longer string, which it would keep alive. */
-  insert(slot: NameSlot, value: string): void {
+  /** Inserts a field that `admits` let in. */
+  insert(slot: NameSlot, received: string): void {
+    const value = ownCopy(received);
     const bytes = slot.name.length + value.length + FIELD_OVERHEAD;
     this.evict(this.maxBytes - bytes);
     if (this.count === this.ring.length) this.grow();

@@ -1,6 +1,7 @@
 import { type EncoderEntry, EncoderTable, type NameSlot } from './encoder-table.ts';
 import { encodeHuffman, huffmanBytes } from './huffman.ts';
 import { POLICY } from './indexing-policy.ts';
+import { SCRATCH_BYTES, scratch } from './scratch.ts';
 
 /** What a decoder has room for before it says otherwise (RFC 9113 §6.5.2). */
 const DEFAULT_TABLE_BYTES = 4096;
@@ -95,7 +96,7 @@ export class HpackEncoder {
     }
     at = writeInteger(out, at, 0x40, 0x3f, nameIndex);
     if (nameIndex === 0) at = writeShorter(out, at, name);
-    this.table.insert(slot, ownCopy(value));
+    this.table.insert(slot, value);
     return writeShorter(out, at, value);
   }
 }
@@ -127,12 +128,9 @@ function writeText(out: Buffer, at: number, text: string): number {
 
 /** Writes a string Huffman-coded if that is shorter. */
 function writeShorter(out: Buffer, at: number, text: string): number {
-  const bytes = huffmanBytes(text);
-  if (bytes >= text.length) return writeText(out, at, text);
-  return encodeHuffman(text, out, writeInteger(out, at, 0x80, 0x7f, bytes));
-}
-
-/** Values are often cut out of the text of a head, all of which they would keep alive. */
-function ownCopy(value: string): string {
-  return Buffer.from(value, 'latin1').latin1Slice();
+  if (text.length > SCRATCH_BYTES) return writeText(out, at, text);
+  const length = scratch.latin1Write(text, 0);
+  const bytes = huffmanBytes(scratch, length);
+  if (bytes >= length) return writeText(out, at, text);
+  return encodeHuffman(scratch, length, out, writeInteger(out, at, 0x80, 0x7f, bytes));
 }

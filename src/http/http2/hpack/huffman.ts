@@ -132,34 +132,34 @@ export function decodeHuffman(buffer: Uint8Array, start: number, end: number, ou
   return length;
 }
 
-/** Bytes of the text, which is latin1, as a Huffman string. */
-export function huffmanBytes(text: string): number {
+/** Bytes that `bytes[0, length)` has as a Huffman string. */
+export function huffmanBytes(bytes: Uint8Array, length: number): number {
   let bits = 0;
-  for (let i = 0; i < text.length; i++) bits += LENGTHS[text.charCodeAt(i) & 0xff] as number;
+  for (let i = 0; i < length; i++) bits += LENGTHS[bytes[i] as number] as number;
   return (bits + 7) >>> 3;
 }
 
-/** Writes the text, which is latin1, as a Huffman string. Returns the offset behind. */
-export function encodeHuffman(text: string, out: Uint8Array, at: number): number {
-  // At most 7 bits wait while a code of up to 30 comes: they do not fit 32 bits, so a long code goes in two parts.
+/** Writes `bytes[0, length)` as a Huffman string. Returns the offset behind. */
+export function encodeHuffman(bytes: Uint8Array, length: number, out: Uint8Array, at: number): number {
   let pending = 0;
   let bits = 0;
-  for (let i = 0; i < text.length; i++) {
-    const symbol = text.charCodeAt(i) & 0xff;
+  for (let i = 0; i < length; i++) {
+    const symbol = bytes[i] as number;
     let code = CODES[symbol] as number;
-    let length = LENGTHS[symbol] as number;
-    if (length > 24) {
-      pending = (pending << (length - 16)) | (code >>> 16);
-      bits += length - 16;
+    let codeBits = LENGTHS[symbol] as number;
+    // At most 7 bits wait: with a code of up to 30 they do not fit 32 bits, so a long code goes in two parts.
+    if (codeBits > 24) {
+      pending = (pending << (codeBits - 16)) | (code >>> 16);
+      bits += codeBits - 16;
       while (bits >= 8) {
         bits -= 8;
         out[at++] = pending >>> bits;
       }
       code &= 0xffff;
-      length = 16;
+      codeBits = 16;
     }
-    pending = (pending << length) | code;
-    bits += length;
+    pending = (pending << codeBits) | code;
+    bits += codeBits;
     while (bits >= 8) {
       bits -= 8;
       out[at++] = pending >>> bits;

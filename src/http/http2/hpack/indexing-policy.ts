@@ -2,9 +2,12 @@
 export const POLICY = {
   /** A literal that nobody may ever index (RFC 7541 §7.1.3): who could probe the table could guess the secret. */
   NEVER: 0,
-  /** A literal: the value is another one in each message. */
+  /** A literal: the value is another one in each message, or almost. */
   LITERAL: 1,
-  /** A literal, and indexed when the value comes again. */
+  /**
+   * A literal, and indexed when the value is one of the last few that the name had. How often that happens is how often
+   * the entry will be of use: a length or a date that repeats enters, one that does not pushes nothing out.
+   */
   SECOND_SIGHT: 2,
   /** Indexed at once: the value hardly ever varies on one connection. */
   FIRST_SIGHT: 3,
@@ -26,30 +29,16 @@ const SECRETS = [
   'x-vault-token',
 ];
 
-const CHANGING = [
-  'content-length',
-  'date',
-  'age',
-  'etag',
-  'expires',
-  'last-modified',
-  'if-match',
-  'if-none-match',
-  'if-modified-since',
-  'if-unmodified-since',
-  'if-range',
-  'range',
-  'content-range',
+const UNIQUE = [
   'x-request-id',
   'x-correlation-id',
-  'grpc-timeout',
   'traceparent',
   'b3',
   'x-b3-traceid',
   'x-b3-spanid',
   'x-b3-parentspanid',
+  'x-cloud-trace-context',
   'x-envoy-upstream-service-time',
-  'x-envoy-expected-rq-timeout-ms',
   'sec-websocket-key',
   'sec-websocket-accept',
 ];
@@ -96,7 +85,7 @@ const STEADY = [
 
 const BY_NAME: ReadonlyMap<string, Policy> = new Map([
   ...SECRETS.map((name): [string, Policy] => [name, POLICY.NEVER]),
-  ...CHANGING.map((name): [string, Policy] => [name, POLICY.LITERAL]),
+  ...UNIQUE.map((name): [string, Policy] => [name, POLICY.LITERAL]),
   ...STEADY.map((name): [string, Policy] => [name, POLICY.FIRST_SIGHT]),
 ]);
 

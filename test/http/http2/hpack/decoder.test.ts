@@ -15,8 +15,9 @@ function integer(first: number, mask: number, value: number): number[] {
 
 function string(text: string, isHuffman = false): number[] {
   if (!isHuffman) return [...integer(0, 0x7f, text.length), ...Buffer.from(text, 'latin1')];
-  const coded = Buffer.alloc(huffmanBytes(text));
-  encodeHuffman(text, coded, 0);
+  const bytes = Buffer.from(text, 'latin1');
+  const coded = Buffer.alloc(huffmanBytes(bytes, bytes.length));
+  encodeHuffman(bytes, bytes.length, coded, 0);
   return [...integer(0x80, 0x7f, coded.length), ...coded];
 }
 
