@@ -60,6 +60,10 @@ export type UpstreamResetReason =
   | 'connection_timeout'
   | 'connection_termination'
   | 'overflow'
+  /** The server reset the stream. */
+  | 'remote_reset'
+  /** The server did not process the request: it may go elsewhere, whatever it is. */
+  | 'remote_refused'
   | 'protocol_error'
   | 'local_reset';
 

@@ -6,7 +6,6 @@ import type { AnyHttpFilter } from '../filter/registry.ts';
 import type { Connection, ConnectionHandler } from '../network/connection.ts';
 import { CidrSet } from '../network/ip.ts';
 import { type AccessLogger, compileAccessLogs } from '../observe/access-log/index.ts';
-import type { StatsScope } from '../observe/stats.ts';
 import type { ConnectionInfo } from '../observe/stream-info.ts';
 import type { Runtime } from '../runtime.ts';
 import { compileAuthorityNormalizer } from './authority.ts';
@@ -18,6 +17,7 @@ import { Http1ServerConnection } from './http1/server-connection.ts';
 import type { Http2Side } from './http2/server-side.ts';
 import { compileLocalReplies, type LocalReplyRewriter } from './local-reply-config.ts';
 import { compilePathNormalizer } from './path.ts';
+import { ProtocolSniffer } from './protocol-sniffer.ts';
 import { compileRouteConfiguration, type RouteTable } from './route/index.ts';
 import { HttpStream } from './stream.ts';
 import type { StreamCore } from './stream-core.ts';
@@ -51,9 +51,9 @@ export interface ConnectionManagerOptions {
  */
 export class ConnectionManager {
   readonly kind = 'http';
+  private readonly config: HttpConnectionManager;
   readonly settings: HttpSettings;
   readonly stats: HttpStats;
-  readonly rootStats: StatsScope;
   readonly routes: RouteTable;
   readonly clusters: Runtime['clusters'];
   readonly log: Logger;
@@ -69,18 +69,17 @@ export class ConnectionManager {
   private readonly listenerName: string;
   private readonly onClose: (connection: Connection) => void;
   private readonly connections = new Set<ServerConnection>();
-  /** Undefined where HTTP/2 is not spoken. */
-  private readonly http2: Http2Side | undefined;
+  /** Undefined until the first connection speaks HTTP/2. */
+  http2: Http2Side | undefined = undefined;
   /** Set once the manager drains. */
   private drainIdleMs: number | undefined = undefined;
 
-  private constructor(options: ConnectionManagerOptions, chains: FilterChains, http2: Http2Side | undefined) {
+  private constructor(options: ConnectionManagerOptions, chains: FilterChains) {
     const { config, runtime } = options;
     this.chains = chains;
-    this.http2 = http2;
+    this.config = config;
     this.runtime = runtime;
     this.settings = resolveSettings(config, options.bufferLimitBytes);
-    this.rootStats = runtime.stats.root;
     this.stats = new HttpStats(runtime.stats.scope(`http.${config.stat_prefix}`));
     this.clusters = runtime.clusters;
     this.node = runtime.facts.node;
@@ -113,7 +112,9 @@ export class ConnectionManager {
     const { config, definitions, runtime } = options;
     const stats = runtime.stats.scope(`http.${config.stat_prefix}`);
     const chains = await FilterChains.create(config.http_filters, definitions, runtime, stats, config.stat_prefix);
-    return new ConnectionManager(options, chains, await loadHttp2(config));
+    const manager = new ConnectionManager(options, chains);
+    if (config.codec_type === 'HTTP2') await manager.loadHttp2();
+    return manager;
   }
 
   get baseChain(): FilterChain {
@@ -139,10 +140,21 @@ export class ConnectionManager {
     const { stats } = this;
     stats.downstreamCxTotal.inc();
     stats.downstreamCxActive.inc();
-    const { http2 } = this;
-    if (http2 === undefined) this.serveHttp1(connection, info);
-    else http2.serve(this, connection, info);
+    const { codec_type: codec } = this.config;
+    const alpn = info.tls?.alpn ?? '';
+    if (codec === 'HTTP1' || alpn === 'http/1.1') {
+      this.serveHttp1(connection, info);
+    } else {
+      const sniffer = new ProtocolSniffer(connection, info, this);
+      this.adopt(sniffer, sniffer);
+      if (codec === 'HTTP2' || alpn === 'h2') sniffer.serveHttp2(undefined);
+    }
     connection.resume();
+  }
+
+  async loadHttp2(): Promise<void> {
+    const { Http2Side } = await import('./http2/server-side.ts');
+    this.http2 ??= new Http2Side(this.config, this.runtime.stats.root);
   }
 
   /** The connection speaks HTTP/1. */
@@ -224,11 +236,4 @@ export class ConnectionManager {
     this.chains.dispose();
     this.accessLog?.dispose();
   }
-}
-
-/** The HTTP/2 side, which configurations for HTTP/1 alone do not load. */
-async function loadHttp2(config: HttpConnectionManager): Promise<Http2Side | undefined> {
-  if (config.codec_type === 'HTTP1') return undefined;
-  const { Http2Side } = await import('./http2/server-side.ts');
-  return new Http2Side(config);
 }

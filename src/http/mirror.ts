@@ -1,5 +1,5 @@
 import type { Cluster } from '../upstream/cluster.ts';
-import type { Http1Pool } from '../upstream/http1-pool.ts';
+import type { HttpPool } from '../upstream/connection-pool.ts';
 import { poolOf } from '../upstream/pools.ts';
 import type { UpstreamCodec, UpstreamEvents } from './codec.ts';
 import { RequestHead, ResponseHead } from './message.ts';
@@ -18,7 +18,7 @@ export class MirroredRequest implements UpstreamEvents {
   private readonly timeoutMs: number;
   private body: Buffer | undefined = undefined;
   private codec: UpstreamCodec | undefined = undefined;
-  private pool: Http1Pool | undefined = undefined;
+  private pool: HttpPool | undefined = undefined;
   private timeout: NodeJS.Timeout | undefined = undefined;
 
   constructor(request: RequestHead, cluster: Cluster, timeoutMs: number) {
@@ -34,7 +34,7 @@ export class MirroredRequest implements UpstreamEvents {
     this.body = body;
     this.timeout = setTimeout(() => this.giveUp(), this.timeoutMs);
     this.timeout.unref();
-    this.pool = poolOf(this.cluster, endpoint, 'DEFAULT');
+    this.pool = poolOf(this.cluster, endpoint, 'DEFAULT', this.request.protocol === 'HTTP/2');
     this.pool.acquire(this, false);
   }
 
@@ -98,6 +98,7 @@ function copyForMirror(stream: HttpStream, policy: MirrorPolicy, timeoutMs: numb
   const cluster = stream.manager.clusters.get(name);
   if (cluster === undefined) return undefined;
   const copy = new RequestHead();
+  copy.protocol = source.protocol;
   copy.method = source.method;
   copy.path = source.path;
   copy.receivedPath = source.receivedPath;

@@ -83,6 +83,7 @@ export function mutateRequest(stream: HttpStream): Reply | undefined {
 function setRemoteAddress(stream: HttpStream): boolean {
   const { request, connection } = stream;
   const { settings, internalAddresses } = stream.manager;
+  if (connection.tls !== undefined && !settings.overwritesScheme) request.scheme = 'https';
   const forwarded = request.present & (1 << KNOWN.X_FORWARDED_FOR) ? request.get('x-forwarded-for') : undefined;
   const hops = settings.xffNumTrustedHops;
   if (settings.useRemoteAddress) {

@@ -2,7 +2,9 @@ import type { Hash64 } from '../matching/hash64.ts';
 import type { Cluster } from '../upstream/cluster.ts';
 import type { Endpoint } from '../upstream/endpoint.ts';
 import type { ResourceLimit, RoutingPriority } from '../upstream/limits.ts';
-import type { RetryRules } from './retry.ts';
+import type { UpstreamResetReason } from './codec.ts';
+import type { RequestHead } from './message.ts';
+import { isIdempotent, type RetryRules } from './retry.ts';
 
 /** What came of the wish to try again. */
 export const RETRY = { NO: 0, AGAIN: 1, LIMIT_EXCEEDED: 2, OVERFLOW: 3 } as const;
@@ -70,4 +72,13 @@ export class RetryState {
     this.tried.push(endpoint);
     return endpoint;
   }
+}
+
+/**
+ * Nothing was lost but the request, which may go again at once: the server did not begin to serve its stream (RFC 9113
+ * §8.7), or a kept-alive connection was closed just when it was used again, and the request may come twice.
+ */
+export function wasNotServed(reason: UpstreamResetReason, reused: boolean, request: RequestHead): boolean {
+  if (request.upgrade !== '') return false;
+  return reason === 'remote_refused' || (reason === 'connection_termination' && reused && isIdempotent(request.method));
 }

@@ -1,7 +1,7 @@
 import { timers } from '../network/timer.ts';
 import type { Cluster } from '../upstream/cluster.ts';
+import type { HttpPool } from '../upstream/connection-pool.ts';
 import type { Endpoint } from '../upstream/endpoint.ts';
-import type { Http1Pool } from '../upstream/http1-pool.ts';
 import { poolOf } from '../upstream/pools.ts';
 import { BodyCollector } from './body-collector.ts';
 import type { UpstreamCodec, UpstreamEvents, UpstreamResetReason } from './codec.ts';
@@ -11,8 +11,8 @@ import type { HeaderMap } from './headers.ts';
 import type { RequestHead, ResponseHead } from './message.ts';
 import { copyForMirrors, type MirroredRequest } from './mirror.ts';
 import { FLAG } from './response-flags.ts';
-import { isIdempotent, millisecondsOf, RetryRules } from './retry.ts';
-import { RETRY, RetryState } from './retry-state.ts';
+import { millisecondsOf, RetryRules } from './retry.ts';
+import { RETRY, RetryState, wasNotServed } from './retry-state.ts';
 import type { RouteEntry } from './route/route-entry.ts';
 import { ROUTER_TIME, RouterTimer, type TimedRouter } from './router-timer.ts';
 import type { HttpStream } from './stream.ts';
@@ -28,7 +28,7 @@ export class Router implements UpstreamEvents, TimedRouter {
   private entry: RouteEntry | undefined = undefined;
   private cluster: Cluster | undefined = undefined;
   private endpoint: Endpoint | undefined = undefined;
-  private pool: Http1Pool | undefined = undefined;
+  private pool: HttpPool | undefined = undefined;
   private codec: UpstreamCodec | undefined = undefined;
   private acquiring = false;
   private reused = false;
@@ -163,7 +163,7 @@ export class Router implements UpstreamEvents, TimedRouter {
     stream.upstreamHost = endpoint.address;
     entry.rewriteHost?.(stream.request, endpoint.hostname);
     if (entry.includeAttemptCount) stream.request.set('x-envoy-attempt-count', String(stream.upstreamAttemptCount));
-    this.pool = poolOf(cluster, endpoint, entry.priority);
+    this.pool = poolOf(cluster, endpoint, entry.priority, stream.request.protocol === 'HTTP/2');
     this.acquiring = true;
     this.pool.acquire(this, fresh);
     if (this.acquiring && !this.requestEnded) stream.holdRequest(HOLD.NOT_READY);
@@ -344,15 +344,8 @@ export class Router implements UpstreamEvents, TimedRouter {
       stream.onUpstreamBroken(brokenResponseFlag(reason), `upstream_reset_after_response_started{${reason}}`);
       return;
     }
-    // A kept-alive connection that its server closed just now: nothing was lost but the request, which may go again.
-    if (
-      this.reused &&
-      sent &&
-      !anyByte &&
-      !this.freshTried &&
-      reason === 'connection_termination' &&
-      this.mayRepeat()
-    ) {
+    const isKept = (!this.bodyStarted || this.replay !== undefined) && !this.tunnel;
+    if (sent && !anyByte && isKept && !this.freshTried && wasNotServed(reason, this.reused, stream.request)) {
       this.freshTried = true;
       cluster.stats.upstreamRqRetry.inc();
       this.holdForNextAttempt();
@@ -363,15 +356,10 @@ export class Router implements UpstreamEvents, TimedRouter {
     if (rules !== undefined && this.tryAgain(rules.onReset(reason, sent), undefined)) return;
     this.active = false;
     const reply = upstreamFailure(reason, failure, stream.upstreamAttemptCount > 1);
-    stream.upstreamTransportFailureReason = reason === 'connection_failure' ? `delayed connect error: ${failure}` : '';
+    stream.upstreamTransportFailureReason = reason === 'connection_failure' ? failure : '';
     cluster.stats.countResponse(reply.status);
     const overloaded = reason === 'overflow' && !stream.manager.router.suppressEnvoyHeaders;
     stream.sendLocalReply(reply.status, reply.body, reply.flag, reply.details, failureHeaders(stream, overloaded));
-  }
-
-  private mayRepeat(): boolean {
-    const repeatable = !this.bodyStarted || this.replay !== undefined;
-    return repeatable && isIdempotent(this.stream.request.method) && !this.tunnel && this.stream.request.upgrade === '';
   }
 
   /** Tries again, after the back-off, when that is `wanted` and possible; the flags say why not. */

@@ -6,7 +6,7 @@ import type { RequestHead, ResponseHead } from './message.ts';
  * The facts of one stream, in one shape: what logs, `%…%` operators and policies read. See `StreamInfo` for units.
  */
 export abstract class StreamRecord implements StreamInfo {
-  readonly connection: ConnectionInfo;
+  connection: ConnectionInfo;
   abstract readonly request: RequestHead | undefined;
   response: ResponseHead | undefined = undefined;
   requestTrailers: HeaderMap | undefined = undefined;
@@ -31,6 +31,7 @@ export abstract class StreamRecord implements StreamInfo {
   upstreamHost = '';
   upstreamLocalAddress = '';
   upstreamTransportFailureReason = '';
+  downstreamTransportFailureReason = '';
   upstreamAttemptCount = 0;
   routeName = '';
   virtualHostName = '';

@@ -15,6 +15,8 @@ const TEXT = {
   connection_timeout: 'connection timeout',
   connection_termination: 'connection termination',
   overflow: 'overflow',
+  remote_reset: 'remote reset',
+  remote_refused: 'remote refused stream reset',
   protocol_error: 'protocol error',
   local_reset: 'local reset',
 } as const;
@@ -24,18 +26,20 @@ const FLAGS = {
   connection_timeout: FLAG.UF,
   connection_termination: FLAG.UC,
   overflow: FLAG.UO,
+  remote_reset: FLAG.UR,
+  remote_refused: FLAG.UR,
   protocol_error: FLAG.UPE,
   local_reset: FLAG.LR,
 } as const;
 
-/** The one table from reset reasons to replies. `transportFailure` is the system's words for a connection failure. */
+/** The one table from reset reasons to replies. `transportFailure` is what the connection attempt said. */
 export function upstreamFailure(
   reason: UpstreamResetReason,
   transportFailure: string,
   retried: boolean,
 ): UpstreamFailure {
   const text = TEXT[reason];
-  const transport = reason === 'connection_failure' ? `delayed connect error: ${transportFailure}` : '';
+  const transport = reason === 'connection_failure' ? transportFailure : '';
   const which = retried ? 'retried and the latest reset reason' : 'reset reason';
   const detail = transport === '' ? text : `${text}|${transport}`;
   return {

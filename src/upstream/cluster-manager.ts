@@ -1,10 +1,13 @@
+import { UPSTREAM_TLS } from '../config/extensions.ts';
 import type { Cluster as ClusterConfig } from '../config/schema/cluster.ts';
+import type { UpstreamTlsContext } from '../config/schema/tls.ts';
 import type { Logger } from '../filter/env.ts';
 import type { Counter, Gauge, StatsScope } from '../observe/stats.ts';
 import { ledgerKey } from '../shared-memory.ts';
 import { Cluster } from './cluster.ts';
 import { type DnsResolver, SystemResolver } from './dns.ts';
 import { LIMIT_BYTES } from './limits.ts';
+import { loadPools } from './pools.ts';
 import { CounterRandom, type Random } from './random.ts';
 
 /** Milliseconds that an update waits for the first DNS answers of its new clusters. */
@@ -68,6 +71,7 @@ export class ClusterManager {
    * Makes the clusters of a new configuration ready beside the present ones. A cluster whose configuration is unchanged
    * stays the same object, with its endpoints, pools and limits; the others are new, and have resolved their names when
    * the promise fulfils (or could not, or not in time: they go on trying).
+   * @throws TlsConfigError for certificates and keys that are not as they must be
    */
   async prepare(configs: readonly ClusterConfig[]): Promise<ClusterUpdate> {
     const before = this.entries;
@@ -82,6 +86,8 @@ export class ClusterManager {
       }
       next.set(config.name, entry);
     }
+    await loadPools(configs);
+    for (const cluster of fresh) await secure(cluster);
     const started = fresh.map((cluster) => ({ cluster, done: cluster.start() }));
     const awaited = started.filter(({ cluster }) => cluster.config.wait_for_warm_on_init).map(({ done }) => done);
     await withTimeLimit(Promise.all(awaited), WARM_UP_LIMIT_MS);
@@ -175,6 +181,14 @@ function canonicalJson(value: unknown): string {
       ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
       : part,
   );
+}
+
+/** Gives a cluster its TLS, which is loaded on first use: it costs milliseconds and megabytes. */
+async function secure(cluster: Cluster): Promise<void> {
+  const socket = cluster.config.transport_socket?.typed_config;
+  if (socket?.type !== UPSTREAM_TLS) return;
+  const { UpstreamTls } = await import('../tls/upstream-tls.ts');
+  cluster.tls = new UpstreamTls(socket.value as UpstreamTlsContext, cluster.stats.scope);
 }
 
 async function withTimeLimit(work: Promise<unknown>, limitMs: number): Promise<void> {

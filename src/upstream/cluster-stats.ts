@@ -10,6 +10,7 @@ export class ClusterStats {
   readonly upstreamCxTotal: Counter;
   readonly upstreamCxActive: Gauge;
   readonly upstreamCxHttp1Total: Counter;
+  readonly upstreamCxHttp2Total: Counter;
   readonly upstreamCxConnectFail: Counter;
   readonly upstreamCxConnectTimeout: Counter;
   readonly upstreamCxConnectAttemptsExceeded: Counter;
@@ -83,6 +84,7 @@ export class ClusterStats {
     this.upstreamCxTotal = scope.counter('upstream_cx_total');
     this.upstreamCxActive = scope.gauge('upstream_cx_active');
     this.upstreamCxHttp1Total = scope.counter('upstream_cx_http1_total');
+    this.upstreamCxHttp2Total = scope.counter('upstream_cx_http2_total');
     this.upstreamCxConnectFail = scope.counter('upstream_cx_connect_fail');
     this.upstreamCxConnectTimeout = scope.counter('upstream_cx_connect_timeout');
     this.upstreamCxConnectAttemptsExceeded = scope.counter('upstream_cx_connect_attempts_exceeded');

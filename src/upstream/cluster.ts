@@ -2,6 +2,7 @@ import type { Cluster as ClusterConfig } from '../config/schema/cluster.ts';
 import type { Logger } from '../filter/env.ts';
 import type { Hash64 } from '../matching/hash64.ts';
 import type { StatsScope } from '../observe/stats.ts';
+import type { UpstreamTls } from '../tls/upstream-tls.ts';
 import { type Balancer, type BalancerOptions, createBalancer } from './balancer/index.ts';
 import { balancerPolicy } from './balancer/policy.ts';
 import { ClusterStats } from './cluster-stats.ts';
@@ -42,6 +43,8 @@ export class Cluster {
   readonly stats: ClusterStats;
   /** Circuit breakers by the route's priority. */
   readonly limits: Readonly<Record<RoutingPriority, ResourceLimits>>;
+  /** TLS towards the endpoints; undefined for clear text. Set before the first connection. */
+  tls: UpstreamTls | undefined = undefined;
   /** Called with each endpoint that leaves while the cluster stays; `endpoint.removed` is true then. */
   onEndpointRemoved: ((endpoint: Endpoint) => void) | undefined = undefined;
 

@@ -1,16 +1,21 @@
 import { connect, type Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import type { Connection, ConnectionHandler } from '../network/connection.ts';
 import { flushQueue } from '../network/flush-queue.ts';
 import { HandleConnection } from '../network/handle-connection.ts';
 import { StreamConnection } from '../network/stream-connection.ts';
 import { TimerEntry, timers } from '../network/timer.ts';
+import type { TlsInfo } from '../observe/stream-info.ts';
+import type { Handshake, HandshakeEvents } from '../tls/handshake.ts';
+import type { TlsFailure } from '../tls/tls-failure.ts';
+import type { UpstreamTls } from '../tls/upstream-tls.ts';
 import type { Cluster } from './cluster.ts';
 import type { Endpoint } from './endpoint.ts';
 
 /** Why no connection came about. */
 export interface ConnectFailure {
   readonly timedOut: boolean;
-  /** The system's words, such as `Connection refused`. */
+  /** Envoy's words: `delayed connect error: Connection refused`, `TLS_error:|…`; '' when the peer gave no reason. */
   readonly reason: string;
 }
 
@@ -19,6 +24,8 @@ export interface ConnectEvents extends ConnectionHandler {
   onConnected(connection: Connection): void;
   onConnectFailure(failure: ConnectFailure): void;
 }
+
+const NO_PROTOCOLS: readonly string[] = [];
 
 /** The texts of strerror(3), which Envoy prints. */
 const REASONS: Readonly<Record<string, string>> = {
@@ -34,22 +41,26 @@ const REASONS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Opens a connection to an endpoint within the cluster's connect timeout. Reading has not begun when `onConnected` is
- * called; `resume` begins it.
+ * Opens a connection to an endpoint, TLS handshake included, within the cluster's connect timeout. Reading has not begun
+ * when `onConnected` is called; `resume` begins it.
  */
-export class ConnectAttempt extends TimerEntry {
+export class ConnectAttempt extends TimerEntry implements HandshakeEvents {
   private readonly cluster: Cluster;
   private readonly endpoint: Endpoint;
   private readonly events: ConnectEvents;
   private readonly socket: Socket;
+  private readonly alpn: readonly string[];
+  private handshake: Handshake | undefined = undefined;
   private readonly startedMs = performance.now();
   private done = false;
 
-  constructor(cluster: Cluster, endpoint: Endpoint, events: ConnectEvents) {
+  /** @param alpn the protocols that the caller can speak, its favourite first; `connection.tls` has what was agreed on. */
+  constructor(cluster: Cluster, endpoint: Endpoint, events: ConnectEvents, alpn: readonly string[] = NO_PROTOCOLS) {
     super();
     this.cluster = cluster;
     this.endpoint = endpoint;
     this.events = events;
+    this.alpn = alpn;
     const { stats } = cluster;
     stats.upstreamCxTotal.inc();
     stats.upstreamCxActive.inc();
@@ -65,16 +76,42 @@ export class ConnectAttempt extends TimerEntry {
 
   private readonly onConnect = (): void => {
     if (this.done) return;
+    keepAlive(this.socket, this.cluster);
+    const { tls } = this.cluster;
+    if (tls !== undefined) {
+      this.secure(tls);
+      return;
+    }
+    this.socket.off('error', this.onError);
+    this.connected(HandleConnection.from(this.socket, this.events) ?? new StreamConnection(this.socket, this.events));
+  };
+
+  private secure(tls: UpstreamTls): void {
+    // From here on the handshake hears of errors.
+    this.socket.off('error', this.onError);
+    this.handshake = tls.connect(this.socket, this.endpoint.hostname, this.alpn, this);
+  }
+
+  onSecure(secured: TLSSocket, info: TlsInfo): void {
+    const tls = this.cluster.tls as UpstreamTls;
+    this.connected(tls.open(secured, this.socket, info, this.events));
+  }
+
+  onHandshakeFailure(failure: TlsFailure): void {
+    if (this.done) return;
+    this.finish();
+    this.cluster.stats.upstreamCxConnectFail.inc();
+    this.endpoint.stats.cxConnectFail++;
+    this.fail({ timedOut: false, reason: failure.reason });
+  }
+
+  private connected(connection: Connection): void {
     this.finish();
     this.cluster.stats.upstreamCxConnectMs.record(performance.now() - this.startedMs);
-    this.socket.off('error', this.onError);
-    keepAlive(this.socket, this.cluster);
-    const connection =
-      HandleConnection.from(this.socket, this.events) ?? new StreamConnection(this.socket, this.events);
     flushQueue.enter();
     this.events.onConnected(connection);
     flushQueue.leave();
-  };
+  }
 
   private readonly onError = (error: NodeJS.ErrnoException): void => {
     if (this.done) return;
@@ -82,7 +119,7 @@ export class ConnectAttempt extends TimerEntry {
     this.cluster.stats.upstreamCxConnectFail.inc();
     if (error.syscall === 'bind') this.cluster.stats.bindErrors.inc();
     this.endpoint.stats.cxConnectFail++;
-    this.fail({ timedOut: false, reason: REASONS[error.code ?? ''] ?? error.message });
+    this.fail({ timedOut: false, reason: `delayed connect error: ${REASONS[error.code ?? ''] ?? error.message}` });
   };
 
   override onTimeout(): void {
@@ -91,8 +128,7 @@ export class ConnectAttempt extends TimerEntry {
     this.cluster.stats.upstreamCxConnectTimeout.inc();
     this.cluster.stats.upstreamCxConnectFail.inc();
     this.endpoint.stats.cxConnectFail++;
-    this.socket.on('error', ignore);
-    this.socket.destroy();
+    this.abandon();
     this.fail({ timedOut: true, reason: 'connect timeout' });
   }
 
@@ -101,6 +137,11 @@ export class ConnectAttempt extends TimerEntry {
     if (this.done) return;
     this.finish();
     countClosed(this.cluster, this.endpoint, this.startedMs, false);
+    this.abandon();
+  }
+
+  private abandon(): void {
+    this.handshake?.cancel();
     this.socket.on('error', ignore);
     this.socket.destroy();
   }

@@ -7,9 +7,12 @@ import {
 import type { Connection } from '../network/connection.ts';
 import { TimerEntry, timers } from '../network/timer.ts';
 import type { Cluster } from './cluster.ts';
-import { ConnectAttempt, type ConnectEvents, type ConnectFailure, countClosed } from './connect.ts';
+import { countClosed } from './connect.ts';
+import { ConnectionPool } from './connection-pool.ts';
 import type { Endpoint } from './endpoint.ts';
-import type { ResourceLimits, RoutingPriority } from './limits.ts';
+import type { RoutingPriority } from './limits.ts';
+
+const HTTP1_ONLY = ['http/1.1'] as const;
 
 /** What the pools of a cluster have in common, computed once per cluster. */
 export interface PoolOptions {
@@ -33,79 +36,23 @@ class IdleSweep extends TimerEntry {
   }
 }
 
-/** A connection that is being opened for the pool. */
-class PoolAttempt implements ConnectEvents {
-  readonly attempt: ConnectAttempt;
-  private readonly pool: Http1Pool;
-
-  constructor(pool: Http1Pool) {
-    this.pool = pool;
-    this.attempt = new ConnectAttempt(pool.cluster, pool.endpoint, this);
-  }
-
-  onConnected(connection: Connection): void {
-    this.pool.onConnected(this, connection);
-  }
-
-  onConnectFailure(failure: ConnectFailure): void {
-    this.pool.onConnectFailure(this, failure);
-  }
-
-  // The client connection takes the handler's place as soon as it exists.
-  onData(): void {}
-  onEnd(): void {}
-  onDrain(): void {}
-  onClose(): void {}
-}
-
-/**
- * HTTP/1 connections to one endpoint for one routing priority: idle ones are reused, the last used first; requests
- * wait in a bounded queue for a new one.
- */
-export class Http1Pool implements Http1ClientOwner {
-  readonly cluster: Cluster;
-  readonly endpoint: Endpoint;
-  private readonly limits: ResourceLimits;
+/** HTTP/1 connections to one endpoint: an exchange each, and idle ones are reused, the last used first. */
+export class Http1Pool extends ConnectionPool implements Http1ClientOwner {
   private readonly options: PoolOptions;
   private readonly idle: Http1ClientConnection[] = [];
   private readonly connections = new Set<Http1ClientConnection>();
-  private readonly attempts = new Set<PoolAttempt>();
-  private readonly waiting: UpstreamEvents[] = [];
   private readonly idleSweep = new IdleSweep(this);
-  private draining = false;
 
   constructor(cluster: Cluster, endpoint: Endpoint, priority: RoutingPriority, options: PoolOptions) {
-    this.cluster = cluster;
-    this.endpoint = endpoint;
-    this.limits = cluster.limits[priority];
+    super(cluster, endpoint, priority, HTTP1_ONLY);
     this.options = options;
   }
 
-  /**
-   * Gets a connection for one exchange: `onUpstreamReady` is called at once when one is idle, later otherwise, or
-   * `onUpstreamReset` says why not. `fresh` passes idle connections over, for a retry after one of them was dead.
-   */
-  acquire(events: UpstreamEvents, fresh: boolean): void {
-    const stats = this.cluster.stats;
-    if (!this.limits.requests.canAcquire()) {
-      stats.upstreamRqActiveOverflow.inc();
-      events.onUpstreamReset('overflow', '', false);
-      return;
-    }
-    const connection = fresh ? undefined : this.takeIdle();
-    if (connection !== undefined) {
-      if (!this.assign(connection, events, true)) this.idle.push(connection);
-      return;
-    }
-    if (!this.limits.pendingRequests.tryAcquire()) {
-      stats.upstreamRqPendingOverflow.inc();
-      events.onUpstreamReset('overflow', '', false);
-      return;
-    }
-    stats.upstreamRqPendingTotal.inc();
-    stats.upstreamRqPendingActive.inc();
-    this.waiting.push(events);
-    this.connectIfNeeded();
+  protected override serveNow(events: UpstreamEvents): boolean {
+    const connection = this.takeIdle();
+    if (connection === undefined) return false;
+    if (!this.assign(connection, events, true)) this.idle.push(connection);
+    return true;
   }
 
   private takeIdle(): Http1ClientConnection | undefined {
@@ -115,55 +62,28 @@ export class Http1Pool implements Http1ClientOwner {
     }
   }
 
-  /** Takes a request out of the queue again. */
-  cancel(events: UpstreamEvents): void {
-    const index = this.waiting.indexOf(events);
-    if (index < 0) return;
-    this.waiting.splice(index, 1);
-    this.releasePending();
-    this.cluster.stats.upstreamRqCancelled.inc();
+  protected override wantedAttempts(): number {
+    return this.waiting.length - this.attempts.size;
   }
 
-  private releasePending(): void {
-    this.limits.pendingRequests.release();
-    this.cluster.stats.upstreamRqPendingActive.dec();
+  protected override expectedRoom(): number {
+    return this.attempts.size;
   }
 
-  private connectIfNeeded(): void {
-    while (this.attempts.size < this.waiting.length) {
-      if (!this.limits.connections.tryAcquire()) {
-        this.cluster.stats.upstreamCxOverflow.inc();
-        // Above the limit an endpoint without any connection gets one, or its queue would wait for ever (as Envoy does).
-        if (this.connections.size + this.attempts.size > 0) return;
-        this.limits.connections.acquire();
-      }
-      this.attempts.add(new PoolAttempt(this));
-    }
+  protected override get connectionCount(): number {
+    return this.connections.size;
   }
 
-  onConnected(attempt: PoolAttempt, socket: Connection): void {
-    this.attempts.delete(attempt);
+  /** Also for a connection that another pool opened, whose server chose HTTP/1.1. */
+  override adopt(socket: Connection): void {
     this.cluster.stats.upstreamCxHttp1Total.inc();
     const connection = new Http1ClientConnection(socket, this, this.options.client);
     this.connections.add(connection);
     this.offer(connection, false);
   }
 
-  onConnectFailure(attempt: PoolAttempt, failure: ConnectFailure): void {
-    this.attempts.delete(attempt);
-    this.limits.connections.release();
-    // The requests that this attempt would have served fail with it; those behind it keep theirs.
-    const failed = this.waiting.splice(0, Math.max(0, this.waiting.length - this.attempts.size));
-    for (const events of failed) {
-      this.releasePending();
-      this.cluster.stats.upstreamRqPendingFailureEject.inc();
-      events.onUpstreamReset(failure.timedOut ? 'connection_timeout' : 'connection_failure', failure.reason, false);
-    }
-  }
-
   private offer(connection: Http1ClientConnection, reused: boolean): void {
-    for (let events = this.waiting.shift(); events !== undefined; events = this.waiting.shift()) {
-      this.releasePending();
+    for (let events = this.takeWaiting(); events !== undefined; events = this.takeWaiting()) {
       if (this.assign(connection, events, reused)) return;
     }
     if (this.draining || this.endpoint.removed) {
@@ -176,18 +96,8 @@ export class Http1Pool implements Http1ClientOwner {
       timers.start(this.idleSweep, this.options.idleTimeoutMs);
   }
 
-  /** False when there are too many requests: those that waited for their connections count from here only. */
   private assign(connection: Http1ClientConnection, events: UpstreamEvents, reused: boolean): boolean {
-    const { stats } = this.cluster;
-    if (!this.limits.requests.tryAcquire()) {
-      stats.upstreamRqActiveOverflow.inc();
-      events.onUpstreamReset('overflow', '', false);
-      return false;
-    }
-    stats.upstreamRqTotal.inc();
-    stats.upstreamRqActive.inc();
-    this.endpoint.activeRequests++;
-    this.endpoint.stats.rqTotal++;
+    if (!this.beginRequest(events)) return false;
     connection.inUse = true;
     connection.begin(events);
     events.onUpstreamReady(connection, reused);
@@ -208,9 +118,7 @@ export class Http1Pool implements Http1ClientOwner {
   private releaseRequest(connection: Http1ClientConnection): void {
     if (!connection.inUse) return;
     connection.inUse = false;
-    this.limits.requests.release();
-    this.cluster.stats.upstreamRqActive.dec();
-    this.endpoint.activeRequests--;
+    this.endRequest();
   }
 
   onConnectionClosed(connection: Http1ClientConnection): void {
@@ -241,25 +149,12 @@ export class Http1Pool implements Http1ClientOwner {
     if (oldest !== undefined) timers.start(this.idleSweep, Math.max(1, oldest.idleSinceMs - deadline));
   }
 
-  /** No new exchanges: idle connections end now, the others after theirs. */
-  drain(): void {
-    this.draining = true;
+  protected override closeIdle(): void {
     timers.cancel(this.idleSweep);
     for (const connection of this.idle.splice(0)) connection.connection.destroy();
   }
 
-  /** Ends everything at once. */
-  close(): void {
-    this.drain();
-    for (const { attempt } of this.attempts) {
-      attempt.cancel();
-      this.limits.connections.release();
-    }
-    this.attempts.clear();
+  protected override closeAll(): void {
     for (const connection of [...this.connections]) connection.connection.destroy();
-    for (const events of this.waiting.splice(0)) {
-      this.releasePending();
-      events.onUpstreamReset('connection_failure', 'shutting down', false);
-    }
   }
 }

@@ -58,9 +58,8 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
   private readonly receiveWindow: ReceiveWindow;
   private streamWindow: number;
   private settingsUnanswered = 0;
-  /** The peer ended the connection, not this side. */
+  /** The peer ended the connection, not this side; and whether streams were open then. */
   endedByPeer = false;
-  /** The connection ended while streams were open. */
   cutShort = false;
   /** The connection ends: what still comes is dropped. */
   protected closing = false;
@@ -90,7 +89,7 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
   protected abstract onHeaders(streamId: number, endStream: boolean): void;
   /** Whether the peer could have opened this stream. */
   protected abstract isIdle(streamId: number): boolean;
-  /** Streams that we refuse to serve after a GOAWAY are ignored. */
+  /** The last stream of the peer's that was served, which a GOAWAY tells it. */
   protected abstract lastPeerStream(): number;
   abstract onGoAway(lastStreamId: number, code: number, debug: string): void;
   abstract onHeaderBlockOpen(isOpen: boolean): void;
@@ -180,8 +179,7 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
   private onStrayData(streamId: number, stream: Http2Stream | undefined): void {
     if (stream !== undefined) this.onStreamError(streamId, ERROR.STREAM_CLOSED, 'DATA after the end of the stream');
     else if (this.isIdle(streamId)) this.onConnectionError(ERROR.PROTOCOL_ERROR, 'DATA on an idle stream');
-    else if (!this.closedStreams.wasReset(streamId) && streamId <= this.lastPeerStream())
-      this.output.resetStream(streamId, ERROR.STREAM_CLOSED);
+    else if (!this.closedStreams.wasReset(streamId)) this.output.resetStream(streamId, ERROR.STREAM_CLOSED);
   }
 
   onDataBytes(buffer: Buffer, start: number, end: number): void {
@@ -359,6 +357,17 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
       this.output.resetStream(stream.id, code);
       this.stats.txReset.inc();
     }
+    this.drop(stream, true);
+  }
+
+  /** Ends a stream that the peer will not serve, as if it had reset it. */
+  protected abort(stream: Http2Stream, code: number): void {
+    this.drop(stream, true);
+    stream.onReset(code, '', true);
+  }
+
+  /** Ends a stream of which nothing was sent. */
+  protected dropUnsent(stream: Http2Stream): void {
     this.drop(stream, true);
   }
 

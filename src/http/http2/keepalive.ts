@@ -44,9 +44,9 @@ export class Keepalive extends TimerEntry {
   }
 
   /** A stream is about to be opened: a connection that was idle for long is asked first. */
-  beforeStream(nowMs: number): void {
+  beforeStream(): void {
     const { keepaliveIdleMs } = this.options;
-    if (keepaliveIdleMs > 0 && !this.waiting && nowMs - this.lastActivityMs >= keepaliveIdleMs) this.ping();
+    if (keepaliveIdleMs > 0 && !this.waiting && performance.now() - this.lastActivityMs >= keepaliveIdleMs) this.ping();
   }
 
   private ping(): void {

@@ -99,14 +99,14 @@ export class Http2ServerConnection extends Http2Connection {
       if (this.closedStreams.wasReset(streamId)) return;
       const code = this.closedStreams.has(streamId) ? ERROR.STREAM_CLOSED : ERROR.PROTOCOL_ERROR;
       this.onConnectionError(code, 'HEADERS on a closed stream');
-    } else if (this.life !== LIFE.LAST) {
+    } else {
       this.openStream(streamId, endStream);
     }
   }
 
   private openStream(streamId: number, endStream: boolean): void {
     this.lastStreamId = streamId;
-    if (this.streams.size >= this.options.maxConcurrentStreams) {
+    if (this.life === LIFE.LAST || this.streams.size >= this.options.maxConcurrentStreams) {
       this.stats.txReset.inc();
       this.closedStreams.add(streamId, true);
       this.output.resetStream(streamId, ERROR.REFUSED_STREAM);

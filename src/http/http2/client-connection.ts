@@ -1,0 +1,186 @@
+import type { Connection } from '../../network/connection.ts';
+import type { UpstreamEvents } from '../codec.ts';
+import type { RequestHead } from '../message.ts';
+import { Http2ClientStream } from './client-stream.ts';
+import { Http2Connection } from './connection.ts';
+import type { Http2Stream } from './http2-stream.ts';
+import type { Http2Options } from './options.ts';
+import { ERROR, MAX_STREAM_ID, PREFACE, SETTING } from './protocol.ts';
+import type { Http2Stats } from './stats.ts';
+
+/** Who owns the connection. */
+export interface Http2ClientOwner {
+  /** An exchange is over; the connection may have room again. */
+  onExchangeEnd(connection: Http2ClientConnection): void;
+  /** The server's first SETTINGS came, or later ones: its limits may have changed. */
+  onLimits(connection: Http2ClientConnection): void;
+  /** The connection takes no more exchanges. */
+  onGoingAway(connection: Http2ClientConnection): void;
+  onConnectionClosed(connection: Http2ClientConnection): void;
+}
+
+/** Streams that are opened before the server's SETTINGS say how many it takes (RFC 9113 §6.5.2 recommends at least so many). */
+const STREAMS_BEFORE_SETTINGS = 100;
+const MAX_FREE_STREAMS = 128;
+
+/** The HTTP/2 side of an upstream connection: many exchanges at once. */
+export class Http2ClientConnection extends Http2Connection {
+  readonly localAddress: string;
+  private readonly owner: Http2ClientOwner;
+  private readonly free: Http2ClientStream[] = [];
+  private nextStreamId = 1;
+  /** Exchanges that have begun and are not over, those without a stream yet included. */
+  active = 0;
+  /** Exchanges begun on this connection. */
+  exchanges = 0;
+  idleSinceMs = this.startedMs;
+  /** No more exchanges: the server said so, its numbers are used up, or the pool has had enough of it. */
+  goingAway = false;
+  closeNotified = false;
+
+  constructor(connection: Connection, owner: Http2ClientOwner, options: Http2Options, stats: Http2Stats) {
+    super(connection, options, stats);
+    const { localAddress, localPort } = connection;
+    this.localAddress = localAddress.includes(':') ? `[${localAddress}]:${localPort}` : `${localAddress}:${localPort}`;
+    this.owner = owner;
+    this.output.text(PREFACE);
+    this.sendSettings([[SETTING.ENABLE_PUSH, 0]]);
+    connection.handler = this;
+    connection.resume();
+  }
+
+  /** How many more exchanges may begin now. */
+  get room(): number {
+    if (this.goingAway || this.stopped) return 0;
+    const ofPeer = this.peer.isKnown ? this.peer.maxStreams : STREAMS_BEFORE_SETTINGS;
+    return Math.min(this.options.maxConcurrentStreams, ofPeer) - this.active;
+  }
+
+  /** The server has not said yet how many streams it takes. */
+  get isUnsettled(): boolean {
+    return !this.peer.isKnown && !this.stopped && !this.goingAway;
+  }
+
+  /** Extended CONNECT; before its first SETTINGS nobody knows, and asking is allowed to fail. */
+  get takesUpgrades(): boolean {
+    return this.peer.allowsConnect || !this.peer.isKnown;
+  }
+
+  /** Begins an exchange, for which there must be room. */
+  begin(events: UpstreamEvents): Http2ClientStream {
+    const stream = this.free.pop() ?? new Http2ClientStream(this);
+    this.active++;
+    this.exchanges++;
+    this.keepalive.beforeStream();
+    stream.prepare(events);
+    return stream;
+  }
+
+  /** False when the connection can take no stream any more. */
+  openStream(stream: Http2ClientStream): boolean {
+    if (this.stopped || this.nextStreamId > MAX_STREAM_ID) return false;
+    this.open(stream, this.nextStreamId);
+    this.nextStreamId += 2;
+    if (this.nextStreamId > MAX_STREAM_ID) this.goAway();
+    return true;
+  }
+
+  writeRequestHead(streamId: number, request: RequestHead, endStream: boolean, contentLength: number): void {
+    this.heads.request(streamId, request, endStream, contentLength);
+  }
+
+  /** The exchange ends before it had a stream. */
+  unreserve(stream: Http2ClientStream): void {
+    this.endExchange(stream);
+  }
+
+  /** The stream's head could not be written: the server never hears of it. */
+  forget(stream: Http2ClientStream): void {
+    this.dropUnsent(stream);
+  }
+
+  protected override onStreamGone(stream: Http2Stream): void {
+    this.endExchange(stream as Http2ClientStream);
+  }
+
+  private endExchange(stream: Http2ClientStream): void {
+    if (this.free.length < MAX_FREE_STREAMS && !stream.tunnel) this.free.push(stream);
+    this.active--;
+    if (this.active === 0) {
+      this.idleSinceMs = performance.now();
+      if (this.goingAway) this.closeWhenIdle();
+    }
+    this.owner.onExchangeEnd(this);
+  }
+
+  protected override onHeaders(streamId: number, endStream: boolean): void {
+    const stream = this.streams.get(streamId) as Http2ClientStream | undefined;
+    if (stream === undefined) {
+      if (this.isIdle(streamId)) this.onConnectionError(ERROR.PROTOCOL_ERROR, 'HEADERS on an idle stream');
+      else if (!this.closedStreams.wasReset(streamId))
+        this.onConnectionError(ERROR.STREAM_CLOSED, 'HEADERS on a closed stream');
+    } else if (stream.remoteEnded) {
+      this.onStreamError(streamId, ERROR.STREAM_CLOSED, 'HEADERS after the end of the stream');
+    } else {
+      stream.onFields(this.fields, endStream);
+    }
+  }
+
+  protected override isIdle(streamId: number): boolean {
+    return (streamId & 1) === 0 || streamId >= this.nextStreamId;
+  }
+
+  protected override lastPeerStream(): number {
+    return 0;
+  }
+
+  /** Streams above the last one were not processed: they may go elsewhere (RFC 9113 §6.8). */
+  override onGoAway(lastStreamId: number, _code: number, _debug: string): void {
+    this.closeNotified = true;
+    this.goAway();
+    for (const stream of [...this.streams.values()]) {
+      if (stream.id > lastStreamId) this.abort(stream, ERROR.REFUSED_STREAM);
+    }
+    if (this.active === 0) this.closeWhenIdle();
+  }
+
+  /** No more exchanges; the connection ends with those that run. */
+  goAway(): void {
+    if (this.goingAway) return;
+    this.goingAway = true;
+    this.owner.onGoingAway(this);
+  }
+
+  /** As `goAway`, and at once when nothing runs. */
+  drain(): void {
+    this.goAway();
+    if (this.active === 0) this.closeWhenIdle();
+  }
+
+  private closeWhenIdle(): void {
+    if (this.stopped) return;
+    this.sendGoAway(0);
+    this.finishClosing();
+  }
+
+  override onHeaderBlockOpen(_isOpen: boolean): void {}
+
+  protected override onSettled(): void {
+    this.owner.onLimits(this);
+  }
+
+  protected override onBroken(_details: string): void {
+    this.goAway();
+  }
+
+  override onEnd(): void {
+    this.goAway();
+    super.onEnd();
+  }
+
+  override onClose(error: Error | undefined): void {
+    this.goAway();
+    super.onClose(error);
+    this.owner.onConnectionClosed(this);
+  }
+}
