@@ -41,6 +41,8 @@ export interface ConnectionManagerOptions {
   readonly runtime: Runtime;
   readonly listenerName: string;
   readonly bufferLimitBytes: number;
+  /** Whether connections end while health checks are failed from outside: the listener's `drain_type: DEFAULT`. */
+  readonly drainsUnhealthy: boolean;
   /** The connection's close, after the codec has let go of it. */
   readonly onClose: (connection: Connection) => void;
 }
@@ -73,6 +75,7 @@ export class ConnectionManager {
   http2: Http2Side | undefined = undefined;
   /** Set once the manager drains. */
   private drainIdleMs: number | undefined = undefined;
+  private readonly drainsUnhealthy: boolean;
 
   private constructor(options: ConnectionManagerOptions, chains: FilterChains) {
     const { config, runtime } = options;
@@ -85,6 +88,7 @@ export class ConnectionManager {
     this.node = runtime.facts.node;
     this.log = runtime.log.component('http');
     this.listenerName = options.listenerName;
+    this.drainsUnhealthy = options.drainsUnhealthy;
     this.onClose = options.onClose;
     this.accessLog =
       config.access_log.length === 0
@@ -124,6 +128,11 @@ export class ConnectionManager {
   /** Names of the HTTP filters in order, for the admin server. */
   get filterNames(): readonly string[] {
     return this.chains.base.filters.map((filter) => filter.name);
+  }
+
+  /** The next response on each connection is its last one. */
+  get endsConnections(): boolean {
+    return this.drainIdleMs !== undefined || (this.drainsUnhealthy && !this.runtime.facts.healthy());
   }
 
   get activeConnections(): number {

@@ -19,6 +19,7 @@ export interface ChainContext {
   readonly listenerName: string;
   readonly stats: StatsScope;
   readonly bufferLimitBytes: number;
+  readonly drainsUnhealthy: boolean;
 }
 
 type Terminal = ConnectionManager | TcpProxy;
@@ -129,7 +130,7 @@ async function createTerminal(
   context: ChainContext,
   onClose: (connection: Connection) => void,
 ): Promise<Terminal> {
-  const { runtime, registry, listenerName, bufferLimitBytes } = context;
+  const { runtime, registry, listenerName, bufferLimitBytes, drainsUnhealthy } = context;
   const { type, value } = filter.typed_config;
   switch (type) {
     case TCP_PROXY: {
@@ -144,6 +145,7 @@ async function createTerminal(
         runtime,
         listenerName,
         bufferLimitBytes,
+        drainsUnhealthy,
         onClose,
       });
     }

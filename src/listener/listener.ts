@@ -70,6 +70,7 @@ export class ListenerRuntime {
       listenerName: name,
       stats: scope,
       bufferLimitBytes: config.per_connection_buffer_limit_bytes,
+      drainsUnhealthy: config.drain_type === 'DEFAULT',
     };
     const chains: FilterChainRuntime[] = [];
     for (const chain of config.filter_chains) chains.push(await FilterChainRuntime.create(chain, context));

@@ -1,8 +1,11 @@
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
+import { connect } from 'node:http2';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
+import type { SidecarProxy } from '../../src/sidecar-proxy.ts';
 import { httpConfig, startTestProxy, type TestProxy, tcpConfig } from '../support/proxy.ts';
 import { listen, TestClient } from '../support/sockets.ts';
 import { ask, eventually, quiet, readAll, sleep, startApp, story } from '../support/story.ts';
@@ -134,4 +137,54 @@ test('closing twice, and closing while a reload drains, disposes of each filter 
   expect(made).toBe(1);
   await proxy[Symbol.asyncDispose]();
   rmSync(dir, { recursive: true, force: true });
+});
+
+test('while health checks are failed, a response is the last one on its connection, unless the listener says otherwise', async () => {
+  await using app = await startApp((_request, response) => response.end('alive'));
+  for (const [listener, closes] of [
+    ['', true],
+    ['drain_type: MODIFY_ONLY', false],
+  ] as const) {
+    await using proxy = await startTestProxy(httpConfig(app.port, { listener }));
+    const { runtime } = proxy.proxy as SidecarProxy;
+    const idle = await TestClient.connect(proxy.port);
+    const busy = await TestClient.connect(proxy.port);
+    for (const client of [idle, busy]) {
+      client.write(GET);
+      await client.untilText('alive');
+    }
+    (proxy.proxy as SidecarProxy).failHealthChecks(true);
+    expect(runtime.facts.healthy()).toBe(false);
+    busy.write(GET);
+    await busy.until(({ text }) => text.split('alive').length === 3);
+    expect(busy.text.includes('connection: close')).toBe(closes);
+    expect(proxy.stat('http.test.downstream_cx_drain_close')).toBe(closes ? 1 : 0);
+    (proxy.proxy as SidecarProxy).failHealthChecks(false);
+    idle.write(GET);
+    await idle.until(({ text }) => text.split('alive').length === 3);
+    expect(idle.text).not.toContain('connection: close');
+    for (const client of [idle, busy]) client.destroy();
+  }
+});
+
+test('while health checks are failed, HTTP/2 clients are asked to open no more streams', async () => {
+  await using app = await startApp((_request, response) => response.end('alive'));
+  await using proxy = await startTestProxy(httpConfig(app.port, { manager: 'drain_timeout: 0.1s' }));
+  const client = connect(`http://127.0.0.1:${proxy.port}`);
+  onTestFinished(() => client.destroy());
+  let asked = false;
+  client.on('goaway', () => {
+    asked = true;
+  });
+  const exchange = async () => {
+    const stream = client.request({ ':path': '/' });
+    stream.resume().end();
+    await once(stream, 'close');
+  };
+  await exchange();
+  expect(asked).toBe(false);
+  (proxy.proxy as SidecarProxy).failHealthChecks(true);
+  await exchange();
+  await eventually('GOAWAY', () => asked);
+  await eventually('the connection ends', () => client.closed);
 });

@@ -150,6 +150,7 @@ export class Http2ServerConnection extends Http2Connection {
   }
 
   writeResponseHead(streamId: number, status: number, head: HeaderMap | undefined, endStream: boolean): void {
+    if (this.life === LIFE.OPEN && this.manager.endsConnections) this.drain(this.manager.settings.drainTimeoutMs);
     this.heads.response(streamId, status, head, endStream);
   }
 

@@ -78,6 +78,11 @@ export class EnvoyProcess implements AsyncDisposable {
     }
   }
 
+  async post(path: string): Promise<void> {
+    const reply = await fetch(`http://${this.admin}${path}`, { method: 'POST' });
+    await reply.text();
+  }
+
   private async get(path: string): Promise<string> {
     const reply = await fetch(`http://${this.admin}${path}`);
     return reply.text();
