@@ -173,6 +173,13 @@ function insert(name: string, hash: number): void {
   table[slot] = id;
 }
 
+/**
+ * Number of an `x-envoy-` name that the table has no room for, so that made-up names which fill it cannot hide one. No
+ * name has it in the table.
+ */
+export const UNLISTED_ENVOY_NAME = 500;
+presence[UNLISTED_ENVOY_NAME] = 1 << KNOWN.ANY_ENVOY;
+
 /** The parser's rolling hash, for names that are inserted at load. */
 function hashOf(name: string): number {
   let hash = 0;

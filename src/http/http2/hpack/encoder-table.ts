@@ -9,6 +9,8 @@ const MAX_SHARE = 1 / 4;
 const MAX_VALUE_BYTES = 4096;
 /** Names that are remembered beside those in the table; when there are more, those without an entry are forgotten. */
 const MAX_NAMES = 256;
+/** A longer name is never remembered: many of them would take much memory. */
+const MAX_NAME_CHARS = 128;
 /** Values of a name that are remembered, to see that one comes again. */
 const RECENT_VALUES = 4;
 /** Insertions in vain after which values that are indexed at first sight have to come twice. */
@@ -214,6 +216,7 @@ export class EncoderTable {
   }
 
   private addSlot(name: string): NameSlot {
+    if (name.length > MAX_NAME_CHARS) return new NameSlot(name);
     if (this.slots.size >= this.sweepAt) {
       for (const [known, slot] of this.slots) if (slot.newest === undefined) this.slots.delete(known);
       this.sweepAt = Math.max(MAX_NAMES, this.slots.size * 2);

@@ -26,7 +26,10 @@ export class FieldList {
   readonly names: string[] = [];
   /** Latin1 strings without surrounding white space. */
   readonly values: string[] = [];
-  /** Number of the name in `header-names.ts`, 0 when it has none, or one of `PSEUDO`. */
+  /**
+   * Number of the name in `header-names.ts`, for `presenceBit`; 0 or `UNLISTED_ENVOY_NAME` when the name is not in its table;
+   * or one of `PSEUDO`.
+   */
   readonly known: number[] = [];
   /** The field came as a literal that is never indexed (RFC 7541 §6.2.3), and must leave as one. */
   readonly sensitive: boolean[] = [];

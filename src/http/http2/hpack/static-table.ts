@@ -1,5 +1,5 @@
 import { TOKEN_LOWER } from '../../http1/chars.ts';
-import { learnName, lookupName, nameOf } from '../../http1/header-names.ts';
+import { learnName, lookupName, nameOf, UNLISTED_ENVOY_NAME } from '../../http1/header-names.ts';
 import { PSEUDO } from './field-list.ts';
 
 /** The static table of RFC 7541 Appendix A; a field's index is its place, from 1 on. */
@@ -86,6 +86,7 @@ export function internName(bytes: Buffer, start: number, end: number, hash: numb
   } else {
     into.name = learnName(bytes, start, end, hash);
     into.known = lookupName(bytes, start, end, hash, TOKEN_LOWER);
+    if (into.known === 0 && into.name.startsWith('x-envoy-')) into.known = UNLISTED_ENVOY_NAME;
   }
 }
 

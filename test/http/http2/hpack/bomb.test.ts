@@ -109,6 +109,22 @@ describe('an encoder that a client feeds with values', () => {
     expect(encoder.tableBytes).toBeGreaterThan(2048);
   });
 
+  test('remembers no long names', () => {
+    const encoder = new HpackEncoder(65_536);
+    const decoder = new HpackDecoder(65_536, LIST_BYTES, MAX_FIELDS);
+    const list = new FieldList();
+    const before = heldBytes();
+    for (let i = 0; i < 200; i++) {
+      const name = `${i}-`.padEnd(50_000, 'n');
+      for (let round = 0; round < 3; round++) {
+        decode(decoder, encodeBlock(encoder, [[name, 'v']]), list);
+        expect(list.names[0]).toBe(name);
+      }
+    }
+    list.reset();
+    expect(heldBytes() - before).toBeLessThan(512 * 1024);
+  });
+
   test('remembers a bounded number of names', () => {
     const encoder = new HpackEncoder(4096);
     const before = heldBytes();

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { nameOf, presenceBit } from '../../../../src/http/http1/header-names.ts';
+import { KNOWN, nameOf, presenceBit } from '../../../../src/http/http1/header-names.ts';
 import { HpackDecoder } from '../../../../src/http/http2/hpack/decoder.ts';
 import { FieldList, PSEUDO } from '../../../../src/http/http2/hpack/field-list.ts';
 import { encodeHuffman, huffmanBytes } from '../../../../src/http/http2/hpack/huffman.ts';
@@ -124,6 +124,9 @@ describe('names', () => {
       if (list.known[0] !== 0) expect(nameOf(list.known[0] as number)).toBe(`x-made-up-${i}`);
     }
     expect(decode(decoder, literal(PLAIN, 'x-made-up-399', 'v')).list.known[0]).toBe(0);
+    // That an x-envoy- header is there is known all the same: those of strangers are taken out.
+    const { list } = decode(decoder, literal(INDEXED, 'x-envoy-made-up', 'v'), 0xbe);
+    for (let i = 0; i < 2; i++) expect(presenceBit(list.known[i] as number)).toBe(1 << KNOWN.ANY_ENVOY);
   });
 });
 
