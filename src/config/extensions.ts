@@ -9,6 +9,7 @@ import { PreserveCaseFormatterConfig, UpstreamHttpProtocolOptions } from './sche
 import { FilterConfig } from './schema/route-components.ts';
 import { Router } from './schema/router.ts';
 import { TcpProxy } from './schema/tcp-proxy.ts';
+import { DownstreamTlsContext, TlsInspector, UpstreamTlsContext } from './schema/tls.ts';
 import { RawBuffer } from './schema/transport-socket.ts';
 import { UPSTREAM_HTTP_OPTIONS } from './schema/upstream-http-options.ts';
 
@@ -23,6 +24,9 @@ export const STDOUT_ACCESS_LOG = 'envoy.extensions.access_loggers.stream.v3.Stdo
 export const STDERR_ACCESS_LOG = 'envoy.extensions.access_loggers.stream.v3.StderrAccessLog';
 export const PRESERVE_CASE = 'envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig';
 export const RAW_BUFFER = 'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer';
+export const DOWNSTREAM_TLS = 'envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext';
+export const UPSTREAM_TLS = 'envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext';
+export const TLS_INSPECTOR = 'envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector';
 /** Custom filters, written in TypeScript; their own schema is applied when the module is loaded. */
 export const HTTP_FILTER_MODULE = 'outrigger.v1.HttpFilterModule';
 export const NETWORK_FILTER_MODULE = 'outrigger.v1.NetworkFilterModule';
@@ -47,7 +51,9 @@ export const BUILT_IN_TYPES: Readonly<Record<ExtensionCategory, Readonly<Record<
     [STDOUT_ACCESS_LOG]: StreamAccessLog,
     [STDERR_ACCESS_LOG]: StreamAccessLog,
   },
-  transport_socket: { [RAW_BUFFER]: RawBuffer },
+  listener_filter: { [TLS_INSPECTOR]: TlsInspector },
+  downstream_transport_socket: { [RAW_BUFFER]: RawBuffer, [DOWNSTREAM_TLS]: DownstreamTlsContext },
+  upstream_transport_socket: { [RAW_BUFFER]: RawBuffer, [UPSTREAM_TLS]: UpstreamTlsContext },
   upstream_options: { [UPSTREAM_HTTP_OPTIONS]: UpstreamHttpProtocolOptions },
   header_formatter: { [PRESERVE_CASE]: PreserveCaseFormatterConfig },
   request_id: { 'envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig': UuidRequestIdConfig },

@@ -21,6 +21,7 @@ import * as components from './schema/route-components.ts';
 import * as routeMatchers from './schema/route-matchers.ts';
 import * as router from './schema/router.ts';
 import * as tcpProxy from './schema/tcp-proxy.ts';
+import * as tls from './schema/tls.ts';
 import * as transport from './schema/transport-socket.ts';
 
 /** The sections of the reference, in the order of a configuration file. */
@@ -33,6 +34,7 @@ const SECTIONS: readonly (readonly [title: string, messages: Readonly<Record<str
   ['Routes', { ...route, ...components, ...retry }],
   ['Matchers', { ...routeMatchers, ...matcher }],
   ['Clusters', { ...cluster, ...endpoint, ...transport }],
+  ['TLS', tls],
   ['Protocol options', { ...protocol, ...http2 }],
   ['Access log', accessLog],
   ['Common messages', { ...core, ...address, ...percent }],

@@ -2,6 +2,25 @@ import type { FilterChainMatch } from '../config/schema/listener.ts';
 import { CidrSet } from '../network/ip.ts';
 import type { ConnectionInfo } from '../observe/stream-info.ts';
 
+/** What the first bytes of a connection tell, where a listener filter has looked at them. */
+export interface FirstBytes {
+  readonly transport: 'raw_buffer' | 'tls';
+  /** Server name of the ClientHello in lower case, '' without. */
+  readonly serverName: string;
+  /** Protocols that the client offers. */
+  readonly alpn: readonly string[];
+}
+
+/** Nobody has looked: whatever comes counts as clear text, as in Envoy. */
+export const UNSEEN: FirstBytes = { transport: 'raw_buffer', serverName: '', alpn: [] };
+
+/** Whether the chains' conditions can be judged only with the first bytes of a connection. */
+export function asksFirstBytes(match: FilterChainMatch | undefined): boolean {
+  if (match === undefined) return false;
+  const { transport_protocol: transport, server_names: names, application_protocols: protocols } = match;
+  return transport === 'tls' || (transport === '' && names.length + protocols.length > 0);
+}
+
 /** One `filter_chain_match`, compiled; without any condition it matches every connection. */
 interface Criteria {
   readonly destinationPort: number | undefined;
@@ -51,14 +70,14 @@ export class FilterChainMatcher<T> {
   }
 
   /** The chain, or undefined when none matches: the connection is then closed. */
-  find(connection: ConnectionInfo): T | undefined {
+  find(connection: ConnectionInfo, first: FirstBytes = UNSEEN): T | undefined {
     if (this.candidates.length === 1 && this.isUnconditional) return this.candidates[0]?.chain;
     let left = this.candidates;
     for (const rank of RANKS) {
       let best = 0;
       let winners: (typeof left)[number][] = [];
       for (const candidate of left) {
-        const value = rank(candidate.criteria, connection);
+        const value = rank(candidate.criteria, connection, first);
         if (value < 0 || (winners.length > 0 && value < best)) continue;
         if (value > best || winners.length === 0) winners = [];
         best = value;
@@ -77,15 +96,15 @@ export class FilterChainMatcher<T> {
 }
 
 /** Rank of a chain by one criterion: -1 no match, 0 no condition, more for more specific. */
-type Rank = (criteria: Criteria, connection: ConnectionInfo) => number;
+type Rank = (criteria: Criteria, connection: ConnectionInfo, first: FirstBytes) => number;
 
 const RANKS: readonly Rank[] = [
   (criteria, { localPort }) => exact(criteria.destinationPort, localPort),
   (criteria, { localAddress }) => criteria.destination.rank(localAddress),
-  (criteria, { serverName }) => serverNameRank(criteria.serverNames, serverName),
-  (criteria, { tls }) =>
-    criteria.transport === '' ? 0 : criteria.transport === (tls === undefined ? 'raw_buffer' : 'tls') ? 1 : -1,
-  (criteria, { tls }) => (criteria.protocols.length === 0 ? 0 : criteria.protocols.includes(tls?.alpn ?? '') ? 1 : -1),
+  (criteria, _, { serverName }) => serverNameRank(criteria.serverNames, serverName),
+  (criteria, _, { transport }) => exact(criteria.transport === '' ? undefined : criteria.transport, transport),
+  (criteria, _, { alpn }) =>
+    criteria.protocols.length === 0 ? 0 : alpn.some((name) => criteria.protocols.includes(name)) ? 1 : -1,
   (criteria, { remoteAddress }) => criteria.directSource.rank(remoteAddress),
   (criteria, connection) => sourceTypeRank(criteria.sourceType, connection),
   (criteria, { remoteAddress }) => criteria.source.rank(remoteAddress),
@@ -93,7 +112,7 @@ const RANKS: readonly Rank[] = [
     criteria.sourcePorts === undefined ? 0 : criteria.sourcePorts.has(remotePort) ? 1 : -1,
 ];
 
-function exact(wanted: number | undefined, actual: number): number {
+function exact<T extends number | string>(wanted: T | undefined, actual: T): number {
   if (wanted === undefined) return 0;
   return wanted === actual ? 1 : -1;
 }

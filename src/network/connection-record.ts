@@ -1,19 +1,22 @@
 import type { NetworkStream } from '../filter/network.ts';
 import { StreamRecord } from '../http/stream-record.ts';
-import type { ConnectionInfo } from '../observe/stream-info.ts';
+import type { ConnectionInfo, TlsInfo } from '../observe/stream-info.ts';
 import type { Connection } from './connection.ts';
 
 let lastId = 0;
 
-/** The facts of an accepted connection. */
-export function connectionInfo(connection: Connection): ConnectionInfo {
+/** Both ends of a connection. */
+type Ends = Pick<Connection, 'remoteAddress' | 'remotePort' | 'localAddress' | 'localPort'>;
+
+/** The facts of an accepted connection, before any TLS handshake. `serverName` is known where a listener filter read it. */
+export function connectionInfo(connection: Ends, serverName = ''): ConnectionInfo {
   return {
     id: ++lastId,
     remoteAddress: unmapped(connection.remoteAddress),
     remotePort: connection.remotePort,
     localAddress: unmapped(connection.localAddress),
     localPort: connection.localPort,
-    serverName: '',
+    serverName,
     tls: undefined,
   };
 }
@@ -32,5 +35,10 @@ export class ConnectionRecord extends StreamRecord implements NetworkStream {
   constructor(info: ConnectionInfo) {
     super(info);
     this.startMs = performance.now();
+  }
+
+  /** The TLS handshake is over. */
+  secured(tls: TlsInfo, serverName: string): void {
+    this.connection = { ...this.connection, tls, serverName };
   }
 }

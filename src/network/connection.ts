@@ -1,9 +1,11 @@
+import type { TlsInfo } from '../observe/stream-info.ts';
+
 /**
  * A byte stream to a peer, in the shape that the codecs need: reads land in memory that is shared and valid during the
  * callback only, writes are taken over completely (the caller may reuse its memory at once, unless it said `stable`).
  *
- * Two implementations: `HandleConnection` drives the socket's handle directly and is what production runs;
- * `StreamConnection` uses documented stream API only, for TLS sockets and where the self-test of the first one fails.
+ * `HandleConnection` drives the socket's handle directly and is what production runs, `TlsConnection` (`src/tls`) the
+ * handle of a TLS socket; `StreamConnection` uses documented stream API only, where the self-test of handles fails.
  */
 export interface Connection {
   handler: ConnectionHandler;
@@ -14,6 +16,8 @@ export interface Connection {
   readonly remotePort: number;
   readonly localAddress: string;
   readonly localPort: number;
+  /** What the TLS handshake established, the protocol among it (`alpn`); undefined in clear text. */
+  readonly tls: TlsInfo | undefined;
   /** True once destroyed or closed by the peer: writes are then dropped. */
   readonly closed: boolean;
   /** True while the kernel has not taken everything that was written. */

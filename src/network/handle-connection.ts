@@ -79,6 +79,7 @@ export class HandleConnection implements Connection {
   readonly remotePort: number;
   readonly localAddress: string;
   readonly localPort: number;
+  readonly tls = undefined;
   closed = false;
   congested = false;
   private pendingWrites = 0;
@@ -87,6 +88,8 @@ export class HandleConnection implements Connection {
   private sawEnd = false;
   private bufferChanges = 0;
   private failure: Error | undefined;
+  /** What a listener filter had read before. */
+  private unread: Buffer | undefined;
 
   /** `socket` is open and nobody reads from it. Reading starts with `resume`. */
   constructor(socket: Socket, handle: StreamHandle, handler: ConnectionHandler) {
@@ -100,6 +103,10 @@ export class HandleConnection implements Connection {
     handle.outrigger = this;
     handle.onread = onRead;
     handle.useUserBuffer(this.readBuffer);
+    if (socket.readableLength > 0) {
+      this.unread = socket.read() as Buffer;
+      handle.readStop();
+    }
     socket.on('error', (error) => {
       this.failure ??= error;
     });
@@ -220,8 +227,26 @@ export class HandleConnection implements Connection {
   resume(): void {
     if (this.reading || this.closed || this.sawEnd) return;
     this.reading = true;
-    this.handle.readStart();
+    if (this.unread === undefined) this.handle.readStart();
+    // Later: whoever resumes does not expect bytes before the call returns.
+    else queueMicrotask(this.deliverUnread);
   }
+
+  private readonly deliverUnread = (): void => {
+    const bytes = this.unread;
+    if (bytes === undefined || !this.reading || this.closed) return;
+    this.unread = undefined;
+    this.bytesRead += bytes.length;
+    flushQueue.enter();
+    try {
+      this.handler.onData(bytes, bytes.length);
+      if (this.reading && !this.closed) this.handle.readStart();
+    } catch (error) {
+      this.onFault(error);
+    } finally {
+      flushQueue.leave();
+    }
+  };
 
   setReadBuffer(buffer: Buffer | undefined): boolean {
     const next = buffer ?? sharedReadBuffer;

@@ -2,6 +2,7 @@ import type { NetworkDataResult, NetworkFilterHooks } from '../filter/network.ts
 import type { AnyNetworkFilter } from '../filter/registry.ts';
 import type { Stop } from '../filter/verdict.ts';
 import { FLAG } from '../http/response-flags.ts';
+import type { TlsInfo } from '../observe/stream-info.ts';
 import type { Connection, ConnectionHandler } from './connection.ts';
 import type { ConnectionRecord } from './connection-record.ts';
 
@@ -163,6 +164,9 @@ class FilteredConnection implements Connection, ConnectionHandler {
   }
   get localPort(): number {
     return this.inner.localPort;
+  }
+  get tls(): TlsInfo | undefined {
+    return this.inner.tls;
   }
   get closed(): boolean {
     return this.inner.closed;

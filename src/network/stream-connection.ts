@@ -1,12 +1,14 @@
 import type { Socket } from 'node:net';
+import type { TlsInfo } from '../observe/stream-info.ts';
 import type { Connection, ConnectionHandler } from './connection.ts';
 import { flushQueue } from './flush-queue.ts';
 import { resetSocket } from './reset-socket.ts';
 
-/** A connection on documented stream API: for TLS sockets, and where Node's internals are not as expected. */
+/** A connection on documented stream API: where Node's internals are not as expected. */
 export class StreamConnection implements Connection {
   handler: ConnectionHandler;
   readonly socket: Socket;
+  readonly tls: TlsInfo | undefined;
   bytesRead = 0;
   bytesWritten = 0;
   readonly remoteAddress: string;
@@ -18,9 +20,10 @@ export class StreamConnection implements Connection {
   private ended = false;
   private failure: Error | undefined;
 
-  /** `socket` is open and paused. */
-  constructor(socket: Socket, handler: ConnectionHandler) {
+  /** `socket` is open and paused; with `tls` its handshake is over. */
+  constructor(socket: Socket, handler: ConnectionHandler, tls?: TlsInfo) {
     this.socket = socket;
+    this.tls = tls;
     this.handler = handler;
     this.remoteAddress = socket.remoteAddress ?? '';
     this.remotePort = socket.remotePort ?? 0;

@@ -201,7 +201,7 @@ export class TcpSession implements ConnectEvents {
       return;
     }
     cluster.stats.upstreamCxConnectAttemptsExceeded.inc();
-    this.record.upstreamTransportFailureReason = `delayed connect error: ${failure.reason}`;
+    this.record.upstreamTransportFailureReason = failure.reason;
     this.close(FLAG.UF | FLAG.URX, 'upstream_connection_failure');
   }
 

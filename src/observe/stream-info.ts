@@ -18,13 +18,18 @@ export interface ConnectionInfo {
 
 /** What the TLS handshake of a connection established. */
 export interface TlsInfo {
+  /** `TLSv1.2` or `TLSv1.3`. */
   readonly version: string;
+  /** OpenSSL's name. */
   readonly cipher: string;
+  /** The protocol that was agreed on, '' without. */
   readonly alpn: string;
   /** True when a client certificate was presented and verified. */
   readonly peerVerified: boolean;
+  /** Names of the peer's certificate, whether or not it was verified. */
   readonly peerUriSans: readonly string[];
   readonly peerDnsSans: readonly string[];
+  /** As RFC 2253 writes it, '' without a certificate. */
   readonly peerSubject: string;
 }
 
@@ -88,6 +93,8 @@ export interface StreamInfo {
   /** `ip:port` of our side of the upstream connection, '' when there is none. */
   readonly upstreamLocalAddress: string;
   readonly upstreamTransportFailureReason: string;
+  /** Why the client's TLS handshake failed, in Envoy's words; '' when it did not. */
+  readonly downstreamTransportFailureReason: string;
   /** Attempts made, 1 without retries, 0 when none was made. */
   readonly upstreamAttemptCount: number;
   readonly routeName: string;

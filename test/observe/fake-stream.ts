@@ -59,6 +59,7 @@ export function fakeStream(fake: FakeStream = {}): StreamInfo {
     upstreamHost: '127.0.0.1:8080',
     upstreamLocalAddress: '127.0.0.1:51000',
     upstreamTransportFailureReason: '',
+    downstreamTransportFailureReason: '',
     upstreamAttemptCount: 1,
     routeName: 'items',
     virtualHostName: 'shop',

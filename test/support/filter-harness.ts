@@ -102,6 +102,7 @@ export class TestStream implements HttpStream {
   readonly upstreamHost = '';
   readonly upstreamLocalAddress = '';
   readonly upstreamTransportFailureReason = '';
+  readonly downstreamTransportFailureReason = '';
   readonly upstreamAttemptCount = 0;
   readonly routeName = '';
   readonly virtualHostName = '';
@@ -201,6 +202,7 @@ export function filterEnv<R>(store: StatsStore, options: HarnessOptions<R> = {})
     proxy: {
       healthy: options.healthy ?? (() => true),
       healthyPercent: options.healthyPercent ?? (() => undefined),
+      clusterStats: (cluster) => store.scope('cluster').scope(cluster),
       node: options.node ?? { id: 'test-node', cluster: 'test-cluster' },
     },
   };

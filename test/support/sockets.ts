@@ -57,6 +57,11 @@ export class TestClient {
     });
   }
 
+  /** Takes over a socket that is connected, such as one of TLS. */
+  static over(socket: Socket): TestClient {
+    return new TestClient(socket);
+  }
+
   static connect(port: number): Promise<TestClient> {
     return new Promise((resolve, reject) => {
       const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });

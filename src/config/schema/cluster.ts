@@ -33,7 +33,7 @@ import {
 } from './http-protocol-options.ts';
 import { Http2ProtocolOptions } from './http2-protocol-options.ts';
 import { Percent, RuntimeDouble } from './percent.ts';
-import { TransportSocket } from './transport-socket.ts';
+import { UpstreamTransportSocket } from './transport-socket.ts';
 import { UPSTREAM_HTTP_OPTIONS } from './upstream-http-options.ts';
 
 /** envoy.config.cluster.v3; times in milliseconds. */
@@ -178,7 +178,7 @@ export const Cluster = message(
     least_request_lb_config: optional(LeastRequestLbConfig),
     round_robin_lb_config: optional(RoundRobinLbConfig),
     common_lb_config: optional(CommonLbConfig, {}),
-    transport_socket: optional(TransportSocket),
+    transport_socket: optional(UpstreamTransportSocket),
     metadata: optional(Metadata),
     upstream_connection_options: optional(
       message(
@@ -238,7 +238,7 @@ export type Cluster = v.InferOutput<typeof Cluster>;
 /** `auto_config` asks the upstream through ALPN, which is a part of TLS. */
 function alpnProblem(cluster: {
   typed_extension_protocol_options: Record<string, TypedConfig>;
-  transport_socket?: TransportSocket | undefined;
+  transport_socket?: UpstreamTransportSocket | undefined;
 }): Problem | undefined {
   const options = cluster.typed_extension_protocol_options[UPSTREAM_HTTP_OPTIONS]?.value as
     | UpstreamHttpProtocolOptions

@@ -5,6 +5,7 @@ import {
   bool,
   boolValue,
   check,
+  duration,
   enumOf,
   list,
   message,
@@ -20,7 +21,7 @@ import {
 import { Metadata } from './core.ts';
 import { Address, CidrRange, hostNameProblem } from './core-address.ts';
 import { overlapProblem } from './filter-chain-overlap.ts';
-import { TransportSocket } from './transport-socket.ts';
+import { DownstreamTransportSocket } from './transport-socket.ts';
 
 /** envoy.config.listener.v3. */
 
@@ -30,6 +31,14 @@ export const NetworkFilter = message(
   unsupported('filters are not discovered, write typed_config', 'config_discovery'),
 );
 export type NetworkFilter = v.InferOutput<typeof NetworkFilter>;
+
+/** envoy.config.listener.v3.ListenerFilter: looks at a connection before a filter chain is chosen. */
+export const ListenerFilter = message(
+  { name: nonEmptyString(), typed_config: anyConfig('listener_filter') },
+  unsupported('filters are not discovered, write typed_config', 'config_discovery'),
+  unsupported('the TLS inspector looks at every connection', 'filter_disabled'),
+);
+export type ListenerFilter = v.InferOutput<typeof ListenerFilter>;
 
 /** envoy.config.listener.v3.FilterChainMatch: all given conditions must hold; the most specific chain wins. */
 export const FilterChainMatch = message(
@@ -66,10 +75,10 @@ export const FilterChain = message(
     filter_chain_match: optional(FilterChainMatch),
     filters: list(NetworkFilter, { min: 1 }),
     metadata: optional(Metadata),
-    transport_socket: optional(TransportSocket),
+    transport_socket: optional(DownstreamTransportSocket),
+    transport_socket_connect_timeout: optional(duration()),
   },
   unsupported('the PROXY protocol is not available yet', 'use_proxy_proto'),
-  unsupported('TLS is not available yet', 'transport_socket_connect_timeout'),
 );
 export type FilterChain = v.InferOutput<typeof FilterChain>;
 
@@ -96,6 +105,9 @@ export const Listener = message(
     ),
     reuse_port: optional(bool()),
     enable_reuse_port: optional(boolValue()),
+    listener_filters: optional(list(ListenerFilter), []),
+    listener_filters_timeout: optional(duration(), '15s'),
+    continue_on_listener_filters_timeout: optional(bool(), false),
     access_log: optional(list(AccessLog), []),
     tcp_backlog_size: optional(uint32Value()),
   },
@@ -108,12 +120,6 @@ export const Listener = message(
     'freebind',
     'bind_to_port',
     'deprecated_v1',
-  ),
-  unsupported(
-    'listener filters are not available yet',
-    'listener_filters',
-    'listener_filters_timeout',
-    'continue_on_listener_filters_timeout',
   ),
   unsupported(
     'socket options are not available',

@@ -125,6 +125,7 @@ export const STREAM_OPERATORS: Readonly<Record<string, FieldFactory>> = {
   UPSTREAM_LOCAL_ADDRESS: text((info) => info.upstreamLocalAddress),
   UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: plain((info) => addressOf(info.upstreamLocalAddress)),
   UPSTREAM_LOCAL_PORT: plain((info) => portOf(info.upstreamLocalAddress)),
+  DOWNSTREAM_TRANSPORT_FAILURE_REASON: text((info) => info.downstreamTransportFailureReason.replaceAll(' ', '_')),
   UPSTREAM_TRANSPORT_FAILURE_REASON: text((info) => info.upstreamTransportFailureReason.replaceAll(' ', '_')),
   UPSTREAM_REQUEST_ATTEMPT_COUNT: plain((info) => info.upstreamAttemptCount),
   ROUTE_NAME: text((info) => info.routeName),

@@ -39,6 +39,7 @@ export class MemoryConnection implements Connection {
   readonly remotePort = 1;
   readonly localAddress = '127.0.0.1';
   readonly localPort = 2;
+  readonly tls = undefined;
   bytesRead = 0;
   bytesWritten = 0;
   closed = false;

@@ -1,0 +1,212 @@
+import type * as v from 'valibot';
+import {
+  bool,
+  boolValue,
+  check,
+  duration,
+  enumOf,
+  fixedBool,
+  list,
+  message,
+  nonEmptyString,
+  optional,
+  Problem,
+  string,
+  unsupported,
+} from './building-blocks.ts';
+import { DataSource } from './core.ts';
+import { StringMatcher } from './matcher.ts';
+
+/** envoy.extensions.transport_sockets.tls.v3; times in milliseconds. */
+
+const NO_SECRETS = 'secrets are not discovered yet, write them here';
+
+const TOO_OLD = 'TLS 1.2 is the oldest version that is spoken (RFC 8996)';
+
+const TlsVersion = enumOf(['TLS_AUTO', 'TLSv1_0', 'TLSv1_1', 'TLSv1_2', 'TLSv1_3'], {
+  TLSv1_0: TOO_OLD,
+  TLSv1_1: TOO_OLD,
+});
+
+/** TlsParameters: cipher suites of TLS 1.2 and curves in OpenSSL's names; those of TLS 1.3 are not chosen. */
+export const TlsParameters = message(
+  {
+    tls_minimum_protocol_version: optional(TlsVersion, 'TLS_AUTO'),
+    tls_maximum_protocol_version: optional(TlsVersion, 'TLS_AUTO'),
+    cipher_suites: optional(list(nonEmptyString()), []),
+    ecdh_curves: optional(list(nonEmptyString()), []),
+    signature_algorithms: optional(list(nonEmptyString()), []),
+  },
+  unsupported('name versions, ciphers and curves themselves', 'compliance_policies'),
+  check((params) =>
+    params.tls_minimum_protocol_version === 'TLSv1_3' && params.tls_maximum_protocol_version === 'TLSv1_2'
+      ? new Problem('lies above tls_maximum_protocol_version', { path: ['tls_minimum_protocol_version'] })
+      : undefined,
+  ),
+);
+export type TlsParameters = v.InferOutput<typeof TlsParameters>;
+
+/** TlsCertificate: a chain and its key in PEM. */
+export const TlsCertificate = message(
+  {
+    certificate_chain: DataSource,
+    private_key: DataSource,
+    password: optional(DataSource),
+  },
+  unsupported('write certificate_chain and private_key in PEM', 'pkcs12'),
+  unsupported('changes of files are not followed yet', 'watched_directory'),
+  unsupported('keys lie in memory', 'private_key_provider'),
+  unsupported('certificate status is not stapled', 'ocsp_staple', 'signed_certificate_timestamp'),
+);
+export type TlsCertificate = v.InferOutput<typeof TlsCertificate>;
+
+/** SubjectAltNameMatcher: one kind of name and how it must read. */
+export const SubjectAltNameMatcher = message(
+  {
+    san_type: enumOf(['SAN_TYPE_UNSPECIFIED', 'EMAIL', 'DNS', 'URI', 'IP_ADDRESS', 'OTHER_NAME'], {
+      SAN_TYPE_UNSPECIFIED: 'say which kind of name is meant',
+      OTHER_NAME: 'names of other kinds are not read',
+    }),
+    matcher: StringMatcher,
+  },
+  unsupported('names of other kinds are not read', 'oid'),
+);
+export type SubjectAltNameMatcher = v.InferOutput<typeof SubjectAltNameMatcher>;
+
+/** CertificateValidationContext: whom to believe. Without `trusted_ca` nobody is asked and everybody believed. */
+export const CertificateValidationContext = message(
+  {
+    trusted_ca: optional(DataSource),
+    match_typed_subject_alt_names: optional(list(SubjectAltNameMatcher), []),
+    crl: optional(DataSource),
+    trust_chain_verification: optional(enumOf(['VERIFY_TRUST_CHAIN', 'ACCEPT_UNTRUSTED']), 'VERIFY_TRUST_CHAIN'),
+    allow_expired_certificate: optional(fixedBool(false, 'an expired certificate proves nothing'), false),
+    only_verify_leaf_cert_crl: optional(fixedBool(false, 'revocation lists hold for the whole chain'), false),
+  },
+  unsupported('name the authorities with trusted_ca', 'ca_certificate_provider_instance', 'system_root_certs'),
+  unsupported('changes of files are not followed yet', 'watched_directory'),
+  unsupported('use trusted_ca', 'verify_certificate_spki', 'verify_certificate_hash'),
+  unsupported('use match_typed_subject_alt_names', 'match_subject_alt_names'),
+  unsupported('it is not available', 'require_signed_certificate_timestamp', 'max_verify_depth'),
+  unsupported('SPIFFE trust domains are not available yet', 'custom_validator_config'),
+  check((validation) => {
+    if (validation.trusted_ca !== undefined) return undefined;
+    const needy = validation.match_typed_subject_alt_names.length > 0 ? 'match_typed_subject_alt_names' : 'crl';
+    return needy === 'crl' && validation.crl === undefined
+      ? undefined
+      : new Problem('means nothing without trusted_ca: anybody can write any name into a certificate', {
+          path: [needy],
+        });
+  }),
+);
+export type CertificateValidationContext = v.InferOutput<typeof CertificateValidationContext>;
+
+/** CommonTlsContext: what both sides of a handshake may say. */
+export const CommonTlsContext = message(
+  {
+    tls_params: optional(TlsParameters, {}),
+    tls_certificates: optional(list(TlsCertificate), []),
+    validation_context: optional(CertificateValidationContext),
+    alpn_protocols: optional(list(nonEmptyString()), []),
+  },
+  unsupported(
+    NO_SECRETS,
+    'tls_certificate_sds_secret_configs',
+    'validation_context_sds_secret_config',
+    'combined_validation_context',
+  ),
+  unsupported(
+    'certificates come from the configuration',
+    'tls_certificate_provider_instance',
+    'tls_certificate_certificate_provider',
+    'tls_certificate_certificate_provider_instance',
+    'validation_context_certificate_provider',
+    'validation_context_certificate_provider_instance',
+    'custom_tls_certificate_selector',
+  ),
+  unsupported('handshakes are TLS handshakes', 'custom_handshaker'),
+  unsupported('keys of connections are not written out', 'key_log'),
+  check((common) => {
+    const wrong = common.alpn_protocols.findIndex((name) => Buffer.byteLength(name) > 255);
+    return wrong < 0 ? undefined : new Problem('has more than 255 bytes', { path: ['alpn_protocols', wrong] });
+  }),
+);
+export type CommonTlsContext = v.InferOutput<typeof CommonTlsContext>;
+
+/** DownstreamTlsContext: TLS of a filter chain. */
+export const DownstreamTlsContext = message(
+  {
+    common_tls_context: CommonTlsContext,
+    require_client_certificate: optional(boolValue(), false),
+    disable_stateless_session_resumption: optional(bool(), false),
+    /** Sessions are never kept on this side. */
+    disable_stateful_session_resumption: optional(bool(), false),
+    session_timeout: optional(duration({ minMs: 1000 })),
+    prefer_client_ciphers: optional(bool(), false),
+    ocsp_staple_policy: optional(
+      enumOf(['LENIENT_STAPLING', 'STRICT_STAPLING', 'MUST_STAPLE'], {
+        STRICT_STAPLING: 'certificate status is not stapled',
+        MUST_STAPLE: 'certificate status is not stapled',
+      }),
+      'LENIENT_STAPLING',
+    ),
+  },
+  unsupported(
+    'keys of session tickets are made by the proxy',
+    'session_ticket_keys',
+    'session_ticket_keys_sds_secret_config',
+  ),
+  unsupported('match names with server_names', 'require_sni'),
+  unsupported('names decide, then the first certificate', 'full_scan_certs_on_sni_mismatch'),
+  check((context) =>
+    context.common_tls_context.tls_certificates.length === 0
+      ? new Problem('needs a certificate', { path: ['common_tls_context', 'tls_certificates'] })
+      : undefined,
+  ),
+  check((context) =>
+    context.require_client_certificate && context.common_tls_context.validation_context?.trusted_ca === undefined
+      ? new Problem('needs validation_context.trusted_ca: any certificate would do', {
+          path: ['require_client_certificate'],
+        })
+      : undefined,
+  ),
+);
+export type DownstreamTlsContext = v.InferOutput<typeof DownstreamTlsContext>;
+
+/** UpstreamTlsContext: TLS towards a cluster's endpoints. */
+export const UpstreamTlsContext = message(
+  {
+    common_tls_context: optional(CommonTlsContext, {}),
+    sni: optional(string(), ''),
+    auto_host_sni: optional(bool(), false),
+    auto_sni_san_validation: optional(bool(), false),
+    allow_renegotiation: optional(fixedBool(false, 'TLS 1.3 has no renegotiation, and it is an old hole'), false),
+    enforce_rsa_key_usage: optional(boolValue()),
+  },
+  unsupported('sessions with upstreams are not resumed yet', 'max_session_keys'),
+  check((context) =>
+    context.common_tls_context.tls_certificates.length > 1
+      ? new Problem('a client has one certificate', { path: ['common_tls_context', 'tls_certificates'] })
+      : undefined,
+  ),
+  check((context) => {
+    const trusted = context.common_tls_context.validation_context?.trusted_ca !== undefined;
+    return context.auto_sni_san_validation && !trusted
+      ? new Problem('means nothing without validation_context.trusted_ca', { path: ['auto_sni_san_validation'] })
+      : undefined;
+  }),
+);
+export type UpstreamTlsContext = v.InferOutput<typeof UpstreamTlsContext>;
+
+/** envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector: reads the ClientHello before a chain is chosen. */
+export const TlsInspector = message(
+  {},
+  unsupported('fingerprints are not taken', 'enable_ja3_fingerprinting', 'enable_ja4_fingerprinting'),
+  unsupported(
+    'a ClientHello is read as it comes, up to 16 KiB',
+    'initial_read_buffer_size',
+    'max_client_hello_size',
+    'close_connection_on_client_hello_parsing_errors',
+  ),
+);
+export type TlsInspector = v.InferOutput<typeof TlsInspector>;

@@ -1,0 +1,140 @@
+import type { TLSSocket } from 'node:tls';
+import { TimerEntry, timers } from '../network/timer.ts';
+import type { TlsInfo } from '../observe/stream-info.ts';
+import type { CertificateCheck } from './certificate-check.ts';
+import { rfc2253 } from './peer-names.ts';
+import { handshakeFailure, type TlsFailure } from './tls-failure.ts';
+import type { TlsStats } from './tls-stats.ts';
+
+/** Hears how a handshake went; exactly one of the two is called, unless it is cancelled. */
+export interface HandshakeEvents {
+  /** `socket` speaks in clear text from here on; nothing has been read yet. `serverName` is what the client asked for, '' for nothing. */
+  onSecure(socket: TLSSocket, tls: TlsInfo, serverName: string): void;
+  /** The connection is closed. */
+  onHandshakeFailure(failure: TlsFailure): void;
+}
+
+/** What the handshakes of one context have in common. */
+export interface HandshakeEnv {
+  readonly check: CertificateCheck;
+  readonly stats: TlsStats;
+}
+
+/** One handshake, on either side, up to the verdict on the peer's certificate. */
+export class Handshake extends TimerEntry {
+  private readonly socket: TLSSocket;
+  private readonly isServer: boolean;
+  private readonly serverName: string;
+  private readonly env: HandshakeEnv;
+  private readonly events: HandshakeEvents;
+  private done = false;
+
+  /**
+   * @param side `serverName` is what a client asks for, '' for a server; `timeoutMs` is 0 for no limit.
+   */
+  constructor(
+    socket: TLSSocket,
+    side: { readonly isServer: boolean; readonly serverName: string; readonly timeoutMs: number },
+    env: HandshakeEnv,
+    events: HandshakeEvents,
+  ) {
+    super();
+    this.socket = socket;
+    this.isServer = side.isServer;
+    this.serverName = side.serverName;
+    this.env = env;
+    this.events = events;
+    socket.once(side.isServer ? 'secure' : 'secureConnect', this.onSecure);
+    socket.on('error', this.onError);
+    socket.once('end', this.onClose);
+    socket.once('close', this.onClose);
+    if (side.timeoutMs > 0) timers.start(this, side.timeoutMs);
+  }
+
+  private readonly onSecure = (): void => {
+    if (this.done) return;
+    const { check, stats } = this.env;
+    const { socket } = this;
+    const certificate = socket.getPeerX509Certificate();
+    const reused = socket.isSessionReused();
+    const serverName = this.isServer ? askedName(socket) : this.serverName;
+    const { failure, names, verified } = check.judge(socket, certificate, serverName);
+    if (failure !== undefined) {
+      this.fail(failure);
+      return;
+    }
+    const cipher = socket.getCipher().name;
+    const version = socket.getProtocol() ?? '';
+    if (certificate === undefined) stats.noCertificate.inc();
+    stats.countHandshake(version, cipher, this.isServer ? '' : curveOf(socket), reused);
+    this.finish();
+    this.events.onSecure(
+      socket,
+      {
+        version,
+        cipher,
+        alpn: socket.alpnProtocol || '',
+        peerVerified: verified,
+        peerUriSans: names.uri,
+        peerDnsSans: names.dns,
+        peerSubject: rfc2253(certificate?.subject),
+      },
+      serverName,
+    );
+  };
+
+  private readonly onError = (error: NodeJS.ErrnoException): void => {
+    if (!this.done) this.fail(handshakeFailure(error));
+  };
+
+  private readonly onClose = (): void => {
+    if (!this.done) this.fail({ reason: '', kind: 'closed' });
+  };
+
+  override onTimeout(): void {
+    if (!this.done) this.fail({ reason: 'transport socket timeout was reached', kind: 'timeout' });
+  }
+
+  private fail(failure: TlsFailure): void {
+    this.finish();
+    this.socket.on('error', ignore);
+    this.socket.destroy();
+    this.env.stats.countFailure(failure.kind);
+    this.events.onHandshakeFailure(failure);
+  }
+
+  private finish(): void {
+    this.done = true;
+    timers.cancel(this);
+    this.socket.off('error', this.onError);
+    this.socket.off('end', this.onClose);
+    this.socket.off('close', this.onClose);
+  }
+
+  /** Gives the handshake up; nothing is called any more. */
+  cancel(): void {
+    if (this.done) return;
+    this.finish();
+    this.socket.on('error', ignore);
+    this.socket.destroy();
+  }
+}
+
+function ignore(): void {
+  // An error after the handshake was given up concerns nobody.
+}
+
+/** `servername` is false when the client named none. */
+function askedName(socket: TLSSocket): string {
+  const { servername } = socket as unknown as { readonly servername?: string | false | null };
+  return servername || '';
+}
+
+/** The group of the key exchange, which Node tells clients only. */
+function curveOf(socket: TLSSocket): string {
+  const info = socket.getEphemeralKeyInfo() as { readonly name?: string } | null;
+  return CURVES[info?.name ?? ''] ?? info?.name ?? '';
+}
+
+/** OpenSSL's names of curves, as Envoy spells them. */
+const CURVES: Readonly<Record<string, string>> = { prime256v1: 'P-256', secp384r1: 'P-384', secp521r1: 'P-521' };

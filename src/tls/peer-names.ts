@@ -1,0 +1,97 @@
+import type { X509Certificate } from 'node:crypto';
+import type { SubjectAltNameMatcher } from '../config/schema/tls.ts';
+import { compileStringMatcher } from '../matching/string-matcher.ts';
+
+/** The subject alternative names of a certificate, by kind and in their order. */
+export interface PeerNames {
+  readonly dns: readonly string[];
+  readonly uri: readonly string[];
+  readonly ip: readonly string[];
+  readonly email: readonly string[];
+  /** All of these, in the certificate's order. */
+  readonly all: readonly string[];
+}
+
+const KINDS: Readonly<Record<string, 'dns' | 'uri' | 'ip' | 'email'>> = {
+  DNS: 'dns',
+  URI: 'uri',
+  'IP Address': 'ip',
+  email: 'email',
+};
+
+/** One entry of Node's text: a kind, and a value that is a JSON string when it has characters that mean something. */
+const ENTRY = /(?:^|, )([A-Za-z ]+):("(?:[^"\\]|\\.)*"|[^,"]*)/y;
+
+/**
+ * Reads a certificate's subject alternative names from Node's text. A text that is not of its known form has no names
+ * at all: who cannot be read is nobody.
+ */
+export function peerNames(certificate: Pick<X509Certificate, 'subjectAltName'>): PeerNames {
+  const names = { dns: [] as string[], uri: [] as string[], ip: [] as string[], email: [] as string[] };
+  const all: string[] = [];
+  const text = certificate.subjectAltName ?? '';
+  ENTRY.lastIndex = 0;
+  while (ENTRY.lastIndex < text.length) {
+    const match = ENTRY.exec(text);
+    if (match === null) return NO_NAMES;
+    const [, label = '', raw = ''] = match;
+    const kind = KINDS[label];
+    if (kind === undefined) continue;
+    const value = raw.startsWith('"') ? (JSON.parse(raw) as string) : raw;
+    names[kind].push(value);
+    all.push(value);
+  }
+  return { ...names, all };
+}
+
+const NO_NAMES: PeerNames = { dns: [], uri: [], ip: [], email: [], all: [] };
+
+/**
+ * A certificate's subject as RFC 2253 writes it, the last part first: `CN=client,O=Acme\, Inc`.
+ * @param subject Node's text, one part per line with RFC 2253's escapes.
+ */
+export function rfc2253(subject: string | undefined): string {
+  return subject === undefined ? '' : subject.split('\n').reverse().join(',');
+}
+
+/** Whether any name of a certificate is as one of the matchers wants it. */
+export type NameMatcher = (names: PeerNames) => boolean;
+
+/** Compiles `match_typed_subject_alt_names`; undefined without any. @throws RegexError */
+export function compileNameMatchers(configs: readonly SubjectAltNameMatcher[]): NameMatcher | undefined {
+  if (configs.length === 0) return undefined;
+  const matchers = configs.map(compileNameMatcher);
+  return (names) => matchers.some((matches) => matches(names));
+}
+
+function compileNameMatcher({ san_type: type, matcher }: SubjectAltNameMatcher): NameMatcher {
+  const { exact } = matcher;
+  // Envoy compares an exact DNS name as a host name: without case, and with the certificate's wildcard.
+  if (type === 'DNS' && exact !== undefined) return (names) => names.dns.some((name) => coversHost(name, exact));
+  const matches = compileStringMatcher(matcher);
+  switch (type) {
+    case 'DNS':
+      return (names) => names.dns.some(matches);
+    case 'URI':
+      return (names) => names.uri.some(matches);
+    case 'IP_ADDRESS':
+      return (names) => names.ip.some(matches);
+    case 'EMAIL':
+      return (names) => names.email.some(matches);
+    default:
+      return () => false;
+  }
+}
+
+/**
+ * Whether a DNS name of a certificate stands for a host. A wildcard takes the place of the whole first label and of
+ * that one alone (RFC 6125 §6.4.3).
+ */
+export function coversHost(name: string, host: string): boolean {
+  const pattern = name.toLowerCase();
+  const wanted = host.toLowerCase();
+  if (!pattern.startsWith('*.')) return pattern === wanted && pattern !== '';
+  const suffix = pattern.substring(1);
+  const label = wanted.substring(0, wanted.length - suffix.length);
+  return suffix.indexOf('.', 1) > 0 && wanted.endsWith(suffix) && label !== '' && !label.includes('.');
+}
