@@ -1,10 +1,10 @@
 import type { FractionalPercent, RuntimeFractionalPercent } from '../config/schema/percent.ts';
 
-const DENOMINATOR = { HUNDRED: 100, TEN_THOUSAND: 10_000, MILLION: 1_000_000 } as const;
+export const PERCENT_DENOMINATOR = { HUNDRED: 100, TEN_THOUSAND: 10_000, MILLION: 1_000_000 } as const;
 
 /** A fractional percent as a number from 0 to 1; more than the whole is the whole. */
 export function fractionOf(config: FractionalPercent): number {
-  return Math.min(1, config.numerator / DENOMINATOR[config.denominator]);
+  return Math.min(1, config.numerator / PERCENT_DENOMINATOR[config.denominator]);
 }
 
 /**

@@ -50,7 +50,7 @@ const RuntimeFilter = message({
   percent_sampled: optional(FractionalPercent),
   use_independent_randomness: optional(bool(), false),
 });
-type RuntimeFilter = v.InferOutput<typeof RuntimeFilter>;
+export type RuntimeFilter = v.InferOutput<typeof RuntimeFilter>;
 
 const GrpcStatusFilter = message({
   statuses: optional(

@@ -3,11 +3,11 @@ import { grpcStatusNumber } from '../../http/grpc/status.ts';
 import { HeaderMap } from '../../http/headers.ts';
 import type { ResponseFlag } from '../../http/response-flags.ts';
 import { FLAG } from '../../http/response-flags.ts';
-import { compileFraction } from '../../matching/fraction.ts';
 import { compileHeaderMatcher } from '../../matching/header-matcher.ts';
 import { compileMetadataMatcher } from '../../matching/value-matcher.ts';
 import { sentGrpcStatusOf } from '../format/grpc-status.ts';
 import type { StreamInfo } from '../stream-info.ts';
+import { compileSampling } from './sampling.ts';
 
 /** Whether a stream is logged. */
 export type LogCondition = (info: StreamInfo) => boolean;
@@ -34,9 +34,7 @@ export function compileLogFilter(config: AccessLogFilter): LogCondition {
   if (config.not_health_check_filter !== undefined) return (info) => info.getFilterState(HEALTH_CHECK_STATE) !== true;
   // Nothing is traced, so nothing is traceable: Envoy's answer without a tracing configuration.
   if (config.traceable_filter !== undefined) return () => false;
-  if (config.runtime_filter !== undefined) {
-    return compileFraction(config.runtime_filter.percent_sampled ?? { numerator: 0, denominator: 'HUNDRED' });
-  }
+  if (config.runtime_filter !== undefined) return compileSampling(config.runtime_filter);
   if (config.and_filter !== undefined) {
     const conditions = config.and_filter.filters.map(compileLogFilter);
     return (info) => conditions.every((accepts) => accepts(info));
