@@ -3,6 +3,7 @@ import { buffer } from './buffer.ts';
 import { connectionLimit } from './connection-limit.ts';
 import { cors } from './cors.ts';
 import { fault } from './fault/fault.ts';
+import { grpcStats } from './grpc-stats/grpc-stats.ts';
 import { headerMutation } from './header-mutation.ts';
 import { headerToMetadata } from './header-to-metadata/header-to-metadata.ts';
 import { healthCheck } from './health-check.ts';
@@ -16,6 +17,7 @@ export const HTTP_FILTERS: readonly AnyHttpFilter[] = [
   buffer,
   cors,
   fault,
+  grpcStats,
   headerMutation,
   headerToMetadata,
   healthCheck,

@@ -73,6 +73,7 @@ export class SidecarProxy implements RunningProxy, ViewSource {
       facts: {
         healthy: () => this.state === 'LIVE' && !this.healthChecksFail,
         healthyPercent: (name) => clusters.get(name)?.healthyPercent,
+        clusterStats: (name) => clusters.get(name)?.stats.scope,
         node: { id: config.bootstrap.node.id, cluster: config.bootstrap.node.cluster },
       },
       baseDir: dirname(resolve(config.file)),

@@ -23,6 +23,8 @@ export interface ProxyFacts {
   healthy(): boolean;
   /** Share of healthy endpoints of a cluster, 0…100; undefined when there is no such cluster. */
   healthyPercent(cluster: string): number | undefined;
+  /** Statistics of a cluster, `cluster.<name>.`; undefined when there is no such cluster. */
+  clusterStats(cluster: string): StatsScope | undefined;
   readonly node: { readonly id: string; readonly cluster: string };
 }
 

@@ -27,6 +27,7 @@ export class TestEnv implements FilterEnv<never> {
   readonly proxy: ProxyFacts = {
     healthy: () => true,
     healthyPercent: () => 100,
+    clusterStats: (cluster) => this.store.scope(`cluster.${cluster}`),
     node: { id: 'test', cluster: 'test' },
   };
   readonly #shared = new Map<string, SharedArrayBuffer>();

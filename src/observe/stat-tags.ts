@@ -32,6 +32,8 @@ const RULES: readonly TagRule[] = [
   { label: 'envoy_virtual_cluster', pattern: /^vhost\..*?\.vcluster\.((.*?)\.)\w+$/ds },
   { label: 'envoy_fault_downstream_cluster', pattern: /^http\..*?\.fault\.((.*?)\.)\w+$/ds },
   { label: 'envoy_worker_id', pattern: /^listener\..*\.worker_((\d+)\.)/ds },
+  { label: 'envoy_grpc_bridge_method', pattern: /^cluster\.[^.]*\.grpc\.[^.]*\.(([^.]*)\.)/ds },
+  { label: 'envoy_grpc_bridge_service', pattern: /^cluster\.[^.]*\.grpc\.(([^.]*)\.)/ds },
   { label: 'envoy_local_http_ratelimit_prefix', pattern: /^((.*?)\.)http_local_rate_limit\./ds },
   { label: 'envoy_local_network_ratelimit_prefix', pattern: /^local_rate_limit\.((.*?)\.)/ds },
   { label: 'envoy_connection_limit_prefix', pattern: /^connection_limit\.((.*?)\.)/ds },

@@ -72,6 +72,16 @@ describe('tagStatName', () => {
       'vhost.vh.route.rsp.upstream_rq_200',
       'vhost_route_upstream_rq{envoy_response_code="200",envoy_virtual_host="vh",envoy_route="rsp"}',
     ],
+    [
+      'cluster.up.grpc.S.M.total',
+      'cluster_grpc_total{envoy_grpc_bridge_method="M",envoy_grpc_bridge_service="S",envoy_cluster_name="up"}',
+    ],
+    [
+      'cluster.up.grpc.a.B.C.0',
+      'cluster_grpc_C_0{envoy_grpc_bridge_method="B",envoy_grpc_bridge_service="a",envoy_cluster_name="up"}',
+    ],
+    ['cluster.up.grpc.total', 'cluster_grpc_total{envoy_cluster_name="up"}'],
+    ['cluster.up.grpc-web.S.M.total', 'cluster_grpc-web_S_M_total{envoy_cluster_name="up"}'],
     ['server.concurrency', 'server_concurrency{}'],
   ])('%s', (full, series) => {
     const { name, tags } = tagStatName(full);

@@ -68,7 +68,11 @@ const filterState: FieldFactory = (argument) => {
   if (key === undefined || key === '' || (format !== 'TYPED' && format !== 'PLAIN')) {
     throw new Error('needs (KEY) or (KEY:TYPED|PLAIN)');
   }
-  return (info) => printable(info.getFilterState(key));
+  if (format === 'TYPED') return (info) => printable(info.getFilterState(key));
+  return (info) => {
+    const value = info.getFilterState(key);
+    return typeof value === 'object' && value !== null ? String(value) : printable(value);
+  };
 };
 
 /** Read once, at load; unset is the text `-`, as in Envoy. */

@@ -38,6 +38,12 @@ describe.skipIf(envoy === undefined)(
           const { envoy, outrigger } = results.stat(scenario, name);
           expect(outrigger).toBe(envoy);
         });
+
+        it.each(scenario.statsBelow ?? [])('counts %s* alike', (prefix) => {
+          const { envoy, outrigger } = results.statsBelow(prefix);
+          expect(outrigger).toEqual(envoy);
+          expect(Object.keys(envoy)).not.toEqual([]);
+        });
       });
     }
 

@@ -13,6 +13,7 @@ import {
   rbacs,
 } from './filters.ts';
 import { grpcAnswers, grpcDeadlines, grpcManagerDeadline, grpcRetries } from './grpc.ts';
+import { grpcStats } from './grpc-stats.ts';
 import { headerLevels, preservedCase, properCase, serverNames } from './headers.ts';
 import { badChunks, headLimits, smallLimits, smuggling } from './hostile.ts';
 import { interim, messages, proxiedInterim, trailers } from './messages.ts';
@@ -60,6 +61,7 @@ export const scenarios: readonly Scenario[] = [
   grpcDeadlines,
   grpcManagerDeadline,
   grpcRetries,
+  ...grpcStats,
   ...rbacs,
   localRateLimit,
   ipTags,

@@ -91,6 +91,8 @@ export interface Scenario {
   readonly cases: readonly Case[];
   /** Statistics that must be equal at the end; `http.` and `cluster.` names without their prefix. */
   readonly stats?: readonly string[];
+  /** Beginnings of names: all statistics of either proxy that begin so must be equal at the end. */
+  readonly statsBelow?: readonly string[];
 }
 
 export const OK = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok';

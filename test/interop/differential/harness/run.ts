@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { SidecarProxy } from '../../../../src/sidecar-proxy.ts';
 import { startTestProxy } from '../../../support/proxy.ts';
 import type { Case, Scenario } from './case.ts';
 import { type ClientRecord, runClient } from './client.ts';
@@ -35,6 +36,8 @@ interface Run {
 export interface Results {
   of(scenario: Scenario, exchange: Case): { envoy: Observation; outrigger: Observation };
   stat(scenario: Scenario, name: string): { envoy: number | undefined; outrigger: number | undefined };
+  /** All statistics whose names begin so. */
+  statsBelow(prefix: string): { envoy: Record<string, number>; outrigger: Record<string, number> };
 }
 
 /** Takes both proxies through all cases. */
@@ -89,8 +92,13 @@ async function collect(
         ),
       };
     },
-    stat: (_scenario, name) => ({ envoy: stats.envoy.get(name), outrigger: stats.outrigger.get(name) }),
+    stat: (_scenario, name) => ({ envoy: stats.envoy.get(name), outrigger: stats.outrigger.get(name) ?? 0 }),
+    statsBelow: (prefix) => ({ envoy: below(stats.envoy, prefix), outrigger: below(stats.outrigger, prefix) }),
   };
+}
+
+function below(stats: ReadonlyMap<string, number>, prefix: string): Record<string, number> {
+  return Object.fromEntries([...stats].filter(([name]) => name.startsWith(prefix)).sort());
 }
 
 function portsOf(subject: Subject, scenario: Scenario): number[] {
@@ -152,7 +160,10 @@ async function startOutrigger(scenarios: readonly Scenario[], folder: string, de
     listeners: new Map(proxy.proxy.listeners().map((listener) => [listener.name, listener.port])),
     upstreams,
     logFile,
-    stats: async () => ({ get: (name: string) => proxy.stat(name) }) as ReadonlyMap<string, number>,
+    stats: async () => {
+      const { counters, gauges } = (proxy.proxy as SidecarProxy).runtime.stats;
+      return new Map([...counters, ...gauges].map(([name, { value }]) => [name, value]));
+    },
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }
