@@ -38,12 +38,16 @@ export const HUFFMAN = {
 const LENGTHS: Uint8Array = Uint8Array.from(CODE_LENGTHS);
 const CODES: Uint32Array = assignCodes();
 
+/** Two children for each inner node: the number of a node, or ~symbol for a leaf. */
+const CHILDREN: Int32Array = buildTree();
+
 /**
  * The decoder reads a byte at a time. Its state is the inner node of the code's tree at which it stands between bytes:
  * 256 of them. Entry `state << 8 | byte` has, from the lowest bit on: the first byte decoded (8 bits), the second one (8),
- * the next state (8), how many bytes were decoded (2), and the flags of `HUFFMAN`.
+ * the next state (8), how many bytes were decoded (2), and the flags of `HUFFMAN`. No entry is 0: that is one which was not
+ * needed yet. All of them would take 10 ms of every start.
  */
-const TRANSITIONS: Int32Array = buildTransitions();
+const TRANSITIONS: Int32Array = new Int32Array(256 * 256);
 
 /** The nodes on the path of ones down to 7 bits are the first ones: what a string may end in. */
 const LAST_ACCEPTED_STATE = 7;
@@ -58,7 +62,6 @@ function assignCodes(): Uint32Array {
   return codes;
 }
 
-/** Two children for each inner node: the number of a node, or ~symbol for a leaf. */
 function buildTree(): Int32Array {
   const children = new Int32Array(512);
   let nodes = 1;
@@ -76,30 +79,26 @@ function buildTree(): Int32Array {
   return children;
 }
 
-function buildTransitions(): Int32Array {
-  const children = buildTree();
-  const transitions = new Int32Array(256 * 256);
-  for (let state = 0; state < 256; state++) {
-    for (let byte = 0; byte < 256; byte++) {
-      let node = state;
-      let entry = 0;
-      let count = 0;
-      for (let bit = 7; bit >= 0; bit--) {
-        node = children[node * 2 + ((byte >>> bit) & 1)] as number;
-        if (node >= 0) continue;
-        const symbol = ~node;
-        node = 0;
-        if (symbol === EOS) {
-          entry |= HUFFMAN.ERROR;
-          continue;
-        }
-        entry |= symbol << (8 * count++);
-        if (VALUE_BYTE[symbol] === 0) entry |= HUFFMAN.BAD_VALUE;
-      }
-      transitions[(state << 8) | byte] = entry | (node << 16) | (count << 24);
+/** Computes the entry for a state, in the place where entries have it, and a byte. */
+function addTransition(state: number, byte: number): number {
+  let node = state >> 8;
+  let entry = 0;
+  let count = 0;
+  for (let bit = 7; bit >= 0; bit--) {
+    node = CHILDREN[node * 2 + ((byte >>> bit) & 1)] as number;
+    if (node >= 0) continue;
+    const symbol = ~node;
+    node = 0;
+    if (symbol === EOS) {
+      entry |= HUFFMAN.ERROR;
+      continue;
     }
+    entry |= symbol << (8 * count++);
+    if (VALUE_BYTE[symbol] === 0) entry |= HUFFMAN.BAD_VALUE;
   }
-  return transitions;
+  entry |= (node << 16) | (count << 24);
+  TRANSITIONS[state | byte] = entry;
+  return entry;
 }
 
 /** Flags of the string that was decoded last. */
@@ -121,7 +120,8 @@ export function decodeHuffman(buffer: Uint8Array, start: number, end: number, ou
   let length = 0;
   let seen = 0;
   for (let i = start; i < end; i++) {
-    const entry = TRANSITIONS[state | (buffer[i] as number)] as number;
+    let entry = TRANSITIONS[state | (buffer[i] as number)] as number;
+    if (entry === 0) entry = addTransition(state, buffer[i] as number);
     out[length] = entry;
     out[length + 1] = entry >>> 8;
     length += (entry >>> 24) & 3;
