@@ -1,15 +1,22 @@
-import { HTTP_CONNECTION_MANAGER, TCP_PROXY } from '../config/extensions.ts';
+import type { Socket } from 'node:net';
+import { DOWNSTREAM_TLS, HTTP_CONNECTION_MANAGER, TCP_PROXY } from '../config/extensions.ts';
 import type { HttpConnectionManager } from '../config/schema/http-connection-manager.ts';
 import type { FilterChain, NetworkFilter } from '../config/schema/listener.ts';
 import type { TcpProxy as TcpProxyConfig } from '../config/schema/tcp-proxy.ts';
+import type { DownstreamTlsContext } from '../config/schema/tls.ts';
 import type { FilterRegistry } from '../filter/registry.ts';
 import type { ConnectionManager } from '../http/connection-manager.ts';
-import type { Connection } from '../network/connection.ts';
+import type { Connection, ConnectionHandler } from '../network/connection.ts';
 import type { ConnectionRecord } from '../network/connection-record.ts';
+import { HandleConnection } from '../network/handle-connection.ts';
 import { NetworkFilterChain, unwrap } from '../network/network-filter-chain.ts';
+import { StreamConnection } from '../network/stream-connection.ts';
 import type { TcpProxy } from '../network/tcp-proxy.ts';
 import type { StatsScope } from '../observe/stats.ts';
 import type { Runtime } from '../runtime.ts';
+import type { DownstreamTls } from '../tls/downstream-tls.ts';
+import type { Handshake } from '../tls/handshake.ts';
+import type { TlsFailure } from '../tls/tls-failure.ts';
 import { NetworkFilters } from './network-filters.ts';
 
 /** What a filter chain needs of its listener. */
@@ -37,14 +44,23 @@ export class FilterChainRuntime {
   private readonly context: ChainContext;
   private readonly filters: NetworkFilters;
   private readonly terminal: Terminal;
+  private readonly tls: DownstreamTls | undefined;
+  private readonly handshakes = new Set<Handshake>();
   private readonly served = new Map<Connection, Served>();
   private chain: NetworkFilterChain;
 
-  private constructor(config: FilterChain, context: ChainContext, filters: NetworkFilters, terminal: Terminal) {
+  private constructor(
+    config: FilterChain,
+    context: ChainContext,
+    filters: NetworkFilters,
+    terminal: Terminal,
+    tls: DownstreamTls | undefined,
+  ) {
     this.name = config.name;
     this.context = context;
     this.filters = filters;
     this.terminal = terminal;
+    this.tls = tls;
     const terminalName = config.filters.at(-1)?.name ?? '';
     const httpNames = terminal.kind === 'http' ? terminal.filterNames : [];
     this.filterNames = [...filters.configured.map((filter) => filter.name), terminalName, ...httpNames];
@@ -53,11 +69,12 @@ export class FilterChainRuntime {
 
   /** @throws what loading modules, creating filters, compiling routes or opening logs throws */
   static async create(config: FilterChain, context: ChainContext): Promise<FilterChainRuntime> {
+    const tls = await createTls(config, context);
     const filters = await NetworkFilters.create(config.filters.slice(0, -1), context);
     const self: { runtime: FilterChainRuntime | undefined } = { runtime: undefined };
     const onClose = (connection: Connection): void => self.runtime?.onClosed(connection);
     const terminal = await createTerminal(config.filters.at(-1) as NetworkFilter, context, onClose);
-    self.runtime = new FilterChainRuntime(config, context, filters, terminal);
+    self.runtime = new FilterChainRuntime(config, context, filters, terminal, tls);
     return self.runtime;
   }
 
@@ -77,10 +94,50 @@ export class FilterChainRuntime {
   }
 
   get activeConnections(): number {
-    return this.served.size;
+    return this.served.size + this.handshakes.size;
   }
 
-  serve(connection: Connection, record: ConnectionRecord): void {
+  /** Takes a socket from which nobody reads; with TLS, its handshake comes before any filter. */
+  accept(socket: Socket, record: ConnectionRecord): void {
+    if (this.tls === undefined) this.serve(openConnection(socket), record);
+    else this.secure(this.tls, socket, record);
+  }
+
+  private secure(tls: DownstreamTls, socket: Socket, record: ConnectionRecord): void {
+    const handshake = tls.accept(socket, {
+      onSecure: (secured, info, serverName) => {
+        this.handshakes.delete(handshake);
+        record.secured(info, serverName);
+        this.serve(tls.open(secured, socket, info, UNOWNED), record);
+      },
+      onHandshakeFailure: (failure) => {
+        this.handshakes.delete(handshake);
+        this.refuse(failure, record);
+      },
+    });
+    this.handshakes.add(handshake);
+  }
+
+  private refuse(failure: TlsFailure, record: ConnectionRecord): void {
+    const { runtime, listenerName, stats } = this.context;
+    if (failure.kind === 'timeout') {
+      stats.counter('downstream_cx_transport_socket_connect_timeout').inc();
+      record.connectionTerminationDetails = failure.reason;
+    } else {
+      record.downstreamTransportFailureReason = failure.reason;
+    }
+    const log = runtime.log.component('listener');
+    // A peer that goes away in the middle of a handshake is nothing to tell of.
+    if (failure.kind === 'closed') return;
+    const { remoteAddress, remotePort } = record.connection;
+    log.info('TLS handshake failed', {
+      listener: listenerName,
+      peer: `${remoteAddress}:${remotePort}`,
+      reason: failure.reason,
+    });
+  }
+
+  private serve(connection: Connection, record: ConnectionRecord): void {
     const { chain } = this;
     this.served.set(connection, { record, chain });
     connection.handler = { onData() {}, onEnd() {}, onDrain() {}, onClose: () => this.onClosed(connection) };
@@ -114,6 +171,8 @@ export class FilterChainRuntime {
   }
 
   closeConnections(): void {
+    for (const handshake of this.handshakes) handshake.cancel();
+    this.handshakes.clear();
     this.terminal.closeConnections();
     for (const connection of [...this.served.keys()]) connection.destroy();
   }
@@ -122,6 +181,20 @@ export class FilterChainRuntime {
     this.terminal.dispose();
     this.filters.dispose();
   }
+}
+
+const UNOWNED: ConnectionHandler = { onData() {}, onEnd() {}, onDrain() {}, onClose() {} };
+
+function openConnection(socket: Socket): Connection {
+  return HandleConnection.from(socket, UNOWNED) ?? new StreamConnection(socket, UNOWNED);
+}
+
+/** Loads TLS on first use: it costs milliseconds and megabytes. */
+async function createTls(config: FilterChain, context: ChainContext): Promise<DownstreamTls | undefined> {
+  const { transport_socket: socket, transport_socket_connect_timeout: timeoutMs } = config;
+  if (socket?.typed_config.type !== DOWNSTREAM_TLS) return undefined;
+  const { DownstreamTls } = await import('../tls/downstream-tls.ts');
+  return new DownstreamTls(socket.typed_config.value as DownstreamTlsContext, context.stats, timeoutMs);
 }
 
 /** Loads the terminal's code on first use: a proxy that only does TCP never loads HTTP. */

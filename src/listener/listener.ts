@@ -4,15 +4,13 @@ import type { Listener as ListenerConfig } from '../config/schema/listener.ts';
 import type { FilterRegistry } from '../filter/registry.ts';
 import { FLAG } from '../http/response-flags.ts';
 import { acceptWaiting } from '../kernel/accept-queue.ts';
-import type { Connection, ConnectionHandler } from '../network/connection.ts';
 import { ConnectionRecord, connectionInfo } from '../network/connection-record.ts';
-import { HandleConnection } from '../network/handle-connection.ts';
-import { StreamConnection } from '../network/stream-connection.ts';
 import { compileAccessLogs } from '../observe/access-log/index.ts';
 import type { Counter, Gauge, StatsScope } from '../observe/stats.ts';
 import type { Runtime } from '../runtime.ts';
-import { FilterChainMatcher } from './filter-chain-match.ts';
+import { asksFirstBytes, FilterChainMatcher, type FirstBytes, UNSEEN } from './filter-chain-match.ts';
 import { FilterChainRuntime } from './filter-chain-runtime.ts';
+import type { TlsInspector } from './tls-inspector.ts';
 
 /** Where a listener listens. */
 export interface ListenAddress {
@@ -35,6 +33,7 @@ export class ListenerRuntime {
   readonly config: ListenerConfig;
   readonly chains: readonly FilterChainRuntime[];
   private readonly matcher: FilterChainMatcher<FilterChainRuntime>;
+  private readonly inspector: TlsInspector | undefined;
   private readonly stats: ListenerStats;
   private readonly accessLog: ReturnType<typeof compileAccessLogs> | undefined;
 
@@ -45,9 +44,11 @@ export class ListenerRuntime {
     scope: StatsScope,
     chains: readonly FilterChainRuntime[],
     fallback: FilterChainRuntime | undefined,
+    inspector: TlsInspector | undefined,
   ) {
     this.name = name;
     this.config = config;
+    this.inspector = inspector;
     this.stats = new ListenerStats(scope);
     this.chains = fallback === undefined ? chains : [...chains, fallback];
     this.matcher = new FilterChainMatcher(
@@ -78,22 +79,27 @@ export class ListenerRuntime {
       config.default_filter_chain === undefined
         ? undefined
         : await FilterChainRuntime.create(config.default_filter_chain, context);
-    return new ListenerRuntime(name, config, runtime, scope, chains, fallback);
+    const inspector = await createInspector(config, scope);
+    return new ListenerRuntime(name, config, runtime, scope, chains, fallback, inspector);
   }
 
   /** Serves a connection that the socket accepted. */
   accept(socket: Socket): void {
-    const connection = openConnection(socket);
-    const info = connectionInfo(connection);
+    if (this.inspector === undefined) this.choose(socket, UNSEEN);
+    else this.inspector.inspect(socket, (first) => this.choose(socket, first));
+  }
+
+  private choose(socket: Socket, first: FirstBytes): void {
+    const info = connectionInfo(addressesOf(socket), first.serverName);
     const record = new ConnectionRecord(info);
-    const chain = this.matcher.find(info);
+    const chain = this.matcher.find(info, first);
     if (chain === undefined) {
       this.stats.noFilterChainMatch.inc();
       record.responseFlags = FLAG.NR;
       record.connectionTerminationDetails = 'filter_chain_not_found';
       record.endMs = performance.now();
       this.accessLog?.log(record);
-      connection.destroy();
+      socket.destroy();
       return;
     }
     this.stats.onOpen();
@@ -102,7 +108,7 @@ export class ListenerRuntime {
       record.endMs ||= performance.now();
       this.accessLog?.log(record);
     });
-    chain.serve(connection, record);
+    chain.accept(socket, record);
   }
 
   get activeConnections(): number {
@@ -118,6 +124,7 @@ export class ListenerRuntime {
   }
 
   closeConnections(): void {
+    this.inspector?.closeConnections();
     for (const chain of this.chains) chain.closeConnections();
   }
 
@@ -264,8 +271,24 @@ function statAddress(config: ListenerConfig): string {
   return host.includes(':') ? `[${host.replaceAll(':', '_')}]_${port}` : `${host}_${port}`;
 }
 
-const UNOWNED: ConnectionHandler = { onData() {}, onEnd() {}, onDrain() {}, onClose() {} };
+/** Loads the TLS inspector where a listener names it, or where its chains cannot be chosen without (as Envoy does). */
+async function createInspector(config: ListenerConfig, scope: StatsScope): Promise<TlsInspector | undefined> {
+  const isAsked = config.filter_chains.some((chain) => asksFirstBytes(chain.filter_chain_match));
+  if (config.listener_filters.length === 0 && !isAsked) return undefined;
+  const { TlsInspector } = await import('./tls-inspector.ts');
+  return new TlsInspector({
+    scope,
+    timeoutMs: config.listener_filters_timeout,
+    continuesOnTimeout: config.continue_on_listener_filters_timeout,
+  });
+}
 
-function openConnection(socket: Socket): Connection {
-  return HandleConnection.from(socket, UNOWNED) ?? new StreamConnection(socket, UNOWNED);
+/** A Unix socket has no addresses. */
+function addressesOf(socket: Socket) {
+  return {
+    remoteAddress: socket.remoteAddress ?? '',
+    remotePort: socket.remotePort ?? 0,
+    localAddress: socket.localAddress ?? '',
+    localPort: socket.localPort ?? 0,
+  };
 }
