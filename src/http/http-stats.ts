@@ -34,6 +34,7 @@ export class HttpStats {
   readonly downstreamRqTxReset: Counter;
   readonly downstreamRqTimeout: Counter;
   readonly downstreamRqHeaderTimeout: Counter;
+  readonly downstreamRqTooManyPrematureResets: Counter;
   readonly downstreamRqIdleTimeout: Counter;
   readonly downstreamRqMaxDurationReached: Counter;
   readonly downstreamRqNonRelativePath: Counter;
@@ -86,6 +87,7 @@ export class HttpStats {
     this.downstreamRqTxReset = scope.counter('downstream_rq_tx_reset');
     this.downstreamRqTimeout = scope.counter('downstream_rq_timeout');
     this.downstreamRqHeaderTimeout = scope.counter('downstream_rq_header_timeout');
+    this.downstreamRqTooManyPrematureResets = scope.counter('downstream_rq_too_many_premature_resets');
     this.downstreamRqIdleTimeout = scope.counter('downstream_rq_idle_timeout');
     this.downstreamRqMaxDurationReached = scope.counter('downstream_rq_max_duration_reached');
     this.downstreamRqNonRelativePath = scope.counter('downstream_rq_non_relative_path');

@@ -1,4 +1,5 @@
 import type { Connection, ConnectionHandler } from '../../network/connection.ts';
+import { sharedLargeReadBuffer } from '../../network/read-buffer.ts';
 import { timers } from '../../network/timer.ts';
 import type { HeaderMap } from '../headers.ts';
 import { InputStash } from '../http1/input-stash.ts';
@@ -68,6 +69,7 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
 
   constructor(connection: Connection, options: Http2Options, stats: Http2Stats) {
     this.connection = connection;
+    connection.setReadBuffer(sharedLargeReadBuffer());
     this.options = options;
     this.stats = stats;
     this.output = new FrameOutput(connection);
@@ -145,6 +147,7 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
       this.onConnectionError(ERROR.COMPRESSION_ERROR, error);
       return;
     }
+    if (this.fields.tooLarge) this.stats.headerOverflow.inc();
     this.floods.frameWithPayload();
     this.onHeaders(streamId, endStream);
   }
@@ -179,7 +182,7 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
   private onStrayData(streamId: number, stream: Http2Stream | undefined): void {
     if (stream !== undefined) this.onStreamError(streamId, ERROR.STREAM_CLOSED, 'DATA after the end of the stream');
     else if (this.isIdle(streamId)) this.onConnectionError(ERROR.PROTOCOL_ERROR, 'DATA on an idle stream');
-    else if (!this.closedStreams.wasReset(streamId)) this.output.resetStream(streamId, ERROR.STREAM_CLOSED);
+    else if (!this.closedStreams.wasReset(streamId)) this.refuseStream(streamId, ERROR.STREAM_CLOSED);
   }
 
   onDataBytes(buffer: Buffer, start: number, end: number): void {
@@ -222,8 +225,21 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
     const premature = !stream.localEnded;
     this.drop(stream, false);
     stream.onReset(code, code === ERROR.REFUSED_STREAM ? 'http2.remote_refuse' : 'http2.remote_reset', true);
+    this.countClosed(premature);
+  }
+
+  /** Streams that end too early, by the peer's reset or by its fault, are limited (CVE-2023-44487, CVE-2025-8671). */
+  private countClosed(premature: boolean): void {
     const flood = this.floods.streamClosed(premature);
     if (flood !== '') this.onConnectionError(ERROR.ENHANCE_YOUR_CALM, flood);
+  }
+
+  /** RST_STREAM for a stream that is not in the table. */
+  protected refuseStream(streamId: number, code: number): void {
+    if (this.closing) return;
+    this.output.resetStream(streamId, code);
+    this.stats.txReset.inc();
+    this.countClosed(true);
   }
 
   onPushPromise(): void {
@@ -387,11 +403,12 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
     this.stats.rxMessagingError.inc();
     const stream = this.streams.get(streamId);
     if (stream === undefined) {
-      if (!this.closing) this.output.resetStream(streamId, code);
+      this.refuseStream(streamId, code);
       return;
     }
     this.reset(stream, code);
     stream.onReset(code, `http2.${details.replaceAll(' ', '_')}`, false);
+    this.countClosed(true);
   }
 
   // ── sending ──

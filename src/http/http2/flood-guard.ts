@@ -4,6 +4,8 @@ import type { Http2Stats } from './stats.ts';
 /** Streams that a peer reset before they were answered: so many, and more than half of all, are an attack (CVE-2023-44487). */
 const MIN_PREMATURE_RESETS = 500;
 
+export const TOO_MANY_RESETS = 'too_many_premature_resets';
+
 /**
  * Counts what a peer may send for ever at little cost to itself, against the limits of Envoy's names. Each check
  * returns why the connection must end, '' when it need not.
@@ -68,12 +70,12 @@ export class FloodGuard {
     return '';
   }
 
-  /** @param premature the peer reset the stream before its response was complete */
+  /** @param premature the peer reset the stream before its response was complete, or made us reset it */
   streamClosed(premature: boolean): string {
     this.streamsClosed++;
     if (!premature) return '';
     this.prematureResets++;
     if (this.prematureResets < MIN_PREMATURE_RESETS || this.prematureResets * 2 <= this.streamsClosed) return '';
-    return 'http2.too_many_premature_resets';
+    return TOO_MANY_RESETS;
   }
 }

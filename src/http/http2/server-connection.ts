@@ -5,6 +5,7 @@ import type { ConnectionManager } from '../connection-manager.ts';
 import type { HeaderMap } from '../headers.ts';
 import { HttpStream } from '../stream.ts';
 import { Http2Connection } from './connection.ts';
+import { TOO_MANY_RESETS } from './flood-guard.ts';
 import type { Http2Stream } from './http2-stream.ts';
 import type { Http2Options } from './options.ts';
 import { ERROR, PREFACE, SETTING } from './protocol.ts';
@@ -107,9 +108,8 @@ export class Http2ServerConnection extends Http2Connection {
   private openStream(streamId: number, endStream: boolean): void {
     this.lastStreamId = streamId;
     if (this.life === LIFE.LAST || this.streams.size >= this.options.maxConcurrentStreams) {
-      this.stats.txReset.inc();
       this.closedStreams.add(streamId, true);
-      this.output.resetStream(streamId, ERROR.REFUSED_STREAM);
+      this.refuseStream(streamId, ERROR.REFUSED_STREAM);
       return;
     }
     const stream =
@@ -145,8 +145,10 @@ export class Http2ServerConnection extends Http2Connection {
 
   protected override onSettled(): void {}
 
-  protected override onBroken(_details: string): void {
-    this.manager.stats.downstreamCxProtocolError.inc();
+  protected override onBroken(details: string): void {
+    const { stats } = this.manager;
+    stats.downstreamCxProtocolError.inc();
+    if (details === TOO_MANY_RESETS) stats.downstreamRqTooManyPrematureResets.inc();
   }
 
   writeResponseHead(streamId: number, status: number, head: HeaderMap | undefined, endStream: boolean): void {

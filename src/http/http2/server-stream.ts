@@ -124,7 +124,7 @@ export class Http2ServerStream extends Http2Stream implements DownstreamCodec {
 
   override onReset(code: number, details: string, byPeer: boolean): void {
     if (this.isMalformed) this.http.onMalformedRequest(details);
-    else if (code < 0) this.http.onDownstreamReset(details || 'downstream_remote_disconnect', false);
+    else if (code < 0 && details === '') this.http.onDownstreamReset('downstream_remote_disconnect', false);
     else if (byPeer) this.http.onDownstreamGone(FLAG.DR, details);
     else this.http.onDownstreamGone(FLAG.DPE, details);
   }
@@ -182,6 +182,8 @@ export class Http2ServerStream extends Http2Stream implements DownstreamCodec {
   }
 
   resetStream(): void {
+    // The response was complete: what ran out is the time for the client to take it.
+    if (this.open && this.finished) this.connection.stats.txFlushTimeout.inc();
     this.connection.reset(this, ERROR.INTERNAL_ERROR);
   }
 
