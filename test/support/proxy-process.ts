@@ -42,6 +42,17 @@ export class ProxyProcess implements AsyncDisposable {
 
   /** @param text a configuration in Envoy's form, without `admin`; listeners have port 0 */
   static async start(name: ProxyName, text: string): Promise<ProxyProcess> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await ProxyProcess.startOnce(name, text);
+      } catch (error) {
+        // A port that was free a moment ago is not always free now.
+        if (tries === 5 || !String(error).includes('in use')) throw error;
+      }
+    }
+  }
+
+  private static async startOnce(name: ProxyName, text: string): Promise<ProxyProcess> {
     const folder = mkdtempSync(join(tmpdir(), `${name}-process-`));
     const file = join(folder, 'config.yaml');
     const adminPort = name === 'envoy' ? 0 : await unusedPort();

@@ -1,0 +1,3 @@
+import { controlFrameAttacks } from './attacks/control-frames.ts';
+
+controlFrameAttacks('outrigger');

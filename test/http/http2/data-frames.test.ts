@@ -1,0 +1,3 @@
+import { dataFrameAttacks } from './attacks/data-frames.ts';
+
+dataFrameAttacks('outrigger');

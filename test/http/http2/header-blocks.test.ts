@@ -1,0 +1,3 @@
+import { headerBlockAttacks } from './attacks/header-blocks.ts';
+
+headerBlockAttacks('outrigger');

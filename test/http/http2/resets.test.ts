@@ -1,0 +1,3 @@
+import { resetAttacks } from './attacks/resets.ts';
+
+resetAttacks('outrigger');

@@ -1,0 +1,3 @@
+import { windowAttacks } from './attacks/windows.ts';
+
+windowAttacks('outrigger');
