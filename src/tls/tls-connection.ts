@@ -17,6 +17,9 @@ const state = binding?.streamBaseState;
 const READ_RESULT = binding?.kReadBytesOrError ?? 0;
 const LAST_WRITE_WAS_ASYNC = binding?.kLastWriteWasAsync ?? 0;
 
+/** Pieces that waited are put together up to here. */
+const MAX_JOINED_BYTES = 64 * 1024;
+
 /** Text up to here is cheaper to write than bytes: it is put together on the stack. */
 const TEXT_WRITE_BYTES = 8 * 1024;
 
@@ -56,8 +59,8 @@ function errorOf(status: number, call: string): Error {
  *
  * - One write at a time: a second one before the first has completed would end the process. What comes meanwhile
  *   waits here.
- * - A write never completes at once, yet its bytes are encrypted (or copied) when the call returns. So the memory is
- *   free, and what counts for back-pressure is the queue of the socket below.
+ * - A write never completes at once, yet its bytes are encrypted (or copied) when the handle's call returns. So their
+ *   memory is free, and what counts for back-pressure is the queue of the socket below. Memory of what waits is not.
  * - Bytes that were received but not yet decrypted come even after reading has stopped. They are kept until `resume`.
  */
 export class TlsConnection implements Connection {
@@ -231,13 +234,13 @@ export class TlsConnection implements Connection {
   }
 
   writeCopy(buffer: Buffer, start: number, end: number): boolean {
-    return this.writeStable(buffer, start, end);
+    return this.writeBytes(buffer, start, end, false);
   }
 
   writeAround(prefix: string, buffer: Buffer, start: number, end: number, suffix: string): boolean {
     const total = prefix.length + (end - start) + suffix.length;
     if (total <= TEXT_WRITE_BYTES) return this.writeText(prefix + buffer.latin1Slice(start, end) + suffix);
-    if (prefix === '' && suffix === '') return this.writeStable(buffer, start, end);
+    if (prefix === '' && suffix === '') return this.writeCopy(buffer, start, end);
     // In one write, since each begins a record of its own.
     const all = Buffer.allocUnsafe(total);
     all.latin1Write(prefix, 0, prefix.length);
@@ -246,12 +249,15 @@ export class TlsConnection implements Connection {
     return this.writeStable(all, 0, total);
   }
 
-  /** The memory is free when the call returns, whatever the answer. */
   writeStable(buffer: Buffer, start: number, end: number): boolean {
+    return this.writeBytes(buffer, start, end, true);
+  }
+
+  private writeBytes(buffer: Buffer, start: number, end: number, isStable: boolean): boolean {
     if (this.closed || this.ended) return true;
     const view = start === 0 && end === buffer.length ? buffer : buffer.subarray(start, end);
     this.bytesWritten += view.length;
-    if (this.writing) return this.wait(Buffer.from(view));
+    if (this.writing) return this.wait(isStable ? view : Buffer.from(view));
     return this.afterWrite(this.handle.writeBuffer(this.nextRequest(), view));
   }
 
@@ -298,13 +304,30 @@ export class TlsConnection implements Connection {
     this.handler.onDrain();
   }
 
+  /** Writes what waited: a large piece by itself, since putting it together with others would copy it. */
   private writeWaiting(): boolean {
-    const parts = this.waiting.splice(0);
-    if (parts.every((part) => typeof part === 'string')) {
-      return this.afterWrite(this.handle.writeLatin1String(this.nextRequest(), parts.join('')));
+    const { waiting } = this;
+    let count = 0;
+    let total = 0;
+    while (count < waiting.length) {
+      const { length } = waiting[count] as string | Buffer;
+      if (count > 0 && total + length > MAX_JOINED_BYTES) break;
+      total += length;
+      count++;
     }
+    const parts = waiting.splice(0, count);
+    const taken = this.afterWrite(this.writeParts(parts));
+    return taken && waiting.length === 0;
+  }
+
+  private writeParts(parts: readonly (string | Buffer)[]): number {
+    const [first] = parts;
+    if (parts.length === 1 && typeof first !== 'string')
+      return this.handle.writeBuffer(this.nextRequest(), first as Buffer);
+    if (parts.every((part) => typeof part === 'string'))
+      return this.handle.writeLatin1String(this.nextRequest(), parts.join(''));
     const bytes = parts.map((part) => (typeof part === 'string' ? Buffer.from(part, 'latin1') : part));
-    return this.afterWrite(this.handle.writeBuffer(this.nextRequest(), Buffer.concat(bytes)));
+    return this.handle.writeBuffer(this.nextRequest(), Buffer.concat(bytes));
   }
 
   end(): void {

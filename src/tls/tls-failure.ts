@@ -25,8 +25,8 @@ const REASONS: Readonly<Record<string, readonly [code: number, name: string]>> =
   PACKET_LENGTH_TOO_LONG: [247, 'WRONG_VERSION_NUMBER'],
 };
 
-/** Alerts of the peer: TLS 1.3 kept those of SSL 3 under their old names, and both libraries number them from 1000. */
-const ALERT = /^(SSLV3|SSL|TLSV1|TLSV13|TLS)_ALERT_(.+)$/;
+/** Alerts of the peer. OpenSSL and BoringSSL put different versions before their names, and number them from 1000. */
+const ALERT = /(?:^|_)ALERT_(.+)$/;
 const ALERT_CODES: Readonly<Record<string, readonly [code: number, name: string]>> = {
   UNEXPECTED_MESSAGE: [1010, 'SSLV3_ALERT_UNEXPECTED_MESSAGE'],
   BAD_RECORD_MAC: [1020, 'SSLV3_ALERT_BAD_RECORD_MAC'],
@@ -67,7 +67,7 @@ export function handshakeFailure(error: NodeJS.ErrnoException & { readonly reaso
   const name = (error.code ?? '').replace(/^ERR_SSL_/, '');
   if (name === 'PEER_DID_NOT_RETURN_A_CERTIFICATE') return NO_CERTIFICATE;
   const alert = ALERT.exec(name);
-  const [code, text] = (alert === null ? REASONS[name] : ALERT_CODES[alert[2] ?? '']) ?? [0, ''];
+  const [code, text] = (alert === null ? REASONS[name] : ALERT_CODES[alert[1] ?? '']) ?? [0, ''];
   if (code !== 0) return { reason: tlsError(code, text), kind: 'connection_error' };
   // A reason that has no number here is told in OpenSSL's words.
   const reason = name === '' ? error.message : name;
