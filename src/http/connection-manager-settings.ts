@@ -85,7 +85,8 @@ export function resolveSettings(config: HttpConnectionManager, bufferLimitBytes:
     endsAfterResponseOnly: config.http1_safe_max_connection_duration,
     delayedCloseTimeoutMs: config.delayed_close_timeout,
     drainTimeoutMs: config.drain_timeout,
-    bufferLimitBytes,
+    // 0 is no limit, as in Envoy.
+    bufferLimitBytes: bufferLimitBytes === 0 ? Number.POSITIVE_INFINITY : bufferLimitBytes,
     serverName: config.server_name === '' ? 'envoy' : config.server_name,
     serverHeader: config.server_header_transformation,
     underscores: common.headers_with_underscores_action,

@@ -99,7 +99,7 @@ export class FilterChainRuntime {
 
   /** Takes a socket from which nobody reads; with TLS, its handshake comes before any filter. */
   accept(socket: Socket, record: ConnectionRecord): void {
-    if (this.tls === undefined) this.serve(openConnection(socket), record);
+    if (this.tls === undefined) this.serve(openConnection(socket, this.context.bufferLimitBytes), record);
     else this.secure(this.tls, socket, record);
   }
 
@@ -185,8 +185,8 @@ export class FilterChainRuntime {
 
 const UNOWNED: ConnectionHandler = { onData() {}, onEnd() {}, onDrain() {}, onClose() {} };
 
-function openConnection(socket: Socket): Connection {
-  return HandleConnection.from(socket, UNOWNED) ?? new StreamConnection(socket, UNOWNED);
+function openConnection(socket: Socket, limitBytes: number): Connection {
+  return HandleConnection.from(socket, UNOWNED, limitBytes) ?? new StreamConnection(socket, UNOWNED);
 }
 
 /** Loads TLS on first use: it costs milliseconds and megabytes. */

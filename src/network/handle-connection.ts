@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import type { Connection, ConnectionHandler } from './connection.ts';
 import { flushQueue } from './flush-queue.ts';
-import { sharedReadBuffer } from './read-buffer.ts';
+import { sharedReadBufferFor } from './read-buffer.ts';
 import { resetSocket } from './reset-socket.ts';
 import { handleOf, type StreamHandle, streamBinding, type WriteRequest } from './stream-handle.ts';
 
@@ -72,7 +72,7 @@ export class HandleConnection implements Connection {
   handler: ConnectionHandler;
   readonly socket: Socket;
   readonly handle: StreamHandle;
-  readBuffer: Buffer = sharedReadBuffer;
+  readBuffer: Buffer;
   bytesRead = 0;
   bytesWritten = 0;
   readonly remoteAddress: string;
@@ -87,15 +87,24 @@ export class HandleConnection implements Connection {
   private ended = false;
   private sawEnd = false;
   private bufferChanges = 0;
+  private readonly sharedBuffer: Buffer;
+  /** 0 is no limit. */
+  private readonly limitBytes: number;
   private failure: Error | undefined;
   /** What a listener filter had read before. */
   private unread: Buffer | undefined;
 
-  /** `socket` is open and nobody reads from it. Reading starts with `resume`. */
-  constructor(socket: Socket, handle: StreamHandle, handler: ConnectionHandler) {
+  /**
+   * `socket` is open and nobody reads from it. Reading starts with `resume`.
+   * @param limitBytes read at once at most, but for 16 KiB in any case; 0 is no limit.
+   */
+  constructor(socket: Socket, handle: StreamHandle, handler: ConnectionHandler, limitBytes = 0) {
     this.socket = socket;
     this.handle = handle;
     this.handler = handler;
+    this.limitBytes = limitBytes;
+    this.sharedBuffer = sharedReadBufferFor(limitBytes);
+    this.readBuffer = this.sharedBuffer;
     this.remoteAddress = socket.remoteAddress ?? '';
     this.remotePort = socket.remotePort ?? 0;
     this.localAddress = socket.localAddress ?? '';
@@ -122,10 +131,10 @@ export class HandleConnection implements Connection {
   }
 
   /** The fast connection where Node has what it needs, else undefined. */
-  static from(socket: Socket, handler: ConnectionHandler): HandleConnection | undefined {
+  static from(socket: Socket, handler: ConnectionHandler, limitBytes = 0): HandleConnection | undefined {
     if (binding === undefined) return undefined;
     const handle = handleOf(socket);
-    return handle === undefined ? undefined : new HandleConnection(socket, handle, handler);
+    return handle === undefined ? undefined : new HandleConnection(socket, handle, handler, limitBytes);
   }
 
   writeText(text: string): boolean {
@@ -249,8 +258,9 @@ export class HandleConnection implements Connection {
   };
 
   setReadBuffer(buffer: Buffer | undefined): boolean {
-    const next = buffer ?? sharedReadBuffer;
+    const next = buffer ?? this.sharedBuffer;
     if (next === this.readBuffer || this.closed) return true;
+    if (this.limitBytes > 0 && next.length > Math.max(this.limitBytes, this.sharedBuffer.length)) return false;
     if (buffer !== undefined && ++this.bufferChanges > MAX_BUFFER_CHANGES) return false;
     this.readBuffer = next;
     this.handle.useUserBuffer(next);

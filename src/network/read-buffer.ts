@@ -9,6 +9,38 @@ const MAX_FREE_BULK_BUFFERS = 16;
 /** The shared read buffer of this thread. */
 export const sharedReadBuffer: Buffer = Buffer.allocUnsafeSlow(SHARED_READ_BYTES);
 
+/** So much is read at once at least, whatever a limit says; Envoy's slices are as large. */
+const LEAST_READ_BYTES = 16 * 1024;
+
+/** Parts of the shared read buffer by their size. */
+const limitedReadBuffers = new Map<number, Buffer>();
+
+/**
+ * The shared read buffer, or a part of it for connections that may not hold a whole read.
+ * @param limitBytes `per_connection_buffer_limit_bytes`; 0 is no limit.
+ */
+export function sharedReadBufferFor(limitBytes: number): Buffer {
+  if (limitBytes === 0 || limitBytes >= SHARED_READ_BYTES) return sharedReadBuffer;
+  const size = Math.max(limitBytes, LEAST_READ_BYTES);
+  let buffer = limitedReadBuffers.get(size);
+  if (buffer === undefined) {
+    buffer = sharedReadBuffer.subarray(0, size);
+    limitedReadBuffers.set(size, buffer);
+  }
+  return buffer;
+}
+
+let largeReadBuffer: Buffer | undefined;
+
+/**
+ * A larger shared buffer, for connections on which many exchanges arrive together and whose bytes are copied out during
+ * the event.
+ */
+export function sharedLargeReadBuffer(): Buffer {
+  largeReadBuffer ??= Buffer.allocUnsafeSlow(BULK_READ_BYTES);
+  return largeReadBuffer;
+}
+
 /** Who keeps a bulk buffer although nothing long is under way, the longest first. */
 const lingering: BulkHolder[] = [];
 

@@ -83,7 +83,9 @@ export class ConnectAttempt extends TimerEntry implements HandshakeEvents {
       return;
     }
     this.socket.off('error', this.onError);
-    this.connected(HandleConnection.from(this.socket, this.events) ?? new StreamConnection(this.socket, this.events));
+    const { socket, events } = this;
+    const limitBytes = this.cluster.config.per_connection_buffer_limit_bytes;
+    this.connected(HandleConnection.from(socket, events, limitBytes) ?? new StreamConnection(socket, events));
   };
 
   private secure(tls: UpstreamTls): void {

@@ -141,6 +141,23 @@ test('a body that is too large to keep is tried once', async () => {
   expect(proxy.stat('cluster.app.retry_or_shadow_abandoned')).toBe(1);
 });
 
+test('a body of any size is kept where there is no limit', async () => {
+  let tries = 0;
+  await using app = await startApp((request, response) => {
+    void readAll(request).then((body) => {
+      response.statusCode = ++tries === 1 ? 500 : 200;
+      response.end(String(body.length));
+    });
+  });
+  await using proxy = await story({
+    app: app.port,
+    routes: RETRY('5xx'),
+    listener: 'per_connection_buffer_limit_bytes: 0',
+  });
+  const answer = await ask(proxy.port, { method: 'POST', body: 'y'.repeat(50_000) });
+  expect([answer.status, answer.body, tries]).toEqual([200, '50000', 2]);
+});
+
 test('concurrent retries are limited, each until its outcome', async () => {
   const held: Socket[] = [];
   let requests = 0;

@@ -193,6 +193,31 @@ describe('memory', () => {
     await expect.poll(() => recorder.received).toBe(10);
   });
 
+  test.each([
+    [0, 65_536],
+    [1, 16_384],
+    [20_000, 20_000],
+    [100_000, 65_536],
+  ])('a limit of %i bytes bounds reads to %i', async (limitBytes, largest) => {
+    await using pair = await openPair('HandleConnection', 'tcp', limitBytes);
+    const { connection, recorder, peer } = pair;
+    const sent = randomBytes(3_000_000);
+    const hash = createHash('sha1');
+    let most = 0;
+    recorder.onBytes = (buffer, length) => {
+      most = Math.max(most, length);
+      hash.update(buffer.subarray(0, length));
+    };
+    expect(connection.setReadBuffer(Buffer.alloc(100_001))).toBe(limitBytes === 0);
+    connection.setReadBuffer(undefined);
+    peer.end(sent);
+    connection.resume();
+    await expect.poll(() => recorder.events.at(-1), { timeout: 5000 }).toBe('end');
+    expect(hash.digest('hex')).toBe(sha(sent));
+    expect(most).toBeLessThanOrEqual(largest);
+    expect(most).toBeGreaterThan(largest / 2);
+  });
+
   test('a connection on streams does not read into memory of its owner’s', async () => {
     await using pair = await openPair('StreamConnection');
     expect(pair.connection.setReadBuffer(Buffer.alloc(10))).toBe(false);

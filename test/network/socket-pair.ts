@@ -43,13 +43,15 @@ export interface Pair extends AsyncDisposable {
 let pipes = 0;
 
 /** A connection of ours to a plain socket, over TCP or a Unix socket. */
-export function openPair(kind: Kind, transport: 'tcp' | 'pipe' = 'tcp'): Promise<Pair> {
+export function openPair(kind: Kind, transport: 'tcp' | 'pipe' = 'tcp', limitBytes = 0): Promise<Pair> {
   return new Promise((resolve) => {
     const server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (socket) => {
       server.close();
       const recorder = new Recorder();
       const made =
-        kind === 'HandleConnection' ? HandleConnection.from(socket, recorder) : new StreamConnection(socket, recorder);
+        kind === 'HandleConnection'
+          ? HandleConnection.from(socket, recorder, limitBytes)
+          : new StreamConnection(socket, recorder);
       const connection = made as Connection;
       resolve({
         connection,
