@@ -4,6 +4,7 @@ import { connectionLimit } from './connection-limit.ts';
 import { cors } from './cors.ts';
 import { fault } from './fault/fault.ts';
 import { grpcStats } from './grpc-stats/grpc-stats.ts';
+import { grpcWeb } from './grpc-web/grpc-web.ts';
 import { headerMutation } from './header-mutation.ts';
 import { headerToMetadata } from './header-to-metadata/header-to-metadata.ts';
 import { healthCheck } from './health-check.ts';
@@ -18,6 +19,7 @@ export const HTTP_FILTERS: readonly AnyHttpFilter[] = [
   cors,
   fault,
   grpcStats,
+  grpcWeb,
   headerMutation,
   headerToMetadata,
   healthCheck,

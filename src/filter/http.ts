@@ -57,6 +57,11 @@ export interface HttpFilterHooks {
   onResponse?(response: ResponseHead, stream: HttpStream): HookResult | Promise<HookResult>;
   onResponseBody?(chunk: Buffer, end: boolean, stream: HttpStream): BodyHookResult | Promise<BodyHookResult>;
   onResponseTrailers?(trailers: HeaderMap, stream: HttpStream): void;
+  /**
+   * For filters with `body: 'write'` that change the bodies of some streams only: whether those of this one. Asked
+   * behind the head's hooks; without it, the length that a peer announced is forgotten for every stream.
+   */
+  rewritesBody?(stream: HttpStream): boolean;
   /** The stream is over and its figures are final. */
   onDone?(stream: HttpStream): void;
   /** The configuration that made these hooks is gone: stop timers, close files. */

@@ -1,4 +1,4 @@
-import type { HttpFilterHooks } from '../filter/http.ts';
+import type { HttpFilterHooks, HttpStream } from '../filter/http.ts';
 import type { AnyHttpFilter } from '../filter/registry.ts';
 import type { FilterTimer } from '../observe/probe.ts';
 
@@ -50,6 +50,16 @@ export class FilterChain {
     this.changesRequestBody = this.requestBody.some(writesBody);
     this.changesResponseBody = this.responseBody.some(writesBody);
   }
+
+  /** Whether the length that the client announced holds no more for this request. */
+  changesRequestBodyOf(stream: HttpStream): boolean {
+    return this.changesRequestBody && rewritesBody(this.requestBody, stream);
+  }
+
+  /** Whether the length that the upstream announced holds no more for this response. */
+  changesResponseBodyOf(stream: HttpStream): boolean {
+    return this.changesResponseBody && rewritesBody(this.responseBody, stream);
+  }
 }
 
 /** Chains that were put together for requests that changed their route, by the chains of both routes. */
@@ -80,6 +90,10 @@ function withHook<Name extends keyof HttpFilterHooks>(
   name: Name,
 ): WithHook<Name>[] {
   return filters.filter((filter): filter is WithHook<Name> => filter.hooks[name] !== undefined);
+}
+
+function rewritesBody(filters: readonly ConfiguredFilter[], stream: HttpStream): boolean {
+  return filters.some((filter) => writesBody(filter) && filter.hooks.rewritesBody?.(stream) !== false);
 }
 
 function writesBody(filter: ConfiguredFilter): boolean {

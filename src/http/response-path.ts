@@ -100,7 +100,7 @@ export abstract class ResponsePath extends StreamCore {
       this.runResponseBodyHooks(0, collected, true, false);
       return;
     }
-    if (this.chain.changesResponseBody && !this.responseEnded && !this.isUpgrade) this.responseLength = -1;
+    if (!this.responseEnded && !this.isUpgrade && this.chain.changesResponseBodyOf(this)) this.responseLength = -1;
     const body = this.localBody;
     this.sendResponseHead(head, this.responseEnded);
     if (body === undefined || this.completed) return;
@@ -215,8 +215,9 @@ export abstract class ResponsePath extends StreamCore {
     if (this.completed) return;
     if (!this.responseHeadSent) {
       // The whole body was collected: its length is known again. Trailers need chunks.
-      this.responseLength = this.responseTrailers === undefined ? bytes.length : -1;
-      this.sendResponseHead(this.response as ResponseHead, bytes.length === 0 && this.responseTrailers === undefined);
+      const hasTrailers = this.trailersToSend !== undefined;
+      this.responseLength = hasTrailers ? -1 : bytes.length;
+      this.sendResponseHead(this.response as ResponseHead, bytes.length === 0 && !hasTrailers);
       if (this.completed) return;
     }
     if (bytes.length > 0) this.writeBody(bytes, 0, bytes.length, stable);
@@ -234,7 +235,13 @@ export abstract class ResponsePath extends StreamCore {
         }
       }
     }
-    this.codec.finish(this.responseTrailers);
+    this.codec.finish(this.trailersToSend);
+  }
+
+  /** A filter may have taken them all. */
+  private get trailersToSend(): HeaderMap | undefined {
+    const trailers = this.responseTrailers;
+    return trailers === undefined || trailers.length === 0 ? undefined : trailers;
   }
 
   onResponseInterim(head: ResponseHead): void {

@@ -209,7 +209,8 @@ export class HttpStream extends ResponsePath implements DownstreamEvents {
   private startRouting(): void {
     if (this.routeCleared) this.matchRoute();
     this.routed = true;
-    if (this.chain.changesRequestBody && !this.requestComplete && !this.isUpgrade) this.requestContentLength = -1;
+    if (!this.requestComplete && !this.isUpgrade && this.chain.changesRequestBodyOf(this))
+      this.requestContentLength = -1;
     this.router.start(this.requestComplete);
   }
 

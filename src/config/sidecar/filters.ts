@@ -56,6 +56,8 @@ const KINDS: Readonly<Record<string, FilterKind>> = {
   fault: kind('http', http.Fault, 'fault', 'HTTPFault', http.fault),
   buffer: kind('http', http.Buffer, 'buffer', 'Buffer', http.buffer),
   cors: kind('http', http.Cors, 'cors', 'Cors', () => ({})),
+  grpc_stats: kind('http', http.GrpcStats, 'grpc_stats', 'FilterConfig', http.grpcStats),
+  grpc_web: kind('http', message({}), 'grpc_web', 'GrpcWeb', () => ({})),
   health_check: kind('http', http.HealthCheck, 'health_check', 'HealthCheck', http.healthCheck),
   network_rbac: kind('network', NetworkRbac, 'rbac', 'RBAC', networkRbac),
   connection_limit: kind('network', ConnectionLimit, 'connection_limit', 'ConnectionLimit', (config) => ({

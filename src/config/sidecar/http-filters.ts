@@ -11,6 +11,7 @@ import {
   nonEmptyString,
   oneof,
   optional,
+  type Schema,
   string,
   uint32,
 } from '../schema/building-blocks.ts';
@@ -154,6 +155,30 @@ function mutations(config: v.InferOutput<typeof Mutations>): Canonical[] {
 }
 
 const percent = optional(double({ min: 0, max: 100 }), 100);
+
+function methodPath(): Schema<string> {
+  return string({ pattern: /^(?:\*|\/?[^/]+\/[^/]+)$/, allowed: 'service/method, or "*"' });
+}
+
+/** Figures of gRPC calls: of every method, of all together, or of the methods that are named. */
+export const GrpcStats = message({
+  /** `service/method`; `*` has figures of every method. */
+  methods: optional(oneOrMany(methodPath(), list(methodPath()))),
+  /** A histogram of the time that the upstream took. */
+  time: optional(bool(), false),
+});
+
+export function grpcStats(config: v.InferOutput<typeof GrpcStats>): Canonical {
+  const time = config.time ? { enable_upstream_stats: true } : {};
+  if (config.methods === undefined) return time;
+  if (config.methods.includes('*')) return { stats_for_all_methods: true, ...time };
+  const byService = Map.groupBy(config.methods, (path) => path.replace(/^\/|\/[^/]*$/g, ''));
+  const services = [...byService].map(([name, paths]) => ({
+    name,
+    method_names: paths.map((path) => path.slice(path.lastIndexOf('/') + 1)),
+  }));
+  return { individual_method_stats_allowlist: { services }, ...time };
+}
 
 /** Delays and errors for a share of the requests. */
 export const Fault = message({

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, test } from 'vitest';
 import { parse } from 'yaml';
 import { builtinRegistry } from '../../../filters/index.ts';
 import { expandText } from '../../../src/config/expand.ts';
@@ -101,5 +101,26 @@ describe('gRPC', () => {
     const retryOn = (text: string) => routeOf(`${base}protocol: grpc\n${text}`).retry_policy.retry_on;
     expect(retryOn('retries: 2\n')).toBe('connect-failure,refused-stream,unavailable,cancelled');
     expect(retryOn('retries: { on: internal }\n')).toBe('internal');
+  });
+});
+
+test('figures of calls by the methods that are named', () => {
+  const configOf = (config: string) =>
+    managerOf(`${base}filters: [{ grpc_stats: ${config} }]\n`).http_filters[0].typed_config;
+  const type = 'type.googleapis.com/envoy.extensions.filters.http.grpc_stats.v3.FilterConfig';
+  expect(configOf('{}')).toEqual({ '@type': type });
+  expect(configOf('{ methods: "*", time: true }')).toEqual({
+    '@type': type,
+    stats_for_all_methods: true,
+    enable_upstream_stats: true,
+  });
+  expect(configOf('{ methods: [a.B/C, /a.B/D, x.Y/Z] }')).toEqual({
+    '@type': type,
+    individual_method_stats_allowlist: {
+      services: [
+        { name: 'a.B', method_names: ['C', 'D'] },
+        { name: 'x.Y', method_names: ['Z'] },
+      ],
+    },
   });
 });

@@ -14,6 +14,7 @@ import {
 } from './filters.ts';
 import { grpcAnswers, grpcDeadlines, grpcManagerDeadline, grpcRetries } from './grpc.ts';
 import { grpcStats } from './grpc-stats.ts';
+import { grpcWeb } from './grpc-web.ts';
 import { headerLevels, preservedCase, properCase, serverNames } from './headers.ts';
 import { badChunks, headLimits, smallLimits, smuggling } from './hostile.ts';
 import { interim, messages, proxiedInterim, trailers } from './messages.ts';
@@ -62,6 +63,7 @@ export const scenarios: readonly Scenario[] = [
   grpcManagerDeadline,
   grpcRetries,
   ...grpcStats,
+  grpcWeb,
   ...rbacs,
   localRateLimit,
   ipTags,
