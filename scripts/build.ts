@@ -18,6 +18,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { type BuildOptions, build, type Plugin } from 'esbuild';
 import { builtinNames, rewriteBuiltinImports, virtualBuiltins } from './builtin-imports.ts';
 import { fillCache } from './fill-cache.ts';
+import { onDemandPackages } from './on-demand-packages.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
 const DIST = join(ROOT, 'dist');
@@ -38,6 +39,9 @@ const STANDALONE: Readonly<Record<string, string>> = {
 
 const SIBLING_URL = /new URL\(\s*'(\.{1,2}\/[^']+\.ts)',\s*import\.meta\.url,?\s*\)/g;
 
+/** Yaml's CommonJS build, which Node gets, cannot be shaken; its ES build is the same code. */
+const ALIAS = { yaml: join(ROOT, 'node_modules/yaml/browser/index.js') };
+
 const COMMON: BuildOptions = {
   absWorkingDir: ROOT,
   outdir: DIST,
@@ -47,8 +51,7 @@ const COMMON: BuildOptions = {
   target: 'node24',
   // Found in the user's own installation where they are needed at all.
   external: ['typescript', 'autocannon', 'esbuild', 'vitest'],
-  // Yaml's CommonJS build, which Node gets, cannot be shaken; its ES build is the same code.
-  alias: { yaml: join(ROOT, 'node_modules/yaml/browser/index.js') },
+  alias: ALIAS,
   // Commander is CommonJS and asks for Node's own modules only.
   banner: { js: 'const require = (name) => process.getBuiltinModule(name);' },
   minifyWhitespace: true,
@@ -143,7 +146,8 @@ async function bundle(): Promise<void> {
     const plain = await build({ ...entry, plugins, treeShaking: false });
     const options = name === 'run' ? { ...entry, ...COMMON_JS } : entry;
     const code = plain.outputFiles?.find(({ path }) => path.endsWith('.js'))?.text ?? '';
-    const result = await build({ ...options, plugins: [...plugins, virtualBuiltins(builtinNames(code))] });
+    const lazily = [virtualBuiltins(builtinNames(code)), onDemandPackages(ALIAS)];
+    const result = await build({ ...options, plugins: [...plugins, ...lazily] });
     for (const { path, text } of result.outputFiles ?? []) put(path, text);
   }
   // Read at run time, relative to the module that reads them.

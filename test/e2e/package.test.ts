@@ -172,6 +172,15 @@ describe('the installed package', () => {
     expect((await fetch(`${url}/secret`)).status).toBe(403);
   });
 
+  test('has the RE2 engine and the full YAML parser for the files that need them', async () => {
+    const file = join(folder, 'patterns.yaml');
+    const [before, after] = JSON.stringify(plainConfig((app.address() as AddressInfo).port)).split('{"prefix":"/"}');
+    // An anchor is what the parser for ordinary files leaves to the full one.
+    writeFileSync(file, `${before}&here {"safe_regex":{"regex":"/a.c"}}${after}\n`);
+    const url = await start(['-c', file], []);
+    expect([(await fetch(`${url}/abc`)).status, (await fetch(`${url}/abcd`)).status]).toEqual([200, 404]);
+  });
+
   test('runs a TypeScript filter from any folder', async () => {
     const filter = join(folder, 'greeting.ts');
     writeFileSync(filter, GREETING);

@@ -108,7 +108,7 @@ class OptionalSchema extends OwnSchema {
   readonly default: unknown;
 
   constructor(wrapped: v.GenericSchema, fallback: unknown) {
-    super('optional', `(${wrapped.expects} | undefined)`);
+    super('optional', wrapped.expects);
     this.wrapped = wrapped;
     this.default = fallback;
   }
