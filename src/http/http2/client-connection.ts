@@ -17,6 +17,8 @@ export interface Http2ClientOwner {
   /** The connection takes no more exchanges. */
   onGoingAway(connection: Http2ClientConnection): void;
   onConnectionClosed(connection: Http2ClientConnection): void;
+  /** A stream was reset from this side. */
+  onReset(): void;
 }
 
 /** Streams that are opened before the server's SETTINGS say how many it takes (RFC 9113 §6.5.2 recommends at least so many). */

@@ -103,8 +103,10 @@ export class Http2ClientStream extends Http2Stream implements UpstreamCodec {
   resetStream(): void {
     if (this.events === undefined) return;
     this.events = undefined;
-    if (this.open) this.connection.reset(this, ERROR.CANCEL);
-    else this.connection.unreserve(this);
+    if (this.open) {
+      this.connection.countReset();
+      this.connection.reset(this, ERROR.CANCEL);
+    } else this.connection.unreserve(this);
   }
 
   pauseResponse(): void {
@@ -239,7 +241,9 @@ export class Http2ClientStream extends Http2Stream implements UpstreamCodec {
   override onReset(code: number, details: string, byPeer: boolean): void {
     const { events, anyByte } = this;
     this.events = undefined;
-    events?.onUpstreamReset(reasonOf(code, details, byPeer), '', anyByte);
+    const reason = reasonOf(code, details, byPeer);
+    if (reason === 'protocol_error') this.connection.countReset();
+    events?.onUpstreamReset(reason, '', anyByte);
   }
 }
 

@@ -15,16 +15,13 @@ import type { Http2Stream } from './http2-stream.ts';
 import { Keepalive } from './keepalive.ts';
 import type { Http2Options } from './options.ts';
 import { PeerSettings } from './peer-settings.ts';
-import { DEFAULT_WINDOW_BYTES, ERROR, MAX_STREAM_ID, MAX_WINDOW_BYTES, SETTING } from './protocol.ts';
-import { ReceiveWindow } from './receive-window.ts';
+import { DEFAULT_WINDOW_BYTES, ERROR, MAX_WINDOW_BYTES, SETTING } from './protocol.ts';
+import { ReceiveWindows } from './receive-windows.ts';
 import { SendTurns } from './send-turns.ts';
 import type { Http2Stats } from './stats.ts';
-import { WindowGrowth } from './window-growth.ts';
 
 /** A header block may be this much longer than its list, for names and values that compression does not shorten. */
 const BLOCK_SLACK_BYTES = 16 * 1024;
-/** Payload of the PINGs that measure a round trip. */
-const GROWTH_PING = Buffer.from('outgrow\0', 'latin1');
 /** How long a peer may take to acknowledge our settings and to let a closing connection end. */
 const CLOSE_WAIT_MS = 1000;
 
@@ -43,7 +40,6 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
   protected readonly fields = new FieldList();
   private readonly stash = new InputStash();
   protected readonly floods: FloodGuard;
-  private readonly growth: WindowGrowth;
   protected readonly keepalive: Keepalive;
   private readonly closeTimer: CloseTimer;
   protected readonly streams = new Map<number, Http2Stream>();
@@ -56,9 +52,7 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
   sendWindow = DEFAULT_WINDOW_BYTES;
   protected readonly peer = new PeerSettings();
   /** What we allow. */
-  private readonly receiveWindow: ReceiveWindow;
-  private streamWindow: number;
-  private settingsUnanswered = 0;
+  private readonly windows: ReceiveWindows;
   /** The peer ended the connection, not this side; and whether streams were open then. */
   endedByPeer = false;
   cutShort = false;
@@ -73,13 +67,11 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
     this.options = options;
     this.stats = stats;
     this.output = new FrameOutput(connection);
-    this.receiveWindow = new ReceiveWindow(this.output);
+    this.windows = new ReceiveWindows(this.output, options);
     this.reader = new FrameReader(this, options.maxListBytes + BLOCK_SLACK_BYTES);
     this.decoder = new HpackDecoder(options.tableBytes, options.maxListBytes, options.maxFields);
     this.heads = new HeadWriter(this.output, options.tableBytes);
     this.floods = new FloodGuard(options, stats);
-    this.growth = new WindowGrowth(options.maxStreamWindowBytes, options.maxConnectionWindowBytes);
-    this.streamWindow = this.growth.streamWindowBytes;
     this.closeTimer = new CloseTimer(connection);
     this.keepalive = new Keepalive(options, this.output, () => {
       stats.keepaliveTimeout.inc();
@@ -105,11 +97,10 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
   protected sendSettings(parameters: (readonly [id: number, value: number])[]): void {
     const { options, output } = this;
     if (options.tableBytes !== 4096) parameters.push([SETTING.HEADER_TABLE_SIZE, options.tableBytes]);
-    parameters.push([SETTING.INITIAL_WINDOW_SIZE, this.streamWindow]);
+    parameters.push([SETTING.INITIAL_WINDOW_SIZE, this.windows.streamBytes]);
     parameters.push(...options.customSettings);
-    this.settingsUnanswered++;
     output.settings(parameters);
-    this.receiveWindow.growTo(this.growth.connectionWindowBytes);
+    this.windows.open();
     this.keepalive.start();
   }
 
@@ -156,7 +147,7 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
     this.dataStream = undefined;
     this.dataEndsStream = endStream;
     if (bytes > 0) this.floods.frameWithPayload();
-    if (!this.receiveWindow.take(length)) {
+    if (!this.windows.take(length)) {
       this.onConnectionError(ERROR.FLOW_CONTROL_ERROR, 'connection window exceeded');
       return;
     }
@@ -175,7 +166,6 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
     // Nobody uses padding up.
     if (length > bytes) this.consumed(stream, length - bytes);
     this.dataStream = stream;
-    if (bytes > 0 && this.growth.onBytes(bytes)) this.output.ping(false, GROWTH_PING, 0);
   }
 
   /** DATA for a stream that takes none (RFC 9113 §5.1). */
@@ -201,18 +191,12 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
   }
 
   onEmptyFrame(endStream: boolean): void {
-    if (endStream) return;
-    const flood = this.floods.emptyFrame();
-    if (flood !== '') this.onConnectionError(ERROR.ENHANCE_YOUR_CALM, flood);
+    if (!endStream) this.endOnFlood(this.floods.emptyFrame());
   }
 
   onPriority(streamId: number, dependsOn: number): void {
-    if (streamId === dependsOn) {
-      this.onStreamError(streamId, ERROR.PROTOCOL_ERROR, 'a stream depends on itself');
-      return;
-    }
-    const flood = this.floods.priorityFrame();
-    if (flood !== '') this.onConnectionError(ERROR.ENHANCE_YOUR_CALM, flood);
+    if (streamId === dependsOn) this.onStreamError(streamId, ERROR.PROTOCOL_ERROR, 'a stream depends on itself');
+    else this.endOnFlood(this.floods.priorityFrame());
   }
 
   onResetStream(streamId: number, code: number): void {
@@ -230,8 +214,7 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
 
   /** Streams that end too early, by the peer's reset or by its fault, are limited (CVE-2023-44487, CVE-2025-8671). */
   private countClosed(premature: boolean): void {
-    const flood = this.floods.streamClosed(premature);
-    if (flood !== '') this.onConnectionError(ERROR.ENHANCE_YOUR_CALM, flood);
+    this.endOnFlood(this.floods.streamClosed(premature));
   }
 
   /** RST_STREAM for a stream that is not in the table. */
@@ -240,6 +223,12 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
     this.output.resetStream(streamId, code);
     this.stats.txReset.inc();
     this.countClosed(true);
+  }
+
+  /** Ends the connection when a limit was passed; `flood` names it. */
+  private endOnFlood(flood: string): boolean {
+    if (flood !== '') this.onConnectionError(ERROR.ENHANCE_YOUR_CALM, flood);
+    return flood !== '';
   }
 
   onPushPromise(): void {
@@ -278,40 +267,25 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
   }
 
   onSettingsAck(): void {
-    if (this.settingsUnanswered === 0) return;
-    this.settingsUnanswered--;
+    this.decoder.settingsAcknowledged();
   }
 
   onPing(ack: boolean, buffer: Buffer, start: number): void {
     if (!ack) {
       this.output.ping(true, buffer, start);
       this.checkOutput();
-    } else if (GROWTH_PING.compare(buffer, start, start + 8) === 0) {
-      if (this.growth.onRoundTrip()) this.growWindows();
+    } else if (this.windows.isAnswer(buffer, start)) {
+      const growth = this.windows.onRoundTrip();
+      if (growth > 0) for (const stream of this.streams.values()) stream.receiveWindow += growth;
     } else {
       this.keepalive.onAnswer();
     }
   }
 
-  private growWindows(): void {
-    const { growth } = this;
-    this.receiveWindow.growTo(growth.connectionWindowBytes);
-    const change = growth.streamWindowBytes - this.streamWindow;
-    if (change <= 0) return;
-    this.streamWindow = growth.streamWindowBytes;
-    this.settingsUnanswered++;
-    this.output.settings([[SETTING.INITIAL_WINDOW_SIZE, this.streamWindow]]);
-    for (const stream of this.streams.values()) stream.receiveWindow += change;
-  }
-
   // ── windows ──
 
   onWindowUpdate(streamId: number, increment: number): void {
-    const flood = this.floods.windowUpdate();
-    if (flood !== '') {
-      this.onConnectionError(ERROR.ENHANCE_YOUR_CALM, flood);
-      return;
-    }
+    if (this.endOnFlood(this.floods.windowUpdate())) return;
     if (streamId === 0) {
       this.sendWindow += increment;
       if (increment === 0) this.onConnectionError(ERROR.PROTOCOL_ERROR, 'WINDOW_UPDATE of 0');
@@ -335,7 +309,7 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
   consumed(stream: Http2Stream, bytes: number): void {
     if (!stream.remoteEnded) {
       stream.uncredited += bytes;
-      if (stream.uncredited * 2 >= this.streamWindow && !this.closing) {
+      if (stream.uncredited * 2 >= this.windows.streamBytes && !this.closing) {
         this.output.windowUpdate(stream.id, stream.uncredited);
         stream.receiveWindow += stream.uncredited;
         stream.uncredited = 0;
@@ -346,14 +320,14 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
 
   /** Bytes were used up for the connection's window alone. */
   credit(bytes: number): void {
-    if (!this.closing) this.receiveWindow.credit(bytes);
+    if (!this.closing) this.windows.credit(bytes);
   }
 
   // ── streams ──
 
   /** Takes a stream object into the table. */
   protected open(stream: Http2Stream, streamId: number): void {
-    stream.begin(streamId, this.peer.streamWindowBytes, this.streamWindow);
+    stream.begin(streamId, this.peer.streamWindowBytes, this.windows.streamBytes);
     this.streams.set(streamId, stream);
     this.floods.streamOpened();
     this.stats.streamsActive.inc();
@@ -504,11 +478,6 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
     if (this.closing) return;
     this.stats.goawaySent.inc();
     this.output.goAway(lastStreamId, ERROR.NO_ERROR, '');
-  }
-
-  /** The first of two GOAWAYs: no new streams, please; those on their way are served (RFC 9113 §6.8). */
-  protected announceGoAway(): void {
-    this.sendGoAway(MAX_STREAM_ID);
   }
 
   onEnd(): void {

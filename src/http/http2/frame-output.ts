@@ -4,7 +4,7 @@ import { turnQueue } from '../../network/turn-queue.ts';
 import { DEFAULT_MAX_FRAME_BYTES, FLAGS, FRAME, FRAME_HEADER_BYTES } from './protocol.ts';
 
 /** Holds several frames of the largest usual size. */
-const OUTPUT_BYTES = 128 * 1024;
+const OUTPUT_BYTES = 256 * 1024;
 const MAX_FREE_BUFFERS = 16;
 const freeBuffers: Buffer[] = [];
 const NO_BUFFER: Buffer = Buffer.alloc(0);

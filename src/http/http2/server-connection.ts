@@ -8,7 +8,7 @@ import { Http2Connection } from './connection.ts';
 import { TOO_MANY_RESETS } from './flood-guard.ts';
 import type { Http2Stream } from './http2-stream.ts';
 import type { Http2Options } from './options.ts';
-import { ERROR, PREFACE, SETTING } from './protocol.ts';
+import { ERROR, MAX_STREAM_ID, PREFACE, SETTING } from './protocol.ts';
 import { Http2ServerStream } from './server-stream.ts';
 import type { Http2Stats } from './stats.ts';
 
@@ -177,7 +177,8 @@ export class Http2ServerConnection extends Http2Connection {
     this.life = LIFE.ANNOUNCED;
     this.drainGraceMs = Math.min(idleGraceMs, LONGEST_GOAWAY_GRACE_MS);
     this.drainingSinceMs = performance.now();
-    this.announceGoAway();
+    // No new streams, please; those on their way are served (RFC 9113 §6.8).
+    this.sendGoAway(MAX_STREAM_ID);
     this.armTimer();
   }
 

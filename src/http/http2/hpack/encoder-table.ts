@@ -11,6 +11,8 @@ const MAX_VALUE_BYTES = 4096;
 const MAX_NAMES = 256;
 /** A longer name is never remembered: many of them would take much memory. */
 const MAX_NAME_CHARS = 128;
+/** Entries of a name that a value is compared with, the newest first. */
+const MAX_COMPARED = 64;
 /** Values of a name that are remembered, to see that one comes again. */
 const RECENT_VALUES = 4;
 /** Insertions in vain after which values that are indexed at first sight have to come twice. */
@@ -71,8 +73,8 @@ export class NameSlot {
   last: EncoderEntry | undefined;
   /** The name's newest entry in the dynamic table. */
   newest: EncoderEntry | undefined;
-  /** The name's entries in the dynamic table by value. */
-  entries: Map<string, EncoderEntry> | undefined;
+  /** The name's entries in the dynamic table, the oldest first. A Map would have V8 intern every value it is asked for. */
+  readonly entries: EncoderEntry[] = [];
   /** Entries that were evicted before anybody referred to them, less those that were of use. */
   wasted = 0;
   /** Hashes of values that came and were not indexed, in a ring. */
@@ -97,7 +99,13 @@ export class NameSlot {
       const entry = this.staticEntries[i] as EncoderEntry;
       if (entry.value === value) return entry;
     }
-    return this.entries?.get(value);
+    const { entries } = this;
+    const oldest = Math.max(0, entries.length - MAX_COMPARED);
+    for (let i = entries.length - 1; i >= oldest; i--) {
+      const entry = entries[i] as EncoderEntry;
+      if (entry.value === value) return entry;
+    }
+    return undefined;
   }
 
   /** Remembers that the value came. True: it is one of the last few that did. */
@@ -178,8 +186,7 @@ export class EncoderTable {
     this.ring[entry.serial & (this.ring.length - 1)] = entry;
     this.count++;
     this.bytes += bytes;
-    slot.entries ??= new Map();
-    slot.entries.set(value, entry);
+    slot.entries.push(entry);
     slot.newest = entry;
     slot.last = entry;
   }
@@ -197,7 +204,7 @@ export class EncoderTable {
       this.ring[place] = undefined;
       this.count--;
       this.bytes -= entry.bytes;
-      slot.entries?.delete(entry.value);
+      slot.entries.shift();
       if (slot.last === entry) slot.last = undefined;
       if (slot.newest === entry) slot.newest = undefined;
       if (!entry.isUsed) slot.wasted++;
