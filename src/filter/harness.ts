@@ -236,11 +236,13 @@ class Exchange {
 
   async #respond(answer: TestResponse): Promise<void> {
     const head = this.#stream.beginResponse(answer.status ?? 200, answer.headers ?? {}, 'via_upstream');
+    const trailers = answer.trailers === undefined ? undefined : toHeaders(answer.trailers);
     const verdict = await this.#call('onResponse', () => this.#hooks.onResponse?.(head, this.#stream));
-    this.#body = await this.#pass('onResponseBody', answer.body, verdict, 500);
-    if (answer.trailers === undefined) return;
-    const trailers = toHeaders(answer.trailers);
-    this.#stream.responseTrailers = trailers;
+    this.#body = await this.#pass('onResponseBody', answer.body, verdict, 500, () => {
+      this.#stream.responseTrailers = trailers;
+      return trailers !== undefined;
+    });
+    if (trailers === undefined) return;
     await this.#call('onResponseTrailers', () => this.#hooks.onResponseTrailers?.(trailers, this.#stream));
   }
 
@@ -283,6 +285,7 @@ class Exchange {
     body: TestBody | undefined,
     verdict: unknown,
     tooLargeStatus: number,
+    beforeEnd: () => boolean = () => false,
   ): Promise<string> {
     let chunks = toChunks(body);
     const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
@@ -297,9 +300,12 @@ class Exchange {
       // The end comes by itself behind the last byte.
       chunks = [...chunks, Buffer.alloc(0)];
     }
+    // Trailers are there when the last chunk comes, and bring one even behind no body.
+    if (chunks.length === 0 && beforeEnd()) chunks = [Buffer.alloc(0)];
     const passed: Uint8Array[] = [];
     for (const [index, chunk] of chunks.entries()) {
       const end = index === chunks.length - 1;
+      if (end) beforeEnd();
       const result = await this.#call(name, () => this.#hooks[name]?.(chunk, end, this.#stream));
       passed.push(Buffer.from(result instanceof Uint8Array ? result : chunk));
       // Chunks are the proxy's memory: what a filter keeps without copying changes under it.

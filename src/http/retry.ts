@@ -104,6 +104,7 @@ export class RetryRules {
     if (reason === 'overflow' || reason === 'local_reset') return false;
     if (conditions & (CONDITION['5xx'] | CONDITION['gateway-error'] | CONDITION.reset)) return true;
     if (!sent && conditions & CONDITION['reset-before-request']) return true;
+    if (reason === 'remote_refused' && conditions & CONDITION['refused-stream']) return true;
     const connecting = reason === 'connection_failure' || reason === 'connection_timeout';
     return connecting && (conditions & CONDITION['connect-failure']) !== 0;
   }

@@ -7,6 +7,7 @@ import { BodyCollector } from './body-collector.ts';
 import type { UpstreamCodec, UpstreamEvents, UpstreamResetReason } from './codec.ts';
 import { tellTimeout } from './expected-timeout.ts';
 import { FlowControl } from './flow-control.ts';
+import { isServerSuccess } from './grpc/status.ts';
 import type { HeaderMap } from './headers.ts';
 import type { RequestHead, ResponseHead } from './message.ts';
 import { copyForMirrors, type MirroredRequest } from './mirror.ts';
@@ -277,7 +278,7 @@ export class Router implements UpstreamEvents, TimedRouter {
     const entry = this.entry as RouteEntry;
     const now = performance.now();
     const cluster = this.cluster as Cluster;
-    this.countResponse(cluster, head.status);
+    this.countResponse(cluster, head, endStream);
     if (endStream) this.codec = undefined;
     const { rules } = this.retries;
     if (rules !== undefined && this.tryAgain(rules.onResponse(head), rules.resetDelayMs(head))) return;
@@ -299,10 +300,17 @@ export class Router implements UpstreamEvents, TimedRouter {
     stream.onResponseHead(head, endStream, contentLength);
   }
 
-  private countResponse(cluster: Cluster, status: number): void {
-    cluster.stats.countResponse(status);
-    const stats = (this.endpoint as Endpoint).stats;
-    if (status < 500) stats.rqSuccess++;
+  private countResponse(cluster: Cluster, head: ResponseHead, endStream: boolean): void {
+    cluster.stats.countResponse(head.status);
+    if (head.status >= 500) this.countOutcome(false);
+    else if (!this.stream.isGrpc) this.countOutcome(true);
+    else if (endStream) this.countOutcome(isServerSuccess(head.get('grpc-status')));
+  }
+
+  /** What the response says of its endpoint. A call says it in its trailers. */
+  private countOutcome(success: boolean): void {
+    const { stats } = this.endpoint as Endpoint;
+    if (success) stats.rqSuccess++;
     else stats.rqError++;
   }
 
@@ -314,8 +322,10 @@ export class Router implements UpstreamEvents, TimedRouter {
   onUpstreamEnd(trailers: HeaderMap | undefined): void {
     // A tunnel's other direction goes on.
     if (!this.tunnel) this.codec = undefined;
+    const { stream } = this;
+    if (stream.isGrpc && stream.responseCode < 500) this.countOutcome(isServerSuccess(trailers?.get('grpc-status')));
     this.finished(performance.now());
-    this.stream.onResponseEnd(trailers);
+    stream.onResponseEnd(trailers);
   }
 
   /** The exchange is over: time counts no more. */
@@ -337,7 +347,7 @@ export class Router implements UpstreamEvents, TimedRouter {
     if (!this.active) return;
     const cluster = this.cluster as Cluster;
     if (reason === 'protocol_error') cluster.stats.upstreamCxProtocolError.inc();
-    if (sent) cluster.stats.upstreamRqRxReset.inc();
+    if (reason === 'remote_reset') cluster.stats.upstreamRqRxReset.inc();
     (this.endpoint as Endpoint).stats.rqError++;
     if (this.headDone) {
       this.active = false;
