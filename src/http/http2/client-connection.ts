@@ -137,6 +137,11 @@ export class Http2ClientConnection extends Http2Connection {
   }
 
   /** Streams above the last one were not processed: they may go elsewhere (RFC 9113 §6.8). */
+  /** This side resets a stream. */
+  countReset(): void {
+    this.owner.onReset();
+  }
+
   override onGoAway(lastStreamId: number, _code: number, _debug: string): void {
     this.closeNotified = true;
     this.goAway();

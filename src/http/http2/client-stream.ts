@@ -26,6 +26,9 @@ export class Http2ClientStream extends Http2Stream implements UpstreamCodec {
   tunnel = false;
   private interimResponses = 0;
 
+  /** A server may reset what it likes. */
+  override readonly ageMs = Number.POSITIVE_INFINITY;
+
   constructor(connection: Http2ClientConnection) {
     super();
     this.connection = connection;

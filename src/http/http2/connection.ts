@@ -20,6 +20,8 @@ import { ReceiveWindows } from './receive-windows.ts';
 import { SendTurns } from './send-turns.ts';
 import type { Http2Stats } from './stats.ts';
 
+/** A stream that is given up later than this was meant to be served: a watch, for instance (Envoy's default). */
+const MIN_LIFETIME_MS = 1000;
 /** A header block may be this much longer than its list, for names and values that compression does not shorten. */
 const BLOCK_SLACK_BYTES = 16 * 1024;
 /** How long a peer may take to acknowledge our settings and to let a closing connection end. */
@@ -206,7 +208,7 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
       return;
     }
     this.stats.rxReset.inc();
-    const premature = !stream.localEnded;
+    const premature = !stream.localEnded && stream.ageMs < MIN_LIFETIME_MS;
     this.drop(stream, false);
     stream.onReset(code, code === ERROR.REFUSED_STREAM ? 'http2.remote_refuse' : 'http2.remote_reset', true);
     this.countClosed(premature);

@@ -43,6 +43,8 @@ export abstract class Http2Stream {
 
   // ── what the two sides do with what comes ──
 
+  /** How long the stream has been open; only where the peer opens streams. */
+  abstract readonly ageMs: number;
   /** A header block of this stream: the head, an interim one, or trailers. */
   abstract onFields(fields: FieldList, endStream: boolean): void;
   protected abstract onBody(buffer: Buffer, start: number, end: number): void;

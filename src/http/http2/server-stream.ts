@@ -36,6 +36,10 @@ export class Http2ServerStream extends Http2Stream implements DownstreamCodec {
     http.codec = this;
   }
 
+  override get ageMs(): number {
+    return performance.now() - this.http.startMs;
+  }
+
   /** The head of the request, which the connection has decoded. */
   override onFields(fields: FieldList, endStream: boolean): void {
     if (this.used) this.http = this.manager.nextStream(this.http);
