@@ -190,6 +190,10 @@ export class Http2Pool extends ConnectionPool implements Http2ClientOwner {
     if (this.waiting.length > 0) this.connectIfNeeded();
   }
 
+  onReset(): void {
+    this.cluster.stats.upstreamRqTxReset.inc();
+  }
+
   onConnectionClosed(connection: Http2ClientConnection): void {
     const { stats } = this.cluster;
     if (connection.cutShort) stats.countDestroyedWithActiveRq(connection.endedByPeer);
