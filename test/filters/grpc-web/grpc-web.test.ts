@@ -1,3 +1,5 @@
+import { connect, createServer, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import type { AddressInfo } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { grpcWeb } from '../../../filters/grpc-web/grpc-web.ts';
 import { HttpFilterHarness, responseHead } from '../../support/filter-harness.ts';
@@ -62,6 +64,57 @@ describe('through the proxy', () => {
       [0x80, 'grpc-status:0\r\ngrpc-message:done\r\n'],
     ]);
     expect(proxy.stat('cluster.app.grpc-web.a.B.C.success')).toBe(1);
+  });
+
+  test('a call over HTTP/1.1 to a server that speaks HTTP/2', async () => {
+    const server = createServer();
+    server.on('stream', (stream: ServerHttp2Stream, head) => {
+      stream.on('error', () => {});
+      const chunks: Buffer[] = [];
+      stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+      stream.on('end', () => {
+        stream.respond(
+          { 'content-type': GRPC, 'x-got': `${head['content-type']} te=${head.te}` },
+          { waitForTrailers: true },
+        );
+        stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
+        stream.end(Buffer.concat(chunks));
+      });
+    });
+    await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+    try {
+      const { port } = server.address() as AddressInfo;
+      await using proxy = await story({ app: port, filters: [FILTER], cluster: 'http2_protocol_options: {}' });
+      const headers = { 'content-type': WEB };
+      const answer = await ask(proxy.port, { method: 'POST', path: '/a.B/C', headers, body: MESSAGE });
+      expect(answer.headers['x-got']).toBe('application/grpc te=trailers');
+      expect(framesOf(Buffer.from(answer.body, 'latin1'))).toEqual([
+        [0, 'abcd'],
+        [0x80, 'grpc-status:0\r\n'],
+      ]);
+    } finally {
+      server.close();
+    }
+  });
+
+  test('a call over HTTP/2, which gets no trailers', async () => {
+    await using app = await startServer();
+    await using proxy = await story({ app: app.port, filters: [FILTER], cluster: TRAILERS });
+    const session = connect(`http://127.0.0.1:${proxy.port}`);
+    try {
+      const call = session.request({ ':method': 'POST', ':path': '/a.B/C', 'content-type': WEB });
+      const trailers: unknown[] = [];
+      call.on('trailers', (headers) => trailers.push(headers));
+      const head = new Promise<IncomingHttpHeaders>((done) => call.once('response', done));
+      call.end(MESSAGE);
+      const chunks: Buffer[] = [];
+      for await (const chunk of call) chunks.push(chunk as Buffer);
+      expect((await head)['content-type']).toBe(WEB);
+      expect(framesOf(Buffer.concat(chunks)).map(([flag]) => flag)).toEqual([0, 0x80]);
+      expect(trailers).toEqual([]);
+    } finally {
+      session.close();
+    }
   });
 
   test('a call in base64', async () => {
