@@ -45,6 +45,8 @@ export const endsOfConnections: Scenario = {
     ...DOWNSTREAM.map((name) => `http.ends-of-connections.${name}`),
     ...UPSTREAM.map((name) => `cluster.ends-of-connections-app.${name}`),
     ...UPSTREAM.map((name) => `cluster.ends-of-connections-dead.${name}`),
+    'cluster.ends-of-connections-app.upstream_rq_rx_reset',
+    'cluster.ends-of-connections-app.upstream_rq_tx_reset',
   ],
   cases: [
     { name: 'the client ends after its response', send: get('/') },
