@@ -39,7 +39,7 @@ export type RunConfig = v.Config<v.BaseIssue<unknown>>;
 type Run = (input: unknown, dataset: Dataset, config: RunConfig) => void;
 
 /**
- * What valibot and Standard Schema ask of a schema. Methods and not closures: there are two thousand schemas, which
+ * What valibot and Standard Schema ask of a schema. Methods and not closures: there are 1,400 schemas, which
  * every start has to make or to find in its snapshot.
  */
 export class OwnSchema {
