@@ -71,6 +71,8 @@ export type UpstreamResetReason =
 export interface UpstreamEvents {
   /** Where the codec puts the response's head. */
   readonly upstreamHead: ResponseHead;
+  /** Where it puts the trailers, emptied before. */
+  readonly upstreamTrailers: HeaderMap;
   /** The exchange has its connection; the request may be written. */
   onUpstreamReady(codec: UpstreamCodec, reused: boolean): void;
   onUpstreamInterim(response: ResponseHead): void;

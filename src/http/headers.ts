@@ -55,7 +55,7 @@ export class HeaderMap {
   readonly spellings: (string | undefined)[] = [];
   /** Offset of the line in `raw`, or -1 for entries that were set or added. */
   readonly lineStart: number[] = [];
-  /** Offset behind the line's CRLF in `raw`. */
+  /** Offset behind the line's CRLF in `raw`; this and the next ones only for entries that came as spans. */
   readonly lineEnd: number[] = [];
   readonly valueStart: number[] = [];
   readonly valueEnd: number[] = [];
@@ -169,9 +169,6 @@ export class HeaderMap {
     this.values[i] = value;
     this.spellings[i] = spelling;
     this.lineStart[i] = -1;
-    this.lineEnd[i] = -1;
-    this.valueStart[i] = 0;
-    this.valueEnd[i] = 0;
   }
 
   /** Removes every line of a header; true when there was one. */

@@ -2,6 +2,7 @@ import type { Cluster } from '../upstream/cluster.ts';
 import type { HttpPool } from '../upstream/connection-pool.ts';
 import { poolOf } from '../upstream/pools.ts';
 import type { UpstreamCodec, UpstreamEvents } from './codec.ts';
+import { HeaderMap } from './headers.ts';
 import { RequestHead, ResponseHead } from './message.ts';
 import type { MirrorPolicy } from './route/mirror-policy.ts';
 import type { HttpStream } from './stream.ts';
@@ -13,6 +14,7 @@ const HOST_AND_PORT = /^(\[[^\]]*\]|[^:]*)(:\d+)?$/;
 /** A copy of a request on its way to a shadow cluster; the response is read and thrown away. */
 export class MirroredRequest implements UpstreamEvents {
   readonly upstreamHead: ResponseHead = new ResponseHead();
+  readonly upstreamTrailers: HeaderMap = new HeaderMap();
   private readonly request: RequestHead;
   private readonly cluster: Cluster;
   private readonly timeoutMs: number;

@@ -63,6 +63,10 @@ export class Router implements UpstreamEvents, TimedRouter {
     return this.stream.head;
   }
 
+  get upstreamTrailers(): HeaderMap {
+    return this.stream.trailers;
+  }
+
   // ── request: from the stream ──
 
   /** The request's head has passed all filters. */

@@ -8,6 +8,7 @@ import type { DownstreamCodec } from './codec.ts';
 import type { ConnectionManager } from './connection-manager.ts';
 import type { ConfiguredFilter, FilterChain } from './filter-chain.ts';
 import { GRPC } from './grpc/status.ts';
+import { HeaderMap } from './headers.ts';
 import { RequestHead, ResponseHead } from './message.ts';
 import { FLAG } from './response-flags.ts';
 import type { RouteEntry } from './route/route-entry.ts';
@@ -27,6 +28,7 @@ export abstract class StreamCore extends StreamRecord implements FilterStream, T
   override readonly request: RequestHead = new RequestHead();
   /** Head that the response is built in; `response` is undefined until there is one. */
   protected readonly responseHead: ResponseHead = new ResponseHead();
+  private trailersOfResponse: HeaderMap | undefined = undefined;
   codec!: DownstreamCodec;
   chain: FilterChain;
   routeEntry: RouteEntry | undefined = undefined;
@@ -137,6 +139,13 @@ export abstract class StreamCore extends StreamRecord implements FilterStream, T
   /** The head that upstream codec and local replies fill. */
   get head(): ResponseHead {
     return this.responseHead;
+  }
+
+  /** The trailers that the upstream codec fills. */
+  get trailers(): HeaderMap {
+    this.trailersOfResponse ??= new HeaderMap();
+    this.trailersOfResponse.reset('');
+    return this.trailersOfResponse;
   }
 
   protected endWithoutAnswer(flag: number, details: string): void {

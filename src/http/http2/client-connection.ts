@@ -45,6 +45,7 @@ export class Http2ClientConnection extends Http2Connection {
     const { localAddress, localPort } = connection;
     this.localAddress = localAddress.includes(':') ? `[${localAddress}]:${localPort}` : `${localAddress}:${localPort}`;
     this.owner = owner;
+    this.peer.maxEnablePush = 0;
     this.output.text(PREFACE);
     this.sendSettings([[SETTING.ENABLE_PUSH, 0]]);
     connection.handler = this;

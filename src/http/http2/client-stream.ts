@@ -1,5 +1,5 @@
 import type { UpstreamCodec, UpstreamEvents, UpstreamResetReason } from '../codec.ts';
-import { HeaderMap } from '../headers.ts';
+import type { HeaderMap } from '../headers.ts';
 import { KNOWN } from '../http1/header-names.ts';
 import type { RequestHead, ResponseHead } from '../message.ts';
 import type { Http2ClientConnection } from './client-connection.ts';
@@ -172,7 +172,8 @@ export class Http2ClientStream extends Http2Stream implements UpstreamCodec {
   }
 
   private onTrailerFields(fields: FieldList, endStream: boolean): void {
-    const trailers = new HeaderMap();
+    if (this.events === undefined) return;
+    const trailers = this.events.upstreamTrailers;
     const problem = endStream ? readTrailerFields(fields, trailers) : 'trailers_without_end';
     if (problem !== '') this.refuse(problem);
     else this.receiveEnd(trailers);

@@ -5,9 +5,9 @@ import type { RequestHead } from '../message.ts';
 import { type FrameOutput, writeFrameHeader } from './frame-output.ts';
 import { HpackEncoder } from './hpack/encoder.ts';
 import { DEFAULT_MAX_FRAME_BYTES, FLAGS, FRAME, FRAME_HEADER_BYTES } from './protocol.ts';
+import { isMethod } from './request-fields.ts';
 
 const PATH = /^(\/[\x21-\x7e]*|\*)$/;
-const TOKEN = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
 
 const statusTexts: string[] = [];
 
@@ -44,7 +44,7 @@ export class HeadWriter {
       throw new TypeError('the path does not begin with / or holds bytes that no request may carry');
     if (authority !== request.receivedAuthority && !isValidAuthority(authority))
       throw new TypeError('the authority holds bytes that no host may carry');
-    if (!TOKEN.test(method)) throw new TypeError('the method is not a token');
+    if (!isMethod(method)) throw new TypeError('the method is not a token');
     bringLength(request, endStream && contentLength < 0 ? 0 : contentLength);
     this.begin(boundOf(request) + method.length + path.length + authority.length + upgrade.length + 200);
     const extended = upgrade !== '';

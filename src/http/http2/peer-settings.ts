@@ -24,6 +24,8 @@ export class PeerSettings {
   streamWindowBytes = DEFAULT_WINDOW_BYTES;
   maxStreams = Number.POSITIVE_INFINITY;
   allowsConnect = false;
+  /** A server may only say 0 (RFC 9113 §6.5.2). */
+  maxEnablePush = 1;
   /** Of the table of our encoder; undefined when the last frame did not speak of it. */
   tableBytes: number | undefined = undefined;
 
@@ -44,7 +46,7 @@ export class PeerSettings {
         this.tableBytes = value;
         break;
       case SETTING.ENABLE_PUSH:
-        if (value > 1) return wrong(ERROR.PROTOCOL_ERROR, 'ENABLE_PUSH is 0 or 1');
+        if (value > this.maxEnablePush) return wrong(ERROR.PROTOCOL_ERROR, 'ENABLE_PUSH is 0, or 1 of a client');
         break;
       case SETTING.MAX_CONCURRENT_STREAMS:
         this.maxStreams = value;

@@ -17,6 +17,11 @@ const ERRORS = {
 const PATH = /^\/[\x21-\x7e]*$/;
 const TOKEN = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
 
+/** Whether a method is a token; the usual ones are told at a glance. */
+export function isMethod(method: string): boolean {
+  return method === 'GET' || method === 'POST' || method === 'PUT' || method === 'HEAD' || TOKEN.test(method);
+}
+
 /** Bits of the pseudo-headers that came. */
 const CAME = { METHOD: 1, PATH: 2, AUTHORITY: 4, SCHEME: 8, PROTOCOL: 16 } as const;
 
@@ -138,7 +143,7 @@ function bitOf(id: number): number {
 }
 
 function readPseudo(request: RequestHead, came: number, protocol: string, allowConnect: boolean): RequestFieldsResult {
-  if ((came & CAME.METHOD) === 0 || !TOKEN.test(request.method)) return malformed('missing_method');
+  if ((came & CAME.METHOD) === 0 || !isMethod(request.method)) return malformed('missing_method');
   if (request.method === 'CONNECT') {
     if ((came & CAME.PROTOCOL) === 0) {
       if ((came & (CAME.PATH | CAME.SCHEME)) !== 0 || (came & CAME.AUTHORITY) === 0)

@@ -25,6 +25,7 @@ export class Http2ServerStream extends Http2Stream implements DownstreamCodec {
   private isConnect = false;
   private bodiless = false;
   private tunnel = false;
+  private readonly requestTrailers = new HeaderMap();
   /** The request's head could not be used: its stream never began. */
   private isMalformed = false;
 
@@ -93,7 +94,8 @@ export class Http2ServerStream extends Http2Stream implements DownstreamCodec {
 
   /** Trailers, which end the request. */
   onTrailerFields(fields: FieldList): void {
-    const trailers = new HeaderMap();
+    const { requestTrailers: trailers } = this;
+    trailers.reset('');
     const problem = readTrailerFields(fields, trailers);
     if (problem !== '') this.refuse(problem);
     else if (this.bodyLeft > 0) this.refuse('body_shorter_than_content_length');

@@ -5,7 +5,7 @@ import type { HttpConnectionManager } from '../../../src/config/schema/http-conn
 import type { UpstreamCodec, UpstreamEvents, UpstreamResetReason } from '../../../src/http/codec.ts';
 import type { ConnectionManager } from '../../../src/http/connection-manager.ts';
 import { type HttpSettings, resolveSettings } from '../../../src/http/connection-manager-settings.ts';
-import type { HeaderMap } from '../../../src/http/headers.ts';
+import { HeaderMap } from '../../../src/http/headers.ts';
 import { HttpStats } from '../../../src/http/http-stats.ts';
 import { Http1ClientConnection } from '../../../src/http/http1/client-connection.ts';
 import type { HeadError, HeadLimits } from '../../../src/http/http1/head-parser.ts';
@@ -285,6 +285,7 @@ export async function settled(): Promise<void> {
 /** One response as the router would see it. */
 export class Exchange implements UpstreamEvents {
   readonly upstreamHead = new ResponseHead();
+  readonly upstreamTrailers = new HeaderMap();
   codec: UpstreamCodec | undefined = undefined;
   readonly interims: number[] = [];
   status = 0;
