@@ -194,7 +194,12 @@ async function createTls(config: FilterChain, context: ChainContext): Promise<Do
   const { transport_socket: socket, transport_socket_connect_timeout: timeoutMs } = config;
   if (socket?.typed_config.type !== DOWNSTREAM_TLS) return undefined;
   const { DownstreamTls } = await import('../tls/downstream-tls.ts');
-  return new DownstreamTls(socket.typed_config.value as DownstreamTlsContext, context.stats, timeoutMs);
+  return new DownstreamTls(
+    `listener ${context.listenerName}`,
+    socket.typed_config.value as DownstreamTlsContext,
+    context.stats,
+    timeoutMs,
+  );
 }
 
 /** Loads the terminal's code on first use: a proxy that only does TCP never loads HTTP. */

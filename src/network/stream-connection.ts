@@ -9,6 +9,7 @@ export class StreamConnection implements Connection {
   handler: ConnectionHandler;
   readonly socket: Socket;
   readonly tls: TlsInfo | undefined;
+  private readonly below: Socket;
   bytesRead = 0;
   bytesWritten = 0;
   readonly remoteAddress: string;
@@ -20,9 +21,10 @@ export class StreamConnection implements Connection {
   private ended = false;
   private failure: Error | undefined;
 
-  /** `socket` is open and paused; with `tls` its handshake is over. */
-  constructor(socket: Socket, handler: ConnectionHandler, tls?: TlsInfo) {
+  /** `socket` is open and paused; with `tls` its handshake is over, and `below` is the socket that it runs on. */
+  constructor(socket: Socket, handler: ConnectionHandler, tls?: TlsInfo, below: Socket = socket) {
     this.socket = socket;
+    this.below = below;
     this.tls = tls;
     this.handler = handler;
     this.remoteAddress = socket.remoteAddress ?? '';
@@ -129,6 +131,6 @@ export class StreamConnection implements Connection {
   reset(): void {
     if (this.closed) return;
     this.closed = true;
-    resetSocket(this.socket);
+    resetSocket(this.below);
   }
 }

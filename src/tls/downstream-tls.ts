@@ -24,14 +24,15 @@ export class DownstreamTls {
   private readonly timeoutMs: number;
 
   /**
+   * @param owner for errors: `listener http`.
    * @param scope the listener's.
    * @param timeoutMs `transport_socket_connect_timeout`.
-   * @throws TlsConfigError, RegexError
+   * @throws TlsLoadError, RegexError
    */
-  constructor(config: DownstreamTlsContext, scope: StatsScope, timeoutMs: number | undefined) {
+  constructor(owner: string, config: DownstreamTlsContext, scope: StatsScope, timeoutMs: number | undefined) {
     const common = config.common_tls_context;
     const required = config.require_client_certificate;
-    const { fallback, forServerName } = createContexts(common, 'TLSv1.3', sessionOptions(config));
+    const { fallback, forServerName } = createContexts(owner, common, 'TLSv1.3', sessionOptions(config));
     this.options = {
       isServer: true,
       secureContext: fallback,

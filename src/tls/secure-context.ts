@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto';
+import { constants, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createSecureContext, getCiphers, type SecureContext, type SecureContextOptions } from 'node:tls';
 import type { DataSource } from '../config/schema/core.ts';
@@ -21,10 +21,12 @@ const TLS12_CIPHERS = [
 const CURVES = ['X25519', 'P-256'];
 
 /** A mistake in a TLS context that only reading its files shows. */
-export class TlsConfigError extends Error {}
+export class TlsLoadError extends Error {
+  override readonly name = 'TlsLoadError';
+}
 
-/** The bytes that a data source names. @throws TlsConfigError */
-export function readSource(source: DataSource, what: string): Buffer {
+/** The bytes that a data source names. @throws TlsLoadError */
+function readSource(source: DataSource, what: string): Buffer {
   const { filename, inline_bytes: bytes, inline_string: text, environment_variable: variable } = source;
   if (text !== undefined) return Buffer.from(text);
   if (bytes !== undefined) return Buffer.from(bytes);
@@ -32,11 +34,11 @@ export function readSource(source: DataSource, what: string): Buffer {
     try {
       return readFileSync(filename);
     } catch (error) {
-      throw new TlsConfigError(`cannot read ${what}: ${(error as Error).message}`);
+      throw new TlsLoadError(`cannot read ${what}: ${(error as Error).message}`);
     }
   }
   const value = process.env[variable ?? ''];
-  if (value === undefined) throw new TlsConfigError(`${what}: the environment variable ${variable} is not set`);
+  if (value === undefined) throw new TlsLoadError(`${what}: the environment variable ${variable} is not set`);
   return Buffer.from(value);
 }
 
@@ -48,7 +50,7 @@ interface KeyPair {
 }
 
 /** What is common to all certificates of a context. */
-export function commonOptions(common: CommonTlsContext, defaultMaximum: 'TLSv1.2' | 'TLSv1.3'): SecureContextOptions {
+function commonOptions(common: CommonTlsContext, defaultMaximum: 'TLSv1.2' | 'TLSv1.3'): SecureContextOptions {
   const { tls_params: params, validation_context: validation } = common;
   const ca = validation?.trusted_ca;
   const crl = validation?.crl;
@@ -83,7 +85,7 @@ function cipherSuites(names: readonly string[]): readonly string[] {
   const suites = names.flatMap((name) => name.split(':')).flatMap((name) => name.replace(/^\[|\]$/g, '').split('|'));
   const known = new Set(getCiphers());
   const unknown = suites.filter((name) => !known.has(name.toLowerCase()));
-  if (unknown.length > 0) throw new TlsConfigError(`cipher_suites: ${unknown.join(', ')} is not available`);
+  if (unknown.length > 0) throw new TlsLoadError(`cipher_suites: ${unknown.join(', ')} is not available`);
   return suites;
 }
 
@@ -95,7 +97,7 @@ function authorities(pem: Buffer): string[] {
 
 function pemBlocks(text: string, label: string, what: string): string[] {
   const blocks = text.match(new RegExp(`-----BEGIN ${label}-----[^-]+-----END ${label}-----`, 'g')) ?? [];
-  if (blocks.length === 0) throw new TlsConfigError(`${what} has no ${label} in PEM`);
+  if (blocks.length === 0) throw new TlsLoadError(`${what} has no ${label} in PEM`);
   return [...blocks];
 }
 
@@ -103,7 +105,7 @@ function parse(pem: string | Buffer, what: string): X509Certificate {
   try {
     return new X509Certificate(pem);
   } catch (error) {
-    throw new TlsConfigError(`${what}: ${(error as Error).message}`);
+    throw new TlsLoadError(`${what}: ${(error as Error).message}`);
   }
 }
 
@@ -129,15 +131,31 @@ export interface Contexts {
 
 /**
  * Reads certificates, keys and authorities.
- * @throws TlsConfigError for files and PEM that are not as they must be, what OpenSSL says of keys and parameters
+ * @param owner whose they are, for errors: `cluster app`.
+ * @throws TlsLoadError for files, PEM, keys and parameters that are not as they must be
  */
 export function createContexts(
+  owner: string,
   common: CommonTlsContext,
   defaultMaximum: 'TLSv1.2' | 'TLSv1.3',
   extra: SecureContextOptions = {},
 ): Contexts {
+  try {
+    return contextsOf(common, defaultMaximum, extra);
+  } catch (error) {
+    throw error instanceof TlsLoadError ? new TlsLoadError(`${owner}: ${error.message}`) : error;
+  }
+}
+
+function contextsOf(
+  common: CommonTlsContext,
+  defaultMaximum: 'TLSv1.2' | 'TLSv1.3',
+  extra: SecureContextOptions,
+): Contexts {
   const pairs = common.tls_certificates.map(keyPair);
-  const base = { ...commonOptions(common, defaultMaximum), ...extra };
+  // Renegotiation lets a peer change who it is in the middle, and costs much to answer (RFC 9325 §3.5).
+  const secureOptions = constants.SSL_OP_NO_RENEGOTIATION | (extra.secureOptions ?? 0);
+  const base = { ...commonOptions(common, defaultMaximum), ...extra, secureOptions };
   const fallback = secureContext(base, firstOfEachKind(pairs));
   if (pairs.length <= 1 || firstOfEachKind(pairs).length === pairs.length) {
     return { fallback, forServerName: undefined };
@@ -176,6 +194,6 @@ function secureContext(base: SecureContextOptions, pairs: readonly KeyPair[]): S
       key: pairs.map(({ key, passphrase }) => (passphrase === undefined ? { pem: key } : { pem: key, passphrase })),
     });
   } catch (error) {
-    throw new TlsConfigError(`certificate, key or parameters are refused: ${(error as Error).message}`);
+    throw new TlsLoadError(`certificate, key or parameters are refused: ${(error as Error).message}`);
   }
 }

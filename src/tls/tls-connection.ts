@@ -133,7 +133,7 @@ export class TlsConnection implements Connection {
     // Node tells of errors in records, but leaves the connection open.
     socket.on('_tlsError', (error: Error) => socket.destroy(error));
     const handles = tlsHandles(socket, below);
-    if (handles === undefined) return new StreamConnection(socket, handler, tls);
+    if (handles === undefined) return new StreamConnection(socket, handler, tls, below);
     return new TlsConnection(socket, below, handles, tls, handler);
   }
 

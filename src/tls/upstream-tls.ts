@@ -19,13 +19,14 @@ export class UpstreamTls {
   private readonly alpn: readonly string[];
 
   /**
+   * @param owner for errors: `cluster app`.
    * @param scope the cluster's.
-   * @throws TlsConfigError, RegexError
+   * @throws TlsLoadError, RegexError
    */
-  constructor(config: UpstreamTlsContext, scope: StatsScope) {
+  constructor(owner: string, config: UpstreamTlsContext, scope: StatsScope) {
     const common = config.common_tls_context;
     // As in Envoy, clients speak TLS 1.2 unless the configuration allows more.
-    this.context = createContexts(common, 'TLSv1.2').fallback;
+    this.context = createContexts(owner, common, 'TLSv1.2').fallback;
     const required = common.validation_context?.trusted_ca !== undefined;
     this.env = {
       check: new CertificateCheck(common.validation_context, required, config.auto_sni_san_validation),

@@ -71,7 +71,7 @@ export class ClusterManager {
    * Makes the clusters of a new configuration ready beside the present ones. A cluster whose configuration is unchanged
    * stays the same object, with its endpoints, pools and limits; the others are new, and have resolved their names when
    * the promise fulfils (or could not, or not in time: they go on trying).
-   * @throws TlsConfigError for certificates and keys that are not as they must be
+   * @throws TlsLoadError for certificates and keys that are not as they must be
    */
   async prepare(configs: readonly ClusterConfig[]): Promise<ClusterUpdate> {
     const before = this.entries;
@@ -188,7 +188,7 @@ async function secure(cluster: Cluster): Promise<void> {
   const socket = cluster.config.transport_socket?.typed_config;
   if (socket?.type !== UPSTREAM_TLS) return;
   const { UpstreamTls } = await import('../tls/upstream-tls.ts');
-  cluster.tls = new UpstreamTls(socket.value as UpstreamTlsContext, cluster.stats.scope);
+  cluster.tls = new UpstreamTls(`cluster ${cluster.name}`, socket.value as UpstreamTlsContext, cluster.stats.scope);
 }
 
 async function withTimeLimit(work: Promise<unknown>, limitMs: number): Promise<void> {

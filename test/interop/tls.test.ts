@@ -158,6 +158,37 @@ async function opensslServer(
 }
 
 describe('clients that people use', () => {
+  test('a client that wants to renegotiate is not answered', async (context) => {
+    if (!has('openssl')) return context.skip('needs openssl');
+    await using proxy = await startTestProxy(
+      inChain(
+        httpConfig(1, { routes: OK }),
+        transportSocket('DownstreamTlsContext', {
+          common_tls_context: { tls_certificates: [certificate(pki.server)] },
+        }),
+      ),
+    );
+    const child = spawn(
+      'openssl',
+      ['s_client', '-connect', `127.0.0.1:${proxy.port}`, '-tls1_2', '-legacy_renegotiation'],
+      { cwd: folder },
+    );
+    let said = '';
+    let asked = false;
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (chunk) => {
+        said += chunk;
+        if (!asked && said.includes('Verify return code')) {
+          asked = true;
+          child.stdin.write('R\n');
+        }
+      });
+    }
+    await new Promise((resolve) => child.once('close', resolve));
+    expect(said).toContain('no renegotiation');
+    expect(proxy.stat('listener.127.0.0.1_0.ssl.handshake')).toBe(1);
+  });
+
   test.for(['1.2', '1.3'])('curl over TLS %s', async (version, context) => {
     if (!has('curl')) return context.skip('needs curl');
     await using proxy = await startTestProxy(SERVER);

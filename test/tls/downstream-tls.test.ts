@@ -385,7 +385,7 @@ describe('certificates', () => {
     [
       'a file that is not there',
       { tls_certificates: [{ ...certificate(pki.server), certificate_chain: { filename: '/nowhere.pem' } }] },
-      /tls_certificates\[0\]\.certificate_chain: ENOENT/,
+      /^listener http: cannot read tls_certificates\[0\]\.certificate_chain: ENOENT/,
     ],
     [
       'an authority that is none',

@@ -24,6 +24,7 @@ interface Pair extends AsyncDisposable {
 /** A TLS connection of ours, to a client. */
 async function openPair(maxVersion: 'TLSv1.2' | 'TLSv1.3'): Promise<Pair> {
   const tls = new DownstreamTls(
+    'listener test',
     {
       common_tls_context: {
         tls_params: {
