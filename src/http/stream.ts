@@ -101,11 +101,13 @@ export class HttpStream extends ResponsePath implements DownstreamEvents {
 
   private matchRoute(): void {
     this.routeCleared = false;
+    const left = this.routeEntry;
     const entry = this.manager.routes.match(this.request, this);
     this.routeEntry = entry;
     this.routeName = entry?.name ?? '';
     this.virtualHostName = entry?.virtualHostName ?? '';
-    if (entry?.changesStreamTimes === true) this.times.adopt(entry);
+    // Those of a route that was left hold no more.
+    if (entry !== undefined && (entry.changesStreamTimes || left?.changesStreamTimes === true)) this.times.adopt(entry);
   }
 
   /** The filters behind the one that asked for it are those of the new route: its policies decide over what is left. */

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { HttpFilterHooks } from '../../../src/filter/index.ts';
 import type { SidecarProxy } from '../../../src/sidecar-proxy.ts';
 import { ask, readAll, type Story, startApp, story } from '../../support/story.ts';
 
@@ -91,5 +92,24 @@ describe('how long a call may last', () => {
     await using proxy = await story({ app: app.port, routes: route(duration) });
     const answer = await call(proxy, '/200/0/head', asked === '' ? {} : { 'grpc-timeout': asked });
     expect(answer.headers['x-timeout']).toBe(told);
+  });
+
+  test('a limit of a route that a filter left holds no more', async () => {
+    await using app = await startApp((_request, response) => {
+      setTimeout(() => response.end(), 150);
+    });
+    const routes = `- match: { prefix: /, headers: [{ name: x-next, present_match: true }] }
+  route: { cluster: app }
+- match: { prefix: / }
+  route: { cluster: app, max_stream_duration: { max_stream_duration: 0.03s } }`;
+    const leave: HttpFilterHooks = {
+      onRequest(request, stream) {
+        request.set('x-next', '1');
+        stream.clearRouteCache();
+      },
+    };
+    await using proxy = await story({ app: app.port, routes, filters: [leave] });
+    await call(proxy, '/');
+    expect((await proxy.logged(1))[0]?.details).toBe('via_upstream');
   });
 });
