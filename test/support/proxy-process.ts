@@ -120,6 +120,8 @@ export class ProxyProcess implements AsyncDisposable {
   /** Waits until the access log has a line that matches. */
   async logged(match: (line: string) => boolean, timeoutMs = 5000): Promise<string> {
     for (const deadline = Date.now() + timeoutMs; ; await sleep(30)) {
+      // Log files are opened anew, which writes down what waits.
+      if (this.name === 'outrigger') this.child.kill('SIGUSR1');
       const found = this.log().find(match);
       if (found !== undefined) return found;
       if (Date.now() > deadline)
