@@ -72,7 +72,7 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
     this.windows = new ReceiveWindows(this.output, options);
     this.reader = new FrameReader(this, options.maxListBytes + BLOCK_SLACK_BYTES);
     this.decoder = new HpackDecoder(options.tableBytes, options.maxListBytes, options.maxFields);
-    this.heads = new HeadWriter(this.output, options.tableBytes);
+    this.heads = new HeadWriter(this.output, options);
     this.floods = new FloodGuard(options, stats);
     this.closeTimer = new CloseTimer(connection);
     this.keepalive = new Keepalive(options, this.output, () => {

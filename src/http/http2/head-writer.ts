@@ -4,6 +4,7 @@ import { setContentLength } from '../http1/response-text.ts';
 import type { RequestHead } from '../message.ts';
 import { type FrameOutput, writeFrameHeader } from './frame-output.ts';
 import { HpackEncoder } from './hpack/encoder.ts';
+import type { Http2Options } from './options.ts';
 import { DEFAULT_MAX_FRAME_BYTES, FLAGS, FRAME, FRAME_HEADER_BYTES } from './protocol.ts';
 import { isMethod } from './request-fields.ts';
 
@@ -25,9 +26,9 @@ export class HeadWriter {
   private at = 0;
   private scratch = false;
 
-  constructor(output: FrameOutput, tableBytes: number) {
+  constructor(output: FrameOutput, options: Pick<Http2Options, 'tableBytes' | 'huffman'>) {
     this.output = output;
-    this.encoder = new HpackEncoder(tableBytes);
+    this.encoder = new HpackEncoder(options.tableBytes, options.huffman);
   }
 
   setPeerTableBytes(bytes: number): void {

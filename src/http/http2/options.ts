@@ -4,6 +4,8 @@ import type { Http2ProtocolOptions } from '../../config/schema/http2-protocol-op
 export interface Http2Options {
   /** Of the peer's encoder, and at most of ours. */
   readonly tableBytes: number;
+  /** Header fields are Huffman-coded where that is worth it. */
+  readonly huffman: boolean;
   readonly maxConcurrentStreams: number;
   /** What the windows may grow to. */
   readonly maxStreamWindowBytes: number;
@@ -34,6 +36,7 @@ export function resolveHttp2Options(
   const keepalive = config.connection_keepalive;
   return {
     tableBytes: config.hpack_table_size,
+    huffman: config.enable_huffman_encoding,
     maxConcurrentStreams: config.max_concurrent_streams,
     maxStreamWindowBytes: config.initial_stream_window_size,
     maxConnectionWindowBytes: config.initial_connection_window_size,

@@ -26,8 +26,14 @@ export class HpackEncoder {
   private smallestUpdate = -1;
   private lastUpdate = -1;
 
-  /** @param maxTableBytes we use at most this much of what the peer allows */
-  constructor(maxTableBytes: number) {
+  private readonly writeEntry: typeof writeText;
+
+  /**
+   * @param maxTableBytes we use at most this much of what the peer allows
+   * @param huffman codes what enters the table, where that is shorter
+   */
+  constructor(maxTableBytes: number, huffman = true) {
+    this.writeEntry = huffman ? writeShorter : writeText;
     this.maxTableBytes = maxTableBytes;
     this.table = new EncoderTable(DEFAULT_TABLE_BYTES);
     this.setPeerTableBytes(DEFAULT_TABLE_BYTES);
@@ -95,9 +101,9 @@ export class HpackEncoder {
       return writeText(out, at, value);
     }
     at = writeInteger(out, at, 0x40, 0x3f, nameIndex);
-    if (nameIndex === 0) at = writeShorter(out, at, name);
+    if (nameIndex === 0) at = this.writeEntry(out, at, name);
     this.table.insert(slot, value);
-    return writeShorter(out, at, value);
+    return this.writeEntry(out, at, value);
   }
 }
 

@@ -286,3 +286,10 @@ test('names that are made up are forgotten, and those in the table are not', () 
   for (let i = 0; i < 5000; i++) pair.send([`x-made-up-${i}`, 'v']);
   expect(pair.send(...steady)).toHaveLength(2);
 });
+
+test('without Huffman coding, what enters the table leaves as it is', () => {
+  const agent: Field = ['user-agent', 'grpc-go/1.60.0'];
+  const plain = encodeBlock(new HpackEncoder(4096, false), [agent]);
+  expect(plain.includes('grpc-go/1.60.0')).toBe(true);
+  expect(encodeBlock(new HpackEncoder(4096), [agent]).length).toBeLessThan(plain.length);
+});
