@@ -180,12 +180,12 @@ describe('loadConfig', () => {
     expect(() => loadConfig(folder, { registry })).toThrow(ConfigError);
   });
 
-  it('refuses TLS by name until it exists', () => {
+  it('refuses what is not there by name, with what to do instead', () => {
     const text = problems(
-      'static_resources:\n  secrets: []\n  clusters:\n    - name: a\n      http2_protocol_options: {}\n      transport_socket: { name: tls, typed_config: { "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext } }\n',
+      'static_resources:\n  secrets: []\n  clusters:\n    - name: a\n      http2_protocol_options: {}\n      transport_socket: { name: quic, typed_config: { "@type": type.googleapis.com/envoy.extensions.transport_sockets.quic.v3.QuicUpstreamTransport } }\n',
     ).join('\n');
-    expect(text).toContain('static_resources.secrets  is not supported: TLS is not available yet');
-    expect(text).toContain('type "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext" is not known here');
+    expect(text).toContain('static_resources.secrets  is not supported: write certificates where they are used');
+    expect(text).toContain('type "envoy.extensions.transport_sockets.quic.v3.QuicUpstreamTransport" is not known here');
   });
 
   it('offers the right package for a type with the right message name', () => {

@@ -28,7 +28,7 @@ export type Admin = v.InferOutput<typeof Admin>;
 /** envoy.config.bootstrap.v3.Bootstrap.StaticResources; names are unique. */
 export const StaticResources = message(
   { listeners: optional(list(Listener), []), clusters: optional(list(Cluster), []) },
-  unsupported('TLS is not available yet', 'secrets'),
+  unsupported('write certificates where they are used', 'secrets'),
   check(
     (resources) =>
       duplicate(resources.clusters, 'clusters') ??
@@ -95,7 +95,7 @@ export const Bootstrap = message(
     'stats_server_version_override',
   ),
   unsupported('tracing is not available yet', 'tracing', 'perf_tracing_file_path'),
-  unsupported('TLS is not available yet', 'certificate_provider_instances'),
+  unsupported('certificates come from the configuration', 'certificate_provider_instances'),
   unsupported(
     "the system's resolver is used",
     'use_tcp_for_dns_lookups',

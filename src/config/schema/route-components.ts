@@ -82,7 +82,7 @@ export const RouteMatch = message(
     required: true,
   }),
   unsupported('path match extensions are not available, use safe_regex', 'path_match_policy'),
-  unsupported('TLS is not available yet', 'tls_context'),
+  unsupported('routes do not look at certificates', 'tls_context'),
   unsupported('match on headers or dynamic_metadata', 'filter_state'),
 );
 export type RouteMatch = v.InferOutput<typeof RouteMatch>;

@@ -29,8 +29,8 @@ export const VirtualHost = message(
     routes: optional(list(Route), []),
     require_tls: optional(
       enumOf(['NONE', 'EXTERNAL_ONLY', 'ALL'], {
-        EXTERNAL_ONLY: 'TLS is not available yet',
-        ALL: 'TLS is not available yet',
+        EXTERNAL_ONLY: 'use https_redirect',
+        ALL: 'use https_redirect',
       }),
       'NONE',
     ),
