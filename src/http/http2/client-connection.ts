@@ -6,6 +6,7 @@ import { Http2Connection } from './connection.ts';
 import type { Http2Stream } from './http2-stream.ts';
 import type { Http2Options } from './options.ts';
 import { ERROR, MAX_STREAM_ID, PREFACE, SETTING } from './protocol.ts';
+import { SpareStreams } from './spare-streams.ts';
 import type { Http2Stats } from './stats.ts';
 
 /** Who owns the connection. */
@@ -23,13 +24,12 @@ export interface Http2ClientOwner {
 
 /** Streams that are opened before the server's SETTINGS say how many it takes (RFC 9113 §6.5.2 recommends at least so many). */
 const STREAMS_BEFORE_SETTINGS = 100;
-const MAX_FREE_STREAMS = 128;
 
 /** The HTTP/2 side of an upstream connection: many exchanges at once. */
 export class Http2ClientConnection extends Http2Connection {
   readonly localAddress: string;
   private readonly owner: Http2ClientOwner;
-  private readonly free: Http2ClientStream[] = [];
+  private readonly spares = new SpareStreams<Http2ClientStream>();
   private nextStreamId = 1;
   /** Exchanges that have begun and are not over, those without a stream yet included. */
   active = 0;
@@ -71,7 +71,7 @@ export class Http2ClientConnection extends Http2Connection {
 
   /** Begins an exchange, for which there must be room. */
   begin(events: UpstreamEvents): Http2ClientStream {
-    const stream = this.free.pop() ?? new Http2ClientStream(this);
+    const stream = this.spares.take() ?? new Http2ClientStream(this);
     this.active++;
     this.exchanges++;
     this.keepalive.beforeStream();
@@ -107,7 +107,7 @@ export class Http2ClientConnection extends Http2Connection {
   }
 
   private endExchange(stream: Http2ClientStream): void {
-    if (this.free.length < MAX_FREE_STREAMS && !stream.tunnel) this.free.push(stream);
+    if (!stream.tunnel) this.spares.give(stream);
     this.active--;
     if (this.active === 0) {
       this.idleSinceMs = performance.now();
@@ -189,6 +189,7 @@ export class Http2ClientConnection extends Http2Connection {
   override onClose(error: Error | undefined): void {
     this.goAway();
     super.onClose(error);
+    this.spares.stop();
     this.owner.onConnectionClosed(this);
   }
 }

@@ -5,6 +5,7 @@ import type { HeaderMap } from '../headers.ts';
 import { InputStash } from '../http1/input-stash.ts';
 import { CloseTimer } from './close-timer.ts';
 import { ClosedStreams } from './closed-streams.ts';
+import { DataIntake } from './data-intake.ts';
 import { FloodGuard } from './flood-guard.ts';
 import { FrameOutput } from './frame-output.ts';
 import { FrameReader, type FrameSink } from './frame-reader.ts';
@@ -47,9 +48,7 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
   protected readonly streams = new Map<number, Http2Stream>();
   protected readonly closedStreams = new ClosedStreams();
   private readonly turns = new SendTurns();
-  /** The stream of the DATA frame that is coming in; undefined when its bytes are dropped. */
-  private dataStream: Http2Stream | undefined = undefined;
-  private dataEndsStream = false;
+  private readonly intake = new DataIntake();
   /** What the peer allows. */
   sendWindow = DEFAULT_WINDOW_BYTES;
   protected readonly peer = new PeerSettings();
@@ -146,8 +145,7 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
   }
 
   onDataFrame(streamId: number, length: number, bytes: number, endStream: boolean): void {
-    this.dataStream = undefined;
-    this.dataEndsStream = endStream;
+    this.intake.begin(undefined, endStream);
     if (bytes > 0) this.floods.frameWithPayload();
     if (!this.windows.take(length)) {
       this.onConnectionError(ERROR.FLOW_CONTROL_ERROR, 'connection window exceeded');
@@ -167,7 +165,7 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
     }
     // Nobody uses padding up.
     if (length > bytes) this.consumed(stream, length - bytes);
-    this.dataStream = stream;
+    this.intake.begin(stream, endStream);
   }
 
   /** DATA for a stream that takes none (RFC 9113 §5.1). */
@@ -178,18 +176,12 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
   }
 
   onDataBytes(buffer: Buffer, start: number, end: number): void {
-    const stream = this.dataStream;
-    if (stream?.open !== true) {
-      if (stream !== undefined) this.credit(end - start);
-      return;
-    }
-    stream.receive(buffer, start, end);
+    const unused = this.intake.take(buffer, start, end);
+    if (unused > 0) this.credit(unused);
   }
 
   onDataFrameEnd(): void {
-    const stream = this.dataStream;
-    this.dataStream = undefined;
-    if (stream?.open === true && this.dataEndsStream) stream.receiveEnd(undefined);
+    this.intake.end();
   }
 
   onEmptyFrame(endStream: boolean): void {
@@ -365,6 +357,7 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
 
   private drop(stream: Http2Stream, byUs: boolean): void {
     this.streams.delete(stream.id);
+    this.intake.forget(stream);
     this.closedStreams.add(stream.id, byUs);
     this.stats.streamsActive.dec();
     stream.release();
@@ -471,6 +464,8 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
 
   protected endStreams(details: string): void {
     for (const stream of [...this.streams.values()]) {
+      // The end of one may have ended another.
+      if (!stream.open) continue;
       this.drop(stream, false);
       stream.onReset(-1, details, false);
     }

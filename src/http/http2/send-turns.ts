@@ -23,8 +23,9 @@ export class SendTurns {
   /** The next stream sends one frame. */
   next(): void {
     const stream = this.queue[this.from++] as Http2Stream;
-    if (stream.open && stream.pump()) this.queue.push(stream);
-    else stream.scheduled = false;
+    // Before its turn: what it sends may bring it more to send.
+    stream.scheduled = false;
+    if (stream.open && stream.pump()) this.add(stream);
     if (this.isEmpty || this.from > MAX_USED) {
       this.queue.splice(0, this.from);
       this.from = 0;

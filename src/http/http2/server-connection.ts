@@ -10,10 +10,9 @@ import type { Http2Stream } from './http2-stream.ts';
 import type { Http2Options } from './options.ts';
 import { ERROR, MAX_STREAM_ID, PREFACE, SETTING } from './protocol.ts';
 import { Http2ServerStream } from './server-stream.ts';
+import { SpareStreams } from './spare-streams.ts';
 import type { Http2Stats } from './stats.ts';
 
-/** Stream objects that wait for the next request of their connection. */
-const MAX_FREE_STREAMS = 128;
 /** Between the announcement of the end and the end: the time in which a client learns of it. */
 const LONGEST_GOAWAY_GRACE_MS = 5000;
 
@@ -39,7 +38,7 @@ export class Http2ServerConnection extends Http2Connection {
   readonly protocol = 'HTTP/2';
   private readonly manager: ConnectionManager;
   private readonly info: ConnectionInfo;
-  private readonly free: Http2ServerStream[] = [];
+  private readonly spares = new SpareStreams<Http2ServerStream>();
   private readonly timer: ConnectionTimer;
   private prefaceBytes = 0;
   private lastStreamId = 0;
@@ -113,14 +112,14 @@ export class Http2ServerConnection extends Http2Connection {
       return;
     }
     const stream =
-      this.free.pop() ?? new Http2ServerStream(this, this.manager, new HttpStream(this.manager, this.info));
+      this.spares.take() ?? new Http2ServerStream(this, this.manager, new HttpStream(this.manager, this.info));
     this.open(stream, streamId);
     if (++this.streamsServed >= this.manager.settings.maxRequestsPerConnection) this.refuseFurther();
     stream.onFields(this.fields, endStream);
   }
 
   protected override onStreamGone(stream: Http2Stream): void {
-    if (this.free.length < MAX_FREE_STREAMS) this.free.push(stream as Http2ServerStream);
+    this.spares.give(stream as Http2ServerStream);
     if (this.streams.size > 0) return;
     this.idleSinceMs = performance.now();
     if (this.life === LIFE.LAST) this.closeGracefully();
@@ -159,6 +158,7 @@ export class Http2ServerConnection extends Http2Connection {
   override onClose(error: Error | undefined): void {
     timers.cancel(this.timer);
     super.onClose(error);
+    this.spares.stop();
     this.manager.onConnectionClosed(this, performance.now() - this.startedMs);
   }
 

@@ -25,6 +25,8 @@ export class Http2ServerStream extends Http2Stream implements DownstreamCodec {
   private isConnect = false;
   private bodiless = false;
   private tunnel = false;
+  /** What comes behind extended CONNECT waits until the upgrade is granted, as it does behind an upgrade of HTTP/1.1. */
+  private awaitsTunnel = false;
   private readonly requestTrailers = new HeaderMap();
   /** The request's head could not be used: its stream never began. */
   private isMalformed = false;
@@ -49,6 +51,7 @@ export class Http2ServerStream extends Http2Stream implements DownstreamCodec {
     this.finished = false;
     this.bodiless = false;
     this.tunnel = false;
+    this.awaitsTunnel = false;
     this.isMalformed = false;
     const { http, manager } = this;
     const { request } = http;
@@ -72,8 +75,11 @@ export class Http2ServerStream extends Http2Stream implements DownstreamCodec {
       return;
     }
     this.bodyLeft = length;
-    http.requestContentLength = endStream ? 0 : length;
-    http.onRequestHead(endStream);
+    this.awaitsTunnel = request.upgrade !== '' && !endStream;
+    if (this.awaitsTunnel) this.pause();
+    const isComplete = endStream || this.awaitsTunnel;
+    http.requestContentLength = isComplete ? 0 : length;
+    http.onRequestHead(isComplete);
   }
 
   /** What content-length says, -1 when there is none; undefined when it cannot be true. */
@@ -202,10 +208,12 @@ export class Http2ServerStream extends Http2Stream implements DownstreamCodec {
   }
 
   resumeRequest(): void {
-    this.resume();
+    if (!this.awaitsTunnel) this.resume();
   }
 
   switchToTunnel(): void {
-    // DATA frames are opaque from the start.
+    if (!this.awaitsTunnel) return;
+    this.awaitsTunnel = false;
+    this.resume();
   }
 }
