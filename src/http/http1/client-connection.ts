@@ -127,6 +127,8 @@ export class Http1ClientConnection implements ConnectionHandler, UpstreamCodec, 
 
   finish(trailers: HeaderMap | undefined): void {
     if (this.phase === PHASE.TUNNEL) {
+      // Its last bytes may have come with its end, in one event.
+      this.writer.flush();
       this.connection.end();
       this.tunnelWritten = true;
       if (this.responseDone) this.endTunnel();

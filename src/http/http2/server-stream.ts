@@ -130,7 +130,10 @@ export class Http2ServerStream extends Http2Stream implements DownstreamCodec {
 
   protected override onEnd(trailers: HeaderMap | undefined): void {
     this.http.onRequestEnd(trailers);
-    if (this.tunnel && this.localEnded) this.http.complete();
+    // Only a tunnel is over when both sides have ended it. A response without a body has ended its side with its head,
+    // and is over when whoever makes it says so.
+    if (!this.tunnel || !this.localEnded) return;
+    this.http.complete();
     this.connection.closeIfDone(this);
   }
 
