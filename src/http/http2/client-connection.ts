@@ -92,9 +92,9 @@ export class Http2ClientConnection extends Http2Connection {
     this.heads.request(streamId, request, endStream, contentLength);
   }
 
-  /** The exchange ends before it had a stream. */
-  unreserve(stream: Http2ClientStream): void {
-    this.endExchange(stream);
+  /** An exchange ends before it had a stream. Its object is not used again: its owner may not have let go of it. */
+  unreserve(): void {
+    this.endExchange();
   }
 
   /** The stream's head could not be written: the server never hears of it. */
@@ -103,11 +103,13 @@ export class Http2ClientConnection extends Http2Connection {
   }
 
   protected override onStreamGone(stream: Http2Stream): void {
-    this.endExchange(stream as Http2ClientStream);
+    this.endExchange();
+    // Not before: an exchange that begins now must not get the object whose end is still being told.
+    const { tunnel } = stream as Http2ClientStream;
+    if (!tunnel) this.spares.give(stream as Http2ClientStream);
   }
 
-  private endExchange(stream: Http2ClientStream): void {
-    if (!stream.tunnel) this.spares.give(stream);
+  private endExchange(): void {
     this.active--;
     if (this.active === 0) {
       this.idleSinceMs = performance.now();
@@ -137,17 +139,17 @@ export class Http2ClientConnection extends Http2Connection {
     return 0;
   }
 
-  /** Streams above the last one were not processed: they may go elsewhere (RFC 9113 §6.8). */
   /** This side resets a stream. */
   countReset(): void {
     this.owner.onReset();
   }
 
+  /** Streams above the last one were not processed: they may go elsewhere (RFC 9113 §6.8). */
   override onGoAway(lastStreamId: number, _code: number, _debug: string): void {
     this.closeNotified = true;
     this.goAway();
     for (const stream of [...this.streams.values()]) {
-      if (stream.id > lastStreamId) this.abort(stream, ERROR.REFUSED_STREAM);
+      if (stream.open && stream.id > lastStreamId) this.abort(stream, ERROR.REFUSED_STREAM);
     }
     if (this.active === 0) this.closeWhenIdle();
   }

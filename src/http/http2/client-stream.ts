@@ -109,7 +109,7 @@ export class Http2ClientStream extends Http2Stream implements UpstreamCodec {
     if (this.open) {
       this.connection.countReset();
       this.connection.reset(this, ERROR.CANCEL);
-    } else this.connection.unreserve(this);
+    } else this.connection.unreserve();
   }
 
   pauseResponse(): void {
@@ -159,7 +159,6 @@ export class Http2ClientStream extends Http2Stream implements UpstreamCodec {
     this.bodyLeft = this.isHead || head.status === 304 ? -1 : length;
     if (endStream) this.endExchange();
     events.onUpstreamHead(head, endStream, endStream ? 0 : length);
-    if (endStream) this.connection.closeIfDone(this);
   }
 
   private onInterim(events: UpstreamEvents, head: ResponseHead, endStream: boolean): void {
@@ -217,7 +216,11 @@ export class Http2ClientStream extends Http2Stream implements UpstreamCodec {
   protected override onEnd(trailers: HeaderMap | undefined): void {
     const { events } = this;
     if (events === undefined) return;
-    if (!this.tunnel) this.endExchange();
+    if (!this.tunnel) {
+      this.endExchange();
+      events.onUpstreamEnd(trailers);
+      return;
+    }
     events.onUpstreamEnd(trailers);
     this.connection.closeIfDone(this);
     this.letGoOfTunnel();
@@ -238,7 +241,7 @@ export class Http2ClientStream extends Http2Stream implements UpstreamCodec {
   private fail(reason: UpstreamResetReason, failure: string): void {
     const { events } = this;
     this.events = undefined;
-    this.connection.unreserve(this);
+    this.connection.unreserve();
     events?.onUpstreamReset(reason, failure, false);
   }
 
