@@ -13,7 +13,7 @@ const WEBSOCKET = 'upgrade_configs: [{ upgrade_type: websocket }]';
 /** An app that never answers. */
 const silent = (): void => {};
 
-describe.each(COMBINATIONS)('%s to %s', (downstream, upstream) => {
+describe.each(COMBINATIONS)('%s to %s', { timeout: 60_000 }, (downstream, upstream) => {
   const ask = askOf.bind(undefined, downstream);
   const startApp = startAppOf.bind(undefined, upstream);
   const story = storyOf.bind(undefined, upstream);
@@ -346,5 +346,5 @@ describe.each(COMBINATIONS)('%s to %s', (downstream, upstream) => {
     expect(got).toBe(total);
     slow.close();
     await quiet(proxy);
-  }, 30_000);
+  });
 });

@@ -9,7 +9,7 @@ const BATCH = 1000;
 
 /** Frames that ask for an answer or for some bookkeeping, and are almost free to send. */
 export function controlFrameAttacks(name: ProxyName): void {
-  describe('control frames', () => {
+  describe('control frames', { timeout: 60_000 }, () => {
     test.each([
       ['PING', ping()],
       ['SETTINGS', settings({ [SETTING.INITIAL_WINDOW_SIZE]: 65_535 })],

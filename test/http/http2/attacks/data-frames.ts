@@ -21,7 +21,7 @@ const POST = { method: 'POST', path: '/wait' } as const;
 
 /** Bodies that are none, are too much, or come too late. */
 export function dataFrameAttacks(name: ProxyName): void {
-  describe('DATA frames', () => {
+  describe('DATA frames', { timeout: 60_000 }, () => {
     test.each([
       ['without anything', data(1)],
       ['of padding only', frame(TYPE.DATA, FLAG.PADDED, 1, padded(Buffer.alloc(0), 0))],

@@ -22,7 +22,7 @@ async function openBlock(port: number): Promise<{ peer: Http2Peer; id: number }>
 
 /** Header blocks without end, and ones that are larger than they look. */
 export function headerBlockAttacks(name: ProxyName): void {
-  describe('header blocks', () => {
+  describe('header blocks', { timeout: 60_000 }, () => {
     test.each([
       ['many fields', fields(50, 20)],
       ['long fields', literal('x-long', 'v'.repeat(16_000))],

@@ -11,7 +11,7 @@ const ROOM =
 
 /** Streams that are opened to be thrown away, by whoever resets them, and streams that are never given up. */
 export function resetAttacks(name: ProxyName): void {
-  describe('streams thrown away', () => {
+  describe('streams thrown away', { timeout: 60_000 }, () => {
     test('rapid reset: requests that their client resets at once end the connection (CVE-2023-44487)', async () => {
       await using victim = await Victim.start(name, { cluster: ROOM });
       await victim.under(async (port) => {

@@ -14,7 +14,7 @@ const NEVER_OPENS = { opensWindows: false } as const;
 
 /** Windows that are opened too far, not at all, or one byte at a time. */
 export function windowAttacks(name: ProxyName): void {
-  describe('windows', () => {
+  describe('windows', { timeout: 60_000 }, () => {
     test.each([
       ['of zero bytes', 0, 'PROTOCOL_ERROR'],
       ['beyond 2^31-1', MAX_WINDOW, 'FLOW_CONTROL_ERROR'],

@@ -45,7 +45,7 @@ function configuration(ports: readonly number[]): string {
 
 /** Takes a proxy through the cases, each with an upstream of its own. */
 export function hostileUpstreams(proxyName: ProxyName, cases: readonly HostileCase[]): void {
-  describe('an upstream that sends', () => {
+  describe('an upstream that sends', { timeout: 60_000 }, () => {
     const stack = new AsyncDisposableStack();
     const servers: Http2TestServer[] = [];
     let proxy: ProxyProcess;
@@ -79,7 +79,7 @@ export function hostileUpstreams(proxyName: ProxyName, cases: readonly HostileCa
         const again = hostile.stays === true ? '/0/well' : `/${i}/well`;
         const well = await client.ask({ path: again }, 10_000);
         expect([well.status, well.body.toString()]).toEqual([200, 'fine']);
-      }, 30_000);
+      });
     }
   });
 }
