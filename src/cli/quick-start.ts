@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { formatHostPort, parseHostPort } from './address.ts';
+import type { QuickProtocol } from './run-options.ts';
 
 export interface QuickStart {
   readonly app: string;
   readonly listen: string;
-  readonly protocol: 'tcp' | 'http';
+  readonly protocol: QuickProtocol;
   /** Filter modules, in order: paths or package names, `#name` behind them where a module exports several filters. */
   readonly filters: readonly string[];
 }
@@ -22,7 +23,7 @@ export function quickStartConfig(quick: QuickStart): string {
     admin: '127.0.0.1:15000',
     listen: formatHostPort(parseHostPort(quick.listen, '--listen', '0.0.0.0')),
     app: formatHostPort(parseHostPort(quick.app, '--app', '127.0.0.1')),
-    protocol: quick.protocol.toUpperCase(),
+    protocol: quick.protocol,
     filters: quick.filters.map((module) => ({ [key]: place(module) })),
     access_log: 'stdout',
   });

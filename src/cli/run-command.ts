@@ -8,6 +8,7 @@ Examples
   outrigger run -c sidecar.yaml --filter-dir ./filters --log-level debug
   outrigger run --app 127.0.0.1:3000 --listen 0.0.0.0:8080 --filter ./greeting.ts
   outrigger run --app :6379 --listen :16379 --protocol tcp
+  outrigger run --app :50051 --listen :8080 --protocol grpc
 
 Signals
   SIGHUP            reads the file again; a bad one is refused and the old one goes on serving

@@ -1,5 +1,9 @@
 import type { ServeFlags } from './serve-options.ts';
 
+/** What the quick start takes as `--protocol`, as a sidecar file's `protocol` does. */
+const QUICK_PROTOCOLS = ['http', 'http1', 'http2', 'grpc', 'tcp'] as const;
+export type QuickProtocol = (typeof QUICK_PROTOCOLS)[number];
+
 /** What `outrigger run` takes, by option: one list for the help and for the way in that does without it. */
 export interface RunOption {
   /** As the help shows it, commander's way: `-c, --config <file>`; an option without `<…>` is a switch. */
@@ -42,7 +46,7 @@ export const RUN_OPTIONS: readonly RunOption[] = [
   { flags: '--filter-dir <folder>', help: 'folder of the TypeScript filters that the configuration may name' },
   { flags: '--app <host:port>', help: 'quick start: the app to stand in front of' },
   { flags: '--listen <host:port>', help: 'quick start: where clients connect' },
-  { flags: '--protocol <protocol>', help: 'quick start: what the app speaks', choices: ['http', 'tcp'] },
+  { flags: '--protocol <protocol>', help: 'quick start: what is spoken', choices: QUICK_PROTOCOLS },
   { flags: '--filter <file>', help: 'quick start: a filter of your own; may be repeated', repeatable: true },
 ];
 

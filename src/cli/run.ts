@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { builtinRegistry } from '../../filters/index.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { quickStartConfig } from './quick-start.ts';
-import type { RunFlags } from './run-options.ts';
+import type { QuickProtocol, RunFlags } from './run-options.ts';
 import { readServeSettings } from './serve-options.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -65,7 +65,8 @@ function configSource(flags: RunFlags): ConfigSource {
       'outrigger run -c FILE, or outrigger run --app HOST:PORT --listen HOST:PORT',
     );
   }
-  const protocol = flags.protocol === 'tcp' ? 'tcp' : 'http';
+  // The command line's parser let no other one pass.
+  const protocol = (flags.protocol ?? 'http') as QuickProtocol;
   const text = quickStartConfig({ app: flags.app, listen: flags.listen, protocol, filters });
   // Whoever types the command line may run any file: the fence of --filter-dir is for what configurations name.
   const name = resolve('command-line.yaml');
