@@ -21,6 +21,8 @@ async function ask(port: number, alpn: 'h2' | 'http/1.1'): Promise<{ status: num
     return { status: response.statusCode as number, body };
   }
   const session = connect(`https://127.0.0.1:${port}`, { rejectUnauthorized: false });
+  // The proxy is closed first.
+  session.on('error', () => {});
   onTestFinished(() => session.destroy());
   const stream = session.request({ ':path': '/' });
   stream.end();
@@ -56,6 +58,8 @@ describe('a listener that offers both versions', () => {
     });
     await using proxy = await startTestProxy(inChain(httpConfig(app.port), socket));
     const session = connect(`https://127.0.0.1:${proxy.port}`, { rejectUnauthorized: false });
+    // The proxy is closed first.
+    session.on('error', () => {});
     onTestFinished(() => session.destroy());
     const sent = Buffer.alloc(1024 * 1024, 'outrigger ');
     const answers = Array.from({ length: 4 }, async () => {
