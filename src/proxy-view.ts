@@ -13,6 +13,7 @@ import { packageInfo } from './package-info.ts';
 import type { Runtime } from './runtime.ts';
 import type { Cluster } from './upstream/cluster.ts';
 import type { Endpoint } from './upstream/endpoint.ts';
+import { healthFlagsText } from './upstream/health-flags.ts';
 import type { ResourceLimits } from './upstream/limits.ts';
 
 /** What the view reads of the proxy. */
@@ -102,7 +103,7 @@ function endpointView(endpoint: Endpoint): EndpointView {
     address: endpoint.address,
     hostname: endpoint.hostname,
     healthy: endpoint.healthy,
-    healthFlags: endpoint.health === 'healthy' ? 'healthy' : `/eds_status_${endpoint.health}`,
+    healthFlags: healthFlagsText(endpoint.assignedHealth, endpoint.healthFlags),
     weight: endpoint.weight,
     priority: endpoint.priority,
     stats: {

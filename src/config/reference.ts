@@ -8,6 +8,7 @@ import type { ExtensionCategory } from './schema/containers.ts';
 import * as core from './schema/core.ts';
 import * as address from './schema/core-address.ts';
 import * as endpoint from './schema/endpoint.ts';
+import * as healthCheck from './schema/health-check.ts';
 import * as manager from './schema/http-connection-manager.ts';
 import * as protocol from './schema/http-protocol-options.ts';
 import * as http2 from './schema/http2-protocol-options.ts';
@@ -34,6 +35,7 @@ const SECTIONS: readonly (readonly [title: string, messages: Readonly<Record<str
   ['Routes', { ...route, ...components, ...retry }],
   ['Matchers', { ...routeMatchers, ...matcher }],
   ['Clusters', { ...cluster, ...endpoint, ...transport }],
+  ['Health checks', healthCheck],
   ['TLS', tls],
   ['Protocol options', { ...protocol, ...http2 }],
   ['Access log', accessLog],

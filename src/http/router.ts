@@ -306,6 +306,7 @@ export class Router implements UpstreamEvents, TimedRouter {
 
   private countResponse(cluster: Cluster, head: ResponseHead, endStream: boolean): void {
     cluster.stats.countResponse(head.status);
+    (this.endpoint as Endpoint).onResponseHead(head);
     if (head.status >= 500) this.countOutcome(false);
     else if (!this.stream.isGrpc) this.countOutcome(true);
     else if (endStream) this.countOutcome(isServerSuccess(head.get('grpc-status')));
@@ -313,9 +314,7 @@ export class Router implements UpstreamEvents, TimedRouter {
 
   /** What the response says of its endpoint. A call says it in its trailers. */
   private countOutcome(success: boolean): void {
-    const { stats } = this.endpoint as Endpoint;
-    if (success) stats.rqSuccess++;
-    else stats.rqError++;
+    (this.endpoint as Endpoint).stats.countOutcome(success);
   }
 
   onUpstreamBody(buffer: Buffer, start: number, end: number, stable: boolean): void {

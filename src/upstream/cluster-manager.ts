@@ -10,7 +10,7 @@ import { LIMIT_BYTES } from './limits.ts';
 import { loadPools } from './pools.ts';
 import { CounterRandom, type Random } from './random.ts';
 
-/** Milliseconds that an update waits for the first DNS answers of its new clusters. */
+/** Milliseconds that an update waits for the first DNS answers, and the first checks of endpoints, of its new clusters. */
 const WARM_UP_LIMIT_MS = 15_000;
 
 export interface ClusterManagerOptions {
@@ -88,6 +88,7 @@ export class ClusterManager {
     }
     await loadPools(configs);
     for (const cluster of fresh) await secure(cluster);
+    for (const cluster of fresh) await this.addHealthChecks(cluster);
     const started = fresh.map((cluster) => ({ cluster, done: cluster.start() }));
     const awaited = started.filter(({ cluster }) => cluster.config.wait_for_warm_on_init).map(({ done }) => done);
     await withTimeLimit(Promise.all(awaited), WARM_UP_LIMIT_MS);
@@ -134,6 +135,14 @@ export class ClusterManager {
       limitCells: new Int32Array(buffer),
       ...(ledger === undefined ? {} : { limitLedger: ledger }),
     });
+  }
+
+  /** Health checks are loaded on first use. */
+  private async addHealthChecks(cluster: Cluster): Promise<void> {
+    const [config] = cluster.config.health_checks;
+    if (config === undefined) return;
+    const { ClusterHealth } = await import('./health/cluster-health.ts');
+    cluster.health = await ClusterHealth.create(cluster, config, this.random, this.options.log);
   }
 
   private replace(before: ReadonlyMap<string, Entry>, next: ReadonlyMap<string, Entry>): void {

@@ -9,6 +9,8 @@ import { ClusterStats } from './cluster-stats.ts';
 import type { DnsResolver } from './dns.ts';
 import { DnsTarget } from './dns-target.ts';
 import { Endpoint, type EndpointAddress, type EndpointHealth, type EndpointTraits, formatAddress } from './endpoint.ts';
+import type { ClusterHealth } from './health/cluster-health.ts';
+import { HEALTH_FLAG } from './health-flags.ts';
 import { createLimits, type ResourceLimits, type RoutingPriority } from './limits.ts';
 import { type AssignedEndpoint, assignedEndpoints } from './load-assignment.ts';
 import type { Random } from './random.ts';
@@ -45,6 +47,8 @@ export class Cluster {
   readonly limits: Readonly<Record<RoutingPriority, ResourceLimits>>;
   /** TLS towards the endpoints; undefined for clear text. Set before the first connection. */
   tls: UpstreamTls | undefined = undefined;
+  /** Active health checks; undefined without. Set before `start`. */
+  health: ClusterHealth | undefined = undefined;
   /** Called with each endpoint that leaves while the cluster stays; `endpoint.removed` is true then. */
   onEndpointRemoved: ((endpoint: Endpoint) => void) | undefined = undefined;
 
@@ -56,6 +60,13 @@ export class Cluster {
   private readonly targets: DnsTarget[] = [];
   private members: readonly Endpoint[] = [];
   private balancer: Balancer;
+  /** Takes the balancer's place when healths have changed: however many did, one pick builds the next one. */
+  private readonly outdated: Balancer = {
+    pick: (hash, attempt) => {
+      this.balancer = createBalancer(this.members, this.balancing);
+      return this.balancer.pick(hash, attempt);
+    },
+  };
 
   constructor(config: ClusterConfig, env: ClusterEnv) {
     const scope = env.stats.scope(`cluster.${statName(config)}`);
@@ -101,8 +112,19 @@ export class Cluster {
     return endpoint;
   }
 
-  /** Finds the endpoints, and keeps finding them. Fulfils once each name was tried for the first time. */
+  /** Some endpoint's health has changed. */
+  onHealthChanged(): void {
+    this.countMembers();
+    this.balancer = this.outdated;
+  }
+
+  /** Finds the endpoints, and keeps finding them. Fulfils once each name was tried, and each endpoint checked, for the first time. */
   async start(): Promise<void> {
+    await this.findEndpoints();
+    await this.health?.firstRound();
+  }
+
+  private async findEndpoints(): Promise<void> {
     const assigned = assignedEndpoints(this.config);
     switch (this.config.type) {
       case 'STATIC':
@@ -119,8 +141,9 @@ export class Cluster {
     }
   }
 
-  /** Stops following DNS. Endpoints stay for what is still under way. */
+  /** Stops following DNS and checking. Endpoints stay for what is still under way. */
   stop(): void {
+    this.health?.stop();
     for (const target of this.targets) target.stop();
   }
 
@@ -202,22 +225,30 @@ export class Cluster {
   /** Makes the wanted members the cluster's, keeping the endpoints whose address stays. Answers whether anything changed. */
   private setMembers(wanted: readonly Member[]): boolean {
     const leaving = new Map(withKeys(this.members, (endpoint) => endpoint.address));
-    let joined = 0;
+    const joined: Endpoint[] = [];
     let changed = 0;
     const members: Endpoint[] = [];
     for (const [key, { address, traits }] of withKeys(wanted, (member) => formatAddress(member.address))) {
       let endpoint = leaving.get(key);
       if (endpoint === undefined) {
         endpoint = new Endpoint(address, traits);
-        joined++;
+        this.health?.admit(endpoint);
+        joined.push(endpoint);
       } else {
         leaving.delete(key);
+        endpoint.markHealth(0, HEALTH_FLAG.PENDING_DYNAMIC_REMOVAL);
         if (endpoint.update(traits)) changed++;
       }
       members.push(endpoint);
     }
+    for (const [key, endpoint] of leaving) {
+      if (this.health?.keeps(endpoint) !== true) continue;
+      leaving.delete(key);
+      endpoint.markHealth(HEALTH_FLAG.PENDING_DYNAMIC_REMOVAL, 0);
+      members.push(endpoint);
+    }
     // The order alone is no change: name servers rotate it in each answer.
-    if (joined + changed + leaving.size === 0) return false;
+    if (joined.length + changed + leaving.size === 0) return false;
     this.members = members;
     this.balancer = createBalancer(members, this.balancing);
     this.countMembers();
@@ -225,7 +256,8 @@ export class Cluster {
       endpoint.removed = true;
       this.onEndpointRemoved?.(endpoint);
     }
-    if (joined + leaving.size === 0) return true;
+    this.health?.follow(joined, [...leaving.values()]);
+    if (joined.length + leaving.size === 0) return true;
     this.stats.membershipChange.inc();
     if (this.config.common_lb_config.close_connections_on_host_set_change) {
       for (const endpoint of members) this.onEndpointDrained?.(endpoint);

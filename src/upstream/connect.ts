@@ -25,6 +25,9 @@ export interface ConnectEvents extends ConnectionHandler {
   onConnectFailure(failure: ConnectFailure): void;
 }
 
+/** What connecting needs of a cluster; statistics are counted in these. */
+export type ConnectTarget = Pick<Cluster, 'config' | 'connectTimeoutMs' | 'stats' | 'tls'>;
+
 const NO_PROTOCOLS: readonly string[] = [];
 
 /** The texts of strerror(3), which Envoy prints. */
@@ -45,7 +48,7 @@ const REASONS: Readonly<Record<string, string>> = {
  * when `onConnected` is called; `resume` begins it.
  */
 export class ConnectAttempt extends TimerEntry implements HandshakeEvents {
-  private readonly cluster: Cluster;
+  private readonly cluster: ConnectTarget;
   private readonly endpoint: Endpoint;
   private readonly events: ConnectEvents;
   private readonly socket: Socket;
@@ -55,7 +58,12 @@ export class ConnectAttempt extends TimerEntry implements HandshakeEvents {
   private done = false;
 
   /** @param alpn the protocols that the caller can speak, its favourite first; `connection.tls` has what was agreed on. */
-  constructor(cluster: Cluster, endpoint: Endpoint, events: ConnectEvents, alpn: readonly string[] = NO_PROTOCOLS) {
+  constructor(
+    cluster: ConnectTarget,
+    endpoint: Endpoint,
+    events: ConnectEvents,
+    alpn: readonly string[] = NO_PROTOCOLS,
+  ) {
     super();
     this.cluster = cluster;
     this.endpoint = endpoint;
@@ -162,7 +170,7 @@ export class ConnectAttempt extends TimerEntry implements HandshakeEvents {
 }
 
 /** Keeps the statistics of a connection that is gone; `byPeer` when the upstream ended it, or refused it. */
-export function countClosed(cluster: Cluster, endpoint: Endpoint, startedMs: number, byPeer: boolean): void {
+export function countClosed(cluster: ConnectTarget, endpoint: Endpoint, startedMs: number, byPeer: boolean): void {
   cluster.stats.upstreamCxActive.dec();
   cluster.stats.countDestroyed(byPeer);
   cluster.stats.upstreamCxLengthMs.record(performance.now() - startedMs);
@@ -174,14 +182,14 @@ function ignore(): void {
 }
 
 /** The system's own figures hold where the configuration gives none. */
-function keepAlive(socket: Socket, cluster: Cluster): void {
+function keepAlive(socket: Socket, cluster: ConnectTarget): void {
   const options = cluster.config.upstream_connection_options?.tcp_keepalive;
   if (options === undefined) return;
   const { keepalive_time: seconds, keepalive_interval: interval, keepalive_probes: probes } = options;
   socket.setKeepAlive(true, (seconds ?? 0) * 1000, interval === undefined ? undefined : interval * 1000, probes);
 }
 
-function connectOptions(cluster: Cluster, endpoint: Endpoint) {
+function connectOptions(cluster: ConnectTarget, endpoint: Endpoint) {
   if (endpoint.pipe !== undefined) return { path: endpoint.pipe, allowHalfOpen: true };
   const source = cluster.config.upstream_bind_config?.source_address;
   return {

@@ -1,6 +1,8 @@
+import { healthOf } from './health-flags.ts';
+
 /**
- * What the configuration says of an endpoint's health, folded to what the balancer asks (Envoy's `health_status`). One
- * that drains gets nothing, like an unhealthy one, but its leaving says nothing of the health of the others.
+ * An endpoint's health, folded to what the balancer asks. One that drains gets nothing, like an unhealthy one, but its
+ * leaving says nothing of the health of the others; so is one that is not to count yet.
  */
 export type EndpointHealth = 'healthy' | 'degraded' | 'unhealthy' | 'draining';
 
@@ -22,8 +24,27 @@ export interface EndpointTraits {
   readonly hashKey: string;
   readonly weight: number;
   readonly priority: number;
+  /** What the configuration says (Envoy's `health_status`). */
   readonly health: EndpointHealth;
   readonly locality: Locality;
+  /** Where and how it is checked, if not as its address and the cluster say. */
+  readonly healthCheck?: HealthCheckTarget | undefined;
+}
+
+/** An endpoint's own `health_check_config`. */
+export interface HealthCheckTarget {
+  /** Host of the checks, '' for what the cluster says. */
+  readonly hostname: string;
+  /** Undefined for the endpoint's own. */
+  readonly address: EndpointAddress | undefined;
+  /** 0 for the address's. */
+  readonly port: number;
+  readonly disabled: boolean;
+}
+
+/** What hears of responses that say of their endpoint: leave it alone. */
+export interface HealthMonitor {
+  failNow(): void;
 }
 
 /** The endpoints of one `LocalityLbEndpoints`. One object stands for one locality of one priority. */
@@ -44,6 +65,12 @@ export class EndpointStats {
   rqSuccess = 0;
   rqError = 0;
   rqTimeout = 0;
+
+  /** A request to it succeeded or failed. */
+  countOutcome(success: boolean): void {
+    if (success) this.rqSuccess++;
+    else this.rqError++;
+  }
 }
 
 /** One upstream host. It lives as long as its address belongs to the cluster, over all refreshes. */
@@ -60,6 +87,12 @@ export class Endpoint {
   /** 0 is the first to be used. */
   priority: number;
   locality: Locality;
+  healthCheck: HealthCheckTarget | undefined;
+  /** What the configuration says of its health. */
+  assignedHealth: EndpointHealth;
+  /** What was found out of it: bits of `HEALTH_FLAG`. */
+  healthFlags = 0;
+  /** Both together. */
   health: EndpointHealth;
   /** Whether the health is `healthy`; any other endpoint is only used when too few are. */
   healthy: boolean;
@@ -68,6 +101,8 @@ export class Endpoint {
   /** Requests in flight, kept by the pool; the least-request balancer reads it. */
   activeRequests = 0;
   readonly stats = new EndpointStats();
+  /** Undefined when its health is not checked. */
+  healthMonitor: HealthMonitor | undefined = undefined;
   /** The connection pool's own state. */
   pool: unknown = undefined;
 
@@ -81,8 +116,29 @@ export class Endpoint {
     this.weight = traits.weight;
     this.priority = traits.priority;
     this.locality = traits.locality;
+    this.healthCheck = traits.healthCheck;
+    this.assignedHealth = traits.health;
     this.health = traits.health;
     this.healthy = traits.health === 'healthy';
+  }
+
+  /** Sets and clears bits of `HEALTH_FLAG`. Answers whether that changed the endpoint's health. */
+  markHealth(set: number, cleared: number): boolean {
+    const before = this.health;
+    this.healthFlags = (this.healthFlags & ~cleared) | set;
+    this.refreshHealth();
+    return this.health !== before;
+  }
+
+  private refreshHealth(): void {
+    this.health = healthOf(this.assignedHealth, this.healthFlags);
+    this.healthy = this.health === 'healthy';
+  }
+
+  /** A response of it, by which it can ask to be left alone. */
+  onResponseHead(head: { has(name: string): boolean }): void {
+    if (this.healthMonitor !== undefined && head.has('x-envoy-immediate-health-check-fail'))
+      this.healthMonitor.failNow();
   }
 
   /** New connections go to another address, old ones stay: what a LOGICAL_DNS cluster does when its name resolves anew. */
@@ -101,14 +157,15 @@ export class Endpoint {
       this.weight === traits.weight &&
       this.priority === traits.priority &&
       this.locality === traits.locality &&
-      this.health === traits.health;
+      this.assignedHealth === traits.health;
     this.hostname = traits.hostname;
     this.hashKey = traits.hashKey;
     this.weight = traits.weight;
     this.priority = traits.priority;
     this.locality = traits.locality;
-    this.health = traits.health;
-    this.healthy = traits.health === 'healthy';
+    this.healthCheck = traits.healthCheck;
+    this.assignedHealth = traits.health;
+    this.refreshHealth();
     return !same;
   }
 }

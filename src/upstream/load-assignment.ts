@@ -1,7 +1,8 @@
 import type { Cluster as ClusterConfig } from '../config/schema/cluster.ts';
 import type { Address } from '../config/schema/core-address.ts';
 import type { LbEndpoint } from '../config/schema/endpoint.ts';
-import type { EndpointAddress, EndpointHealth, EndpointTraits, Locality } from './endpoint.ts';
+import type { EndpointHealthCheckConfig } from '../config/schema/health-check.ts';
+import type { EndpointAddress, EndpointHealth, EndpointTraits, HealthCheckTarget, Locality } from './endpoint.ts';
 
 /** One `LbEndpoint` of the load assignment: an address, or a name that stands for addresses. */
 export interface AssignedEndpoint {
@@ -41,11 +42,23 @@ export function assignedEndpoints(config: ClusterConfig): AssignedEndpoint[] {
           priority: group.priority,
           health: HEALTH[member.health_status],
           locality,
+          healthCheck: healthCheckTarget(member.endpoint.health_check_config),
         },
       });
     }
   }
   return assigned;
+}
+
+function healthCheckTarget(config: EndpointHealthCheckConfig | undefined): HealthCheckTarget | undefined {
+  return config === undefined
+    ? undefined
+    : {
+        hostname: config.hostname,
+        address: config.address === undefined ? undefined : readAddress(config.address),
+        port: config.port_value,
+        disabled: config.disable_active_health_check,
+      };
 }
 
 function hashKey(member: LbEndpoint): string {

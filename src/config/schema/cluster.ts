@@ -25,6 +25,7 @@ import {
 import { Metadata } from './core.ts';
 import { BindConfig, TcpKeepalive } from './core-address.ts';
 import { ClusterLoadAssignment } from './endpoint.ts';
+import { HealthCheck, healthCheckProblem } from './health-check.ts';
 import {
   Http1ProtocolOptions,
   HttpProtocolOptions,
@@ -103,11 +104,13 @@ export const CommonLbConfig = message(
       }),
     ),
     close_connections_on_host_set_change: optional(bool(), false),
+    /** An endpoint whose first check is not over does not count among those that fail. */
+    ignore_new_hosts_until_first_hc: optional(bool(), false),
     locality_weighted_lb_config: optional(message({})),
   },
   oneof(['zone_aware_lb_config', 'locality_weighted_lb_config']),
   unsupported('zone-aware balancing is not available', 'zone_aware_lb_config'),
-  unsupported('it is not available', 'update_merge_window', 'ignore_new_hosts_until_first_hc', 'override_host_status'),
+  unsupported('it is not available', 'update_merge_window', 'override_host_status'),
 );
 export type CommonLbConfig = v.InferOutput<typeof CommonLbConfig>;
 
@@ -153,6 +156,8 @@ export const Cluster = message(
       'ROUND_ROBIN',
     ),
     load_assignment: optional(ClusterLoadAssignment),
+    /** Requests and connections that find out which endpoints are healthy. */
+    health_checks: optional(list(HealthCheck, { max: 1 }), []),
     circuit_breakers: optional(CircuitBreakers, {}),
     max_requests_per_connection: optional(uint32Value()),
     common_http_protocol_options: optional(HttpProtocolOptions),
@@ -178,6 +183,8 @@ export const Cluster = message(
     least_request_lb_config: optional(LeastRequestLbConfig),
     round_robin_lb_config: optional(RoundRobinLbConfig),
     common_lb_config: optional(CommonLbConfig, {}),
+    /** An endpoint that leaves DNS is dropped at once, also while its checks pass. */
+    ignore_health_on_host_removal: optional(bool(), false),
     transport_socket: optional(UpstreamTransportSocket),
     metadata: optional(Metadata),
     upstream_connection_options: optional(
@@ -199,7 +206,6 @@ export const Cluster = message(
   ]),
   unsupported('use type', 'cluster_type'),
   unsupported('endpoints are not discovered yet', 'eds_cluster_config', 'lrs_server', 'lrs_report_endpoint_metrics'),
-  unsupported('active health checks are not available yet', 'health_checks'),
   unsupported('outlier detection is not available yet', 'outlier_detection'),
   unsupported('original destinations are not available yet', 'original_dst_lb_config', 'cleanup_interval'),
   unsupported('subset load balancing is not available', 'lb_subset_config'),
@@ -217,13 +223,13 @@ export const Cluster = message(
   unsupported(
     'it is not available',
     'close_connections_on_host_health_failure',
-    'ignore_health_on_host_removal',
     'track_timeout_budgets',
     'upstream_config',
     'track_cluster_stats',
   ),
   check((cluster) => upstreamOptionsProblem(cluster.common_http_protocol_options, ['common_http_protocol_options'])),
   check(alpnProblem),
+  check(healthCheckProblem),
   check(endpointsFitType),
   check((cluster) =>
     cluster.type !== 'STRICT_DNS' && cluster.common_lb_config.consistent_hashing_lb_config?.use_hostname_for_hashing

@@ -15,13 +15,17 @@ import {
 } from './building-blocks.ts';
 import { Locality, Metadata } from './core.ts';
 import { Address } from './core-address.ts';
+import { EndpointHealthCheckConfig } from './health-check.ts';
 
 /** envoy.config.endpoint.v3. */
 
 /** envoy.config.endpoint.v3.Endpoint. */
 export const Endpoint = message(
-  { address: Address, hostname: optional(string(), '') },
-  unsupported('active health checks are not available yet', 'health_check_config'),
+  {
+    address: Address,
+    hostname: optional(string(), ''),
+    health_check_config: optional(EndpointHealthCheckConfig),
+  },
   unsupported('give each address its own endpoint', 'additional_addresses'),
 );
 export type Endpoint = v.InferOutput<typeof Endpoint>;

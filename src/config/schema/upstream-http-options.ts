@@ -1,5 +1,4 @@
 import type { TypedConfig } from '../typed-config.ts';
-import type { Cluster } from './cluster.ts';
 import type {
   Http1ProtocolOptions,
   HttpProtocolOptions,
@@ -19,8 +18,17 @@ export interface UpstreamHttpOptions {
   readonly http2: Http2ProtocolOptions | undefined;
 }
 
+/** The fields of a cluster that say it. */
+export interface HttpFieldsOfCluster {
+  readonly typed_extension_protocol_options?: Readonly<Record<string, TypedConfig>>;
+  readonly protocol_selection?: string;
+  readonly common_http_protocol_options?: HttpProtocolOptions | undefined;
+  readonly http_protocol_options?: Http1ProtocolOptions | undefined;
+  readonly http2_protocol_options?: Http2ProtocolOptions | undefined;
+}
+
 /** From `typed_extension_protocol_options` or, failing that, from the cluster's own older fields. */
-export function upstreamHttpOptions(cluster: Cluster): UpstreamHttpOptions {
+export function upstreamHttpOptions(cluster: HttpFieldsOfCluster): UpstreamHttpOptions {
   const typed = cluster.typed_extension_protocol_options?.[UPSTREAM_HTTP_OPTIONS] as
     | TypedConfig<UpstreamHttpProtocolOptions>
     | undefined;

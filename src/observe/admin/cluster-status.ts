@@ -59,12 +59,35 @@ function hostStatus(endpoint: EndpointView): object {
       value: String(value),
       name,
     })),
-    health_status: { eds_health_status: endpoint.healthy ? 'HEALTHY' : 'UNHEALTHY' },
+    health_status: healthStatus(endpoint.healthFlags),
     weight: endpoint.weight,
     ...(endpoint.priority === 0 ? {} : { priority: endpoint.priority }),
     hostname: endpoint.hostname,
     locality: {},
   };
+}
+
+/** Fields of envoy.admin.v3.HostHealthStatus whose flag has another name. */
+const HEALTH_FIELDS: Readonly<Record<string, string>> = {
+  failed_active_hc: 'failed_active_health_check',
+  degraded_active_hc: 'failed_active_degraded_check',
+};
+
+/** Health that the configuration gives, as a flag, by its name there. */
+const EDS_HEALTH: Readonly<Record<string, string>> = {
+  failed_eds_health: 'UNHEALTHY',
+  degraded_eds_health: 'DEGRADED',
+  eds_status_draining: 'DRAINING',
+};
+
+function healthStatus(flags: string): object {
+  const status: Record<string, string | boolean> = { eds_health_status: 'HEALTHY' };
+  for (const flag of flags.split('/').filter((word) => word !== '' && word !== 'healthy')) {
+    const health = EDS_HEALTH[flag];
+    if (health === undefined) status[HEALTH_FIELDS[flag] ?? flag] = true;
+    else status.eds_health_status = health;
+  }
+  return status;
 }
 
 /** Envoy's text form of /listeners. */

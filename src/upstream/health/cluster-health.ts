@@ -1,0 +1,138 @@
+import type { HealthCheck } from '../../config/schema/health-check.ts';
+import type { Logger } from '../../filter/env.ts';
+import type { Cluster } from '../cluster.ts';
+import type { Endpoint } from '../endpoint.ts';
+import { HEALTH_FLAG } from '../health-flags.ts';
+import type { Random } from '../random.ts';
+import { CheckIntervals, type Transition } from './check-intervals.ts';
+import { HealthCheckStats } from './health-check-stats.ts';
+import { type HealthEvent, HealthEventLog } from './health-event-log.ts';
+import { HealthSession } from './health-session.ts';
+import type { Probe, ProbeEvents } from './probe.ts';
+import type { ProbeContext } from './probe-context.ts';
+import { probeTarget } from './probe-target.ts';
+
+/** Makes the probe of one endpoint. */
+type CreateProbe = (endpoint: Endpoint, events: ProbeEvents) => Probe;
+
+/** Active health checks of a cluster's endpoints. */
+export class ClusterHealth {
+  readonly config: HealthCheck;
+  readonly intervals: CheckIntervals;
+  readonly stats: HealthCheckStats;
+  readonly createProbe: CreateProbe;
+  private readonly cluster: Cluster;
+  private readonly eventLog: HealthEventLog | undefined;
+  private readonly sessions = new Map<Endpoint, HealthSession>();
+  private onFirstRound: (() => void)[] = [];
+  /** Once seen it stays, also when counters are reset. */
+  private sawTraffic = false;
+
+  private constructor(
+    cluster: Cluster,
+    config: HealthCheck,
+    stats: HealthCheckStats,
+    createProbe: CreateProbe,
+    random: Random,
+    log: Logger,
+  ) {
+    this.cluster = cluster;
+    this.config = config;
+    this.stats = stats;
+    this.createProbe = createProbe;
+    this.intervals = new CheckIntervals(config, random);
+    const path = config.event_log_path;
+    this.eventLog = path === '' ? undefined : new HealthEventLog(path, checkerType(config), cluster.name, log);
+  }
+
+  /** Loads what the configured kind of check needs. */
+  static async create(cluster: Cluster, config: HealthCheck, random: Random, log: Logger): Promise<ClusterHealth> {
+    const stats = new HealthCheckStats(cluster.stats.scope);
+    return new ClusterHealth(cluster, config, stats, await loadProbes(cluster, config, stats), random, log);
+  }
+
+  /** An endpoint is to join the cluster: until its first check it counts as unhealthy, or not at all. */
+  admit(endpoint: Endpoint): void {
+    if (endpoint.healthCheck?.disabled === true) return;
+    const notYet = this.cluster.config.common_lb_config.ignore_new_hosts_until_first_hc;
+    endpoint.markHealth(HEALTH_FLAG.FAILED_ACTIVE_HC | (notYet ? HEALTH_FLAG.PENDING_ACTIVE_HC : 0), 0);
+  }
+
+  /** Whether an endpoint that DNS knows no more stays: its own checks are believed more than DNS. */
+  keeps(endpoint: Endpoint): boolean {
+    if (this.cluster.config.ignore_health_on_host_removal || !this.sessions.has(endpoint)) return false;
+    return (endpoint.healthFlags & HEALTH_FLAG.FAILED_ACTIVE_HC) === 0;
+  }
+
+  /** The cluster's endpoints have changed. */
+  follow(joined: readonly Endpoint[], left: readonly Endpoint[]): void {
+    for (const endpoint of left) {
+      this.sessions.get(endpoint)?.stop();
+      this.sessions.delete(endpoint);
+    }
+    const fresh = joined
+      .filter((endpoint) => endpoint.healthCheck?.disabled !== true)
+      .map((endpoint) => new HealthSession(this, endpoint));
+    for (const session of fresh) this.sessions.set(session.endpoint, session);
+    for (const session of fresh) session.start();
+    this.settleFirstRound();
+  }
+
+  /** Fulfils once every endpoint that is there was checked. */
+  firstRound(): Promise<void> {
+    return new Promise((resolve) => {
+      this.onFirstRound.push(resolve);
+      this.settleFirstRound();
+    });
+  }
+
+  private settleFirstRound(): void {
+    if (this.onFirstRound.length === 0) return;
+    for (const session of this.sessions.values()) if (session.isFirst) return;
+    for (const resolve of this.onFirstRound.splice(0)) resolve();
+  }
+
+  stop(): void {
+    for (const session of this.sessions.values()) session.stop();
+    this.sessions.clear();
+    this.settleFirstRound();
+    this.eventLog?.close();
+  }
+
+  // ── from the sessions ──
+
+  onChecked(transition: Transition): void {
+    if (transition === 'changed') this.cluster.onHealthChanged();
+    this.settleFirstRound();
+  }
+
+  hadTraffic(): boolean {
+    this.sawTraffic ||= this.cluster.stats.upstreamCxTotal.value > 0;
+    return this.sawTraffic;
+  }
+
+  log(endpoint: Endpoint, event: HealthEvent): void {
+    this.eventLog?.write(endpoint, event);
+  }
+}
+
+function checkerType(config: HealthCheck): 'HTTP' | 'TCP' | 'GRPC' {
+  if (config.http_health_check !== undefined) return 'HTTP';
+  return config.tcp_health_check === undefined ? 'GRPC' : 'TCP';
+}
+
+async function loadProbes(cluster: Cluster, config: HealthCheck, stats: HealthCheckStats): Promise<CreateProbe> {
+  const { http_health_check: http, tcp_health_check: tcp, grpc_health_check: grpc } = config;
+  const target = probeTarget(cluster, config.timeout);
+  if (tcp !== undefined) {
+    const { tcpProbes } = await import('./tcp-probe.ts');
+    return tcpProbes(tcp, target, config.reuse_connection);
+  }
+  const isHttp2 = grpc !== undefined || http?.codec_client_type === 'HTTP2';
+  const { openClient } = await (isHttp2 ? import('./http2-probe-client.ts') : import('./http1-probe-client.ts'));
+  const common = { cluster, target, stats, timeoutMs: config.timeout, reuseConnection: config.reuse_connection };
+  const context: ProbeContext = { ...common, openClient };
+  if (grpc !== undefined) return (await import('./grpc-probe.ts')).grpcProbes(grpc, context);
+  if (http !== undefined) return (await import('./http-probe.ts')).httpProbes(http, context);
+  throw new Error(`cluster ${cluster.name}: a health check without a kind`);
+}
