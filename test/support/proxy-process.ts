@@ -117,6 +117,17 @@ export class ProxyProcess implements AsyncDisposable {
     return lines.filter((line) => line !== '');
   }
 
+  /** Makes it write down what waits for its log files. */
+  async reopenLogs(): Promise<void> {
+    if (this.name === 'outrigger') this.child.kill('SIGUSR1');
+    await sleep(50);
+  }
+
+  /** A page of the admin server. */
+  text(path: string): Promise<string> {
+    return this.get(path);
+  }
+
   /** Waits until the access log has a line that matches. */
   async logged(match: (line: string) => boolean, timeoutMs = 5000): Promise<string> {
     for (const deadline = Date.now() + timeoutMs; ; await sleep(30)) {

@@ -15,6 +15,14 @@ import { probeTarget } from './probe-target.ts';
 /** Makes the probe of one endpoint. */
 type CreateProbe = (endpoint: Endpoint, events: ProbeEvents) => Probe;
 
+/** What the checks of a cluster get from around them. */
+export interface ClusterHealthEnv {
+  readonly stats: HealthCheckStats;
+  readonly createProbe: CreateProbe;
+  readonly random: Random;
+  readonly log: Logger;
+}
+
 /** Active health checks of a cluster's endpoints. */
 export class ClusterHealth {
   readonly config: HealthCheck;
@@ -28,27 +36,21 @@ export class ClusterHealth {
   /** Once seen it stays, also when counters are reset. */
   private sawTraffic = false;
 
-  private constructor(
-    cluster: Cluster,
-    config: HealthCheck,
-    stats: HealthCheckStats,
-    createProbe: CreateProbe,
-    random: Random,
-    log: Logger,
-  ) {
+  constructor(cluster: Cluster, config: HealthCheck, env: ClusterHealthEnv) {
     this.cluster = cluster;
     this.config = config;
-    this.stats = stats;
-    this.createProbe = createProbe;
-    this.intervals = new CheckIntervals(config, random);
+    this.stats = env.stats;
+    this.createProbe = env.createProbe;
+    this.intervals = new CheckIntervals(config, env.random);
     const path = config.event_log_path;
-    this.eventLog = path === '' ? undefined : new HealthEventLog(path, checkerType(config), cluster.name, log);
+    this.eventLog = path === '' ? undefined : new HealthEventLog(path, checkerType(config), cluster.name, env.log);
   }
 
   /** Loads what the configured kind of check needs. */
   static async create(cluster: Cluster, config: HealthCheck, random: Random, log: Logger): Promise<ClusterHealth> {
     const stats = new HealthCheckStats(cluster.stats.scope);
-    return new ClusterHealth(cluster, config, stats, await loadProbes(cluster, config, stats), random, log);
+    const createProbe = await loadProbes(cluster, config, stats);
+    return new ClusterHealth(cluster, config, { stats, createProbe, random, log });
   }
 
   /** An endpoint is to join the cluster: until its first check it counts as unhealthy, or not at all. */

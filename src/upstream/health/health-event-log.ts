@@ -5,11 +5,17 @@ import type { Endpoint } from '../endpoint.ts';
 /** Why a check failed, in the words of envoy.data.core.v3.HealthCheckFailureType. */
 export type FailureType = 'ACTIVE' | 'PASSIVE' | 'NETWORK' | 'NETWORK_TIMEOUT';
 
+/** What ended an endpoint's health, or a check; `http_status_code` is 0 without an answer in HTTP. */
+interface FailureFacts {
+  readonly failure_type: FailureType;
+  readonly http_status_code: number;
+}
+
 /** One of the events of envoy.data.core.v3.HealthCheckEvent. */
 export type HealthEvent =
-  | { readonly eject_unhealthy_event: { readonly failure_type: FailureType } }
+  | { readonly eject_unhealthy_event: FailureFacts }
   | { readonly add_healthy_event: { readonly first_check: boolean } }
-  | { readonly health_check_failure_event: { readonly failure_type: FailureType; readonly first_check: boolean } }
+  | { readonly health_check_failure_event: FailureFacts & { readonly first_check: boolean } }
   | { readonly successful_health_check_event: Record<string, never> }
   | { readonly degraded_healthy_host: Record<string, never> }
   | { readonly no_longer_degraded_host: Record<string, never> };

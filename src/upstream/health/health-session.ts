@@ -53,7 +53,7 @@ export class HealthSession implements ProbeEvents, HealthMonitor {
 
   private readonly onTimeout = (): void => {
     this.probe.expire();
-    this.failed('NETWORK_TIMEOUT', false);
+    this.failed('NETWORK_TIMEOUT', false, 0);
   };
 
   /** A later call takes an earlier one's place. */
@@ -111,26 +111,27 @@ export class HealthSession implements ProbeEvents, HealthMonitor {
     return transition === 'unchanged' ? 'changed' : transition;
   }
 
-  onFail(failure: ProbeFailure, retriable: boolean): void {
-    this.failed(failure === 'active' ? 'ACTIVE' : 'NETWORK', retriable);
+  onFail(failure: ProbeFailure, retriable: boolean, httpStatus = 0): void {
+    this.failed(failure === 'active' ? 'ACTIVE' : 'NETWORK', retriable, httpStatus);
   }
 
   /** An ordinary response of the endpoint's said that it wants no more of them (`x-envoy-immediate-health-check-fail`). */
   failNow(): void {
     this.endpoint.markHealth(HEALTH_FLAG.EXCLUDED_VIA_IMMEDIATE_HC_FAIL, 0);
-    this.setUnhealthy('PASSIVE', false);
+    this.setUnhealthy('PASSIVE', false, 0);
   }
 
-  private failed(type: FailureType, retriable: boolean): void {
+  private failed(type: FailureType, retriable: boolean, httpStatus: number): void {
     if (this.stopped) return;
-    const transition = this.setUnhealthy(type, retriable);
+    const transition = this.setUnhealthy(type, retriable, httpStatus);
     const { owner } = this;
     this.schedule(owner.intervals.nextDelayMs(false, transition, owner.hadTraffic()));
   }
 
-  private setUnhealthy(type: FailureType, retriable: boolean): Transition {
+  private setUnhealthy(type: FailureType, retriable: boolean, httpStatus: number): Transition {
     const { owner, endpoint } = this;
     const { stats, config } = owner;
+    const facts = { failure_type: type, http_status_code: httpStatus };
     const isNetwork = type === 'NETWORK' || type === 'NETWORK_TIMEOUT';
     this.passedInRow = 0;
     let transition: Transition = 'unchanged';
@@ -139,7 +140,7 @@ export class HealthSession implements ProbeEvents, HealthMonitor {
       if ((!isNetwork && !retriable) || ++this.failedInRow === config.unhealthy_threshold) {
         endpoint.markHealth(HEALTH_FLAG.FAILED_ACTIVE_HC, 0);
         stats.healthy.dec();
-        owner.log(endpoint, { eject_unhealthy_event: { failure_type: type } });
+        owner.log(endpoint, { eject_unhealthy_event: facts });
         transition = 'changed';
       } else {
         transition = 'pending';
@@ -149,7 +150,7 @@ export class HealthSession implements ProbeEvents, HealthMonitor {
     endpoint.markHealth(timedOut ? HEALTH_FLAG.ACTIVE_HC_TIMEOUT : 0, timedOut ? 0 : HEALTH_FLAG.ACTIVE_HC_TIMEOUT);
     transition = this.clearPending(transition);
     if (this.isFirst || config.always_log_health_check_failures)
-      owner.log(endpoint, { health_check_failure_event: { failure_type: type, first_check: this.isFirst } });
+      owner.log(endpoint, { health_check_failure_event: { ...facts, first_check: this.isFirst } });
     stats.failure.inc();
     if (isNetwork) stats.networkFailure.inc();
     else if (type === 'PASSIVE') stats.passiveFailure.inc();

@@ -73,19 +73,23 @@ class HttpProbe extends ExchangeProbe {
     const { check, events, upstreamHead: head } = this;
     const bodyFits = check.receive.length === 0 || holdsBlocks(this.body, check.receive);
     if (!bodyFits || !check.isExpected(head.status)) {
-      if (head.has('x-envoy-immediate-health-check-fail'))
-        this.endpoint.markHealth(HEALTH_FLAG.EXCLUDED_VIA_IMMEDIATE_HC_FAIL, 0);
-      events.onFail('active', bodyFits && check.isRetriable(head.status));
+      if (head.has('x-envoy-immediate-health-check-fail')) this.exclude();
+      events.onFail('active', bodyFits && check.isRetriable(head.status), head.status);
       return;
     }
     if (check.isService !== undefined) {
       check.stats.verifyCluster.inc();
       if (!check.isService(head.get('x-envoy-upstream-healthchecked-cluster') ?? '')) {
-        events.onFail('active', false);
+        events.onFail('active', false, head.status);
         return;
       }
     }
     events.onPass(head.has('x-envoy-degraded'));
+  }
+
+  /** The endpoint leaves on purpose: that says nothing of the others. */
+  private exclude(): void {
+    if (this.endpoint.markHealth(HEALTH_FLAG.EXCLUDED_VIA_IMMEDIATE_HC_FAIL, 0)) this.context.cluster.onHealthChanged();
   }
 }
 

@@ -19,6 +19,9 @@ export type ProbeFailure =
 export interface ProbeEvents {
   /** @param degraded whether the endpoint asks for less work */
   onPass(degraded: boolean): void;
-  /** @param retriable whether it takes several such checks to make the endpoint unhealthy, although it answered */
-  onFail(failure: ProbeFailure, retriable: boolean): void;
+  /**
+   * @param retriable whether it takes several such checks to make the endpoint unhealthy, although it answered
+   * @param httpStatus of an answer in HTTP, for the event log
+   */
+  onFail(failure: ProbeFailure, retriable: boolean, httpStatus?: number): void;
 }
