@@ -126,6 +126,10 @@ export class Http2ClientStream extends Http2Stream implements UpstreamCodec {
 
   // ── reading ──
 
+  override get keepsMessage(): boolean {
+    return this.stashedEnd;
+  }
+
   override onFields(fields: FieldList, endStream: boolean): void {
     this.anyByte = true;
     if (this.headSeen) {
@@ -144,21 +148,32 @@ export class Http2ClientStream extends Http2Stream implements UpstreamCodec {
       this.onInterim(events, head, endStream);
       return;
     }
-    const length = this.bodyLength(head, endStream);
+    const opensTunnel = (this.upgrade !== '' || this.isConnect) && head.status < 300;
+    const length = opensTunnel ? -1 : this.bodyLength(head, endStream);
     if (length === undefined) {
       this.refuse('invalid_content_length');
       return;
     }
     this.headSeen = true;
-    if (endStream) this.remoteEnded = true;
-    // What HTTP/1.1 calls switching protocols; the client's codec says it in its own way.
-    if (this.upgrade !== '' && head.status < 300) {
-      head.status = 101;
-      head.append('upgrade', this.upgrade);
+    if (opensTunnel) {
+      this.onTunnelHead(events, head, endStream);
+      return;
     }
+    if (endStream) this.remoteEnded = true;
     this.bodyLeft = this.isHead || head.status === 304 ? -1 : length;
     if (endStream) this.endExchange();
     events.onUpstreamHead(head, endStream, endStream ? 0 : length);
+  }
+
+  /** A tunnel begins, of which the server's side may end at once. */
+  private onTunnelHead(events: UpstreamEvents, head: ResponseHead, endStream: boolean): void {
+    // What HTTP/1.1 calls switching protocols; the client's codec says it in its own way.
+    if (this.upgrade !== '') {
+      head.status = 101;
+      head.append('upgrade', this.upgrade);
+    }
+    events.onUpstreamHead(head, false, -1);
+    if (endStream && this.open) this.receiveEnd(undefined);
   }
 
   private onInterim(events: UpstreamEvents, head: ResponseHead, endStream: boolean): void {

@@ -200,6 +200,10 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
       return;
     }
     this.stats.rxReset.inc();
+    if (stream.keepsMessage) {
+      stream.stopSending();
+      return;
+    }
     const premature = !stream.localEnded && stream.ageMs < MIN_LIFETIME_MS;
     this.drop(stream, false);
     stream.onReset(code, code === ERROR.REFUSED_STREAM ? 'http2.remote_refuse' : 'http2.remote_reset', true);
@@ -464,8 +468,8 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
 
   protected endStreams(details: string): void {
     for (const stream of [...this.streams.values()]) {
-      // The end of one may have ended another.
-      if (!stream.open) continue;
+      // The end of one may have ended another; and what came before the connection's end came whole.
+      if (!stream.open || (details === '' && stream.keepsMessage)) continue;
       this.drop(stream, false);
       stream.onReset(-1, details, false);
     }

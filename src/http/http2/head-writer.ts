@@ -46,9 +46,11 @@ export class HeadWriter {
     if (authority !== request.receivedAuthority && !isValidAuthority(authority))
       throw new TypeError('the authority holds bytes that no host may carry');
     if (!isMethod(method)) throw new TypeError('the method is not a token');
-    bringLength(request, endStream && contentLength < 0 ? 0 : contentLength);
-    this.begin(boundOf(request) + method.length + path.length + authority.length + upgrade.length + 200);
     const extended = upgrade !== '';
+    // A tunnel has no length (RFC 9110 §9.3.6).
+    if (extended || method === 'CONNECT') request.remove('content-length');
+    else bringLength(request, endStream && contentLength < 0 ? 0 : contentLength);
+    this.begin(boundOf(request) + method.length + path.length + authority.length + upgrade.length + 200);
     this.field(':method', extended ? 'CONNECT' : method);
     if (extended) this.field(':protocol', upgrade);
     if (extended || method !== 'CONNECT') {

@@ -36,7 +36,7 @@ export abstract class Http2Stream {
   /** Nobody takes what comes: it is kept, and its window stays used up. */
   protected paused = false;
   private readonly stash = new InputStash();
-  private stashedEnd = false;
+  protected stashedEnd = false;
   private stashedTrailers: HeaderMap | undefined = undefined;
   /** Bytes that the peer said its body has; -1 when it did not. */
   protected bodyLeft = -1;
@@ -78,15 +78,29 @@ export abstract class Http2Stream {
   /** The stream is over: what waits is dropped. */
   release(): void {
     this.open = false;
+    this.stopSending();
+    // Nobody will take it, but the connection's window must not shrink for ever.
+    const { length } = this.stash;
+    this.stash.clear();
+    if (length > 0) this.connection.credit(length);
+  }
+
+  /**
+   * The peer has said everything, and nobody has taken it all yet: neither a reset nor the end of the connection makes it
+   * less true. Only where this side asked for it (RFC 9113 §8.1).
+   */
+  get keepsMessage(): boolean {
+    return false;
+  }
+
+  /** The peer takes no more: what waits to be sent is dropped, and nothing follows it. */
+  stopSending(): void {
+    this.localEnded = true;
     this.chunks.length = 0;
     this.chunkStart = 0;
     this.pendingBytes = 0;
     this.endWaits = false;
     this.trailers = undefined;
-    // Nobody will take it, but the connection's window must not shrink for ever.
-    const { length } = this.stash;
-    this.stash.clear();
-    if (length > 0) this.connection.credit(length);
   }
 
   // ── sending ──
@@ -130,7 +144,7 @@ export abstract class Http2Stream {
     this.onSent();
   }
 
-  /** Sends one frame of what waits. True when more could be sent at once. */
+  /** Sends one frame of what waits. True when there is more. */
   pump(): boolean {
     const { connection, chunks } = this;
     const first = chunks[0];
@@ -146,7 +160,7 @@ export abstract class Http2Stream {
       chunks.shift();
       this.chunkStart = 0;
     }
-    if (this.pendingBytes > 0) return this.sendWindow > 0;
+    if (this.pendingBytes > 0) return true;
     if (this.endWaits) {
       this.endWaits = false;
       this.endNow(this.trailers);

@@ -25,7 +25,7 @@ export class Http2ServerStream extends Http2Stream implements DownstreamCodec {
   private isConnect = false;
   private bodiless = false;
   private tunnel = false;
-  /** What comes behind extended CONNECT waits until the upgrade is granted, as it does behind an upgrade of HTTP/1.1. */
+  /** What comes behind CONNECT, extended or not, waits until the tunnel is granted, as it does in HTTP/1.1. */
   private awaitsTunnel = false;
   private readonly requestTrailers = new HeaderMap();
   /** The request's head could not be used: its stream never began. */
@@ -74,11 +74,13 @@ export class Http2ServerStream extends Http2Stream implements DownstreamCodec {
       this.refuse('invalid_content_length');
       return;
     }
-    this.bodyLeft = length;
-    this.awaitsTunnel = request.upgrade !== '' && !endStream;
+    const isExtended = request.upgrade !== '';
+    const asksForTunnel = isExtended || this.isConnect;
+    this.bodyLeft = asksForTunnel ? -1 : length;
+    this.awaitsTunnel = asksForTunnel && !endStream;
     if (this.awaitsTunnel) this.pause();
-    const isComplete = endStream || this.awaitsTunnel;
-    http.requestContentLength = isComplete ? 0 : length;
+    const isComplete = endStream || isExtended;
+    http.requestContentLength = isComplete ? 0 : this.bodyLeft;
     http.onRequestHead(isComplete);
   }
 
@@ -181,7 +183,8 @@ export class Http2ServerStream extends Http2Stream implements DownstreamCodec {
   }
 
   protected override onSent(): void {
-    if (this.tunnel && !this.remoteEnded) return;
+    // The other direction of a tunnel goes on until its end was passed on.
+    if (this.tunnel && (!this.remoteEnded || this.stashedEnd)) return;
     this.http.complete();
     // The rest of a request that is answered already is of no use (RFC 9113 §8.1).
     if (this.remoteEnded) this.connection.closeIfDone(this);
@@ -215,7 +218,11 @@ export class Http2ServerStream extends Http2Stream implements DownstreamCodec {
   }
 
   switchToTunnel(): void {
-    if (!this.awaitsTunnel) return;
+    if (!this.awaitsTunnel) {
+      // The request ended with its head: so does the client's side of the tunnel.
+      this.http.onRequestEnd(undefined);
+      return;
+    }
     this.awaitsTunnel = false;
     this.resume();
   }

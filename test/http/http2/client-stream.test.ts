@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { CODE, data, frame, rstStream, SETTING, TYPE } from '../../support/http2/frames.ts';
+import { CODE, data, frame, rstStream, SETTING, TYPE, windowUpdate } from '../../support/http2/frames.ts';
 import { Http2Peer } from '../../support/http2/peer.ts';
-import { quiet } from '../../support/story.ts';
+import { eventually, quiet } from '../../support/story.ts';
 import { holdingUpstream, http2Story, ONE_CONNECTION } from './holding-upstream.ts';
 import { answerWell, head, OK } from './hostile/case.ts';
 
@@ -78,4 +78,62 @@ test('what a client resets in the middle of frames still counts: the window of t
       .reduce((sum, { payload }) => sum + payload.readUInt32BE(0), 65_535);
   await upstream.roundTrip();
   expect(credit()).toBeGreaterThan(sent);
+});
+
+const LONG = Buffer.alloc(200_000, 'long');
+
+/** A response longer than what a client takes, with its end. */
+function answerAtLength(upstream: Http2Peer, id: number): void {
+  upstream.write(head(id, OK));
+  for (let at = 0; at < LONG.length; at += 16_000)
+    upstream.write(data(id, LONG.subarray(at, at + 16_000), at + 16_000 >= LONG.length));
+}
+
+/** A client with the first window full, that takes the rest once it is told to. */
+async function slowClient(port: number) {
+  const client = await Http2Peer.connect(port, { opensWindows: false });
+  return {
+    client,
+    full: (id: number) => client.until('the window is full', () => client.soFar(id).body.length === 65_535),
+    takeAll: (id: number) => client.write(windowUpdate(0, LONG.length), windowUpdate(id, LONG.length)),
+  };
+}
+
+test('a whole response that a slow client has not taken yet outlives the reset behind it', async () => {
+  await using app = await holdingUpstream();
+  await using proxy = await http2Story(app.port);
+  const { client, full, takeAll } = await slowClient(proxy.port);
+  using _ = client;
+  const id = client.request({ method: 'POST', path: '/early' }, false);
+  const { upstream, id: streamId } = await app.got('/early');
+  answerAtLength(upstream, streamId);
+  // The server needs no more of the request (RFC 9113 §8.1).
+  upstream.write(rstStream(streamId, CODE.NO_ERROR));
+  await upstream.roundTrip();
+  await full(id);
+  takeAll(id);
+  const answer = await client.message(id);
+  expect([answer.status, answer.body.equals(LONG)]).toEqual([200, true]);
+  client.destroy();
+  await quiet(proxy);
+});
+
+test('a whole response that a slow client has not taken yet outlives its connection', async () => {
+  await using app = await holdingUpstream();
+  await using proxy = await http2Story(app.port);
+  const { client, full, takeAll } = await slowClient(proxy.port);
+  using _ = client;
+  const [id, cut] = [client.request({ path: '/whole' }), client.request({ method: 'POST', path: '/cut' })];
+  const { upstream, id: streamId } = await app.got('/whole');
+  await app.got('/cut');
+  answerAtLength(upstream, streamId);
+  await full(id);
+  upstream.socket.end();
+  await eventually('the connection is gone', () => proxy.stat('cluster.app.upstream_cx_active') === 0);
+  takeAll(id);
+  const answer = await client.message(id);
+  expect((await client.message(cut)).status).toBe(503);
+  expect([answer.status, answer.body.equals(LONG)]).toEqual([200, true]);
+  client.destroy();
+  await quiet(proxy);
 });
