@@ -103,6 +103,11 @@ export abstract class Http2Stream {
     this.trailers = undefined;
   }
 
+  /** The end, too, waits until somebody takes it. */
+  protected get holdsEnd(): boolean {
+    return false;
+  }
+
   // ── sending ──
 
   get congested(): boolean {
@@ -185,7 +190,8 @@ export abstract class Http2Stream {
   /** The peer has ended its direction. */
   receiveEnd(trailers: HeaderMap | undefined): void {
     this.remoteEnded = true;
-    if (this.stash.length > 0 || this.paused) {
+    // Nothing waits before it: whoever waits for the end alone, such as the route's time limit, hears of it.
+    if (this.stash.length > 0 || (this.paused && this.holdsEnd)) {
       this.stashedEnd = true;
       this.stashedTrailers = trailers;
       return;

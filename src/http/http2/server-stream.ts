@@ -39,6 +39,10 @@ export class Http2ServerStream extends Http2Stream implements DownstreamCodec {
     http.codec = this;
   }
 
+  protected override get holdsEnd(): boolean {
+    return this.awaitsTunnel;
+  }
+
   override get ageMs(): number {
     return performance.now() - this.http.startMs;
   }
