@@ -117,7 +117,8 @@ export class HealthSession implements ProbeEvents, HealthMonitor {
 
   /** An ordinary response of the endpoint's said that it wants no more of them (`x-envoy-immediate-health-check-fail`). */
   failNow(): void {
-    this.endpoint.markHealth(HEALTH_FLAG.EXCLUDED_VIA_IMMEDIATE_HC_FAIL, 0);
+    const { owner, endpoint } = this;
+    if (endpoint.markHealth(HEALTH_FLAG.EXCLUDED_VIA_IMMEDIATE_HC_FAIL, 0)) owner.onChecked('changed');
     this.setUnhealthy('PASSIVE', false, 0);
   }
 

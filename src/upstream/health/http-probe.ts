@@ -59,6 +59,7 @@ class HttpProbe extends ExchangeProbe {
     request.receivedAuthority = request.authority;
     request.set('user-agent', USER_AGENT);
     check.mutate?.(request, NO_STREAM);
+    if (check.send !== undefined) request.set('content-length', String(check.send.length));
     codec.writeHead(request, check.send === undefined, check.send?.length ?? 0);
     if (check.send === undefined) return;
     codec.writeBody(check.send, 0, check.send.length, false);
