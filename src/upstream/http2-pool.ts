@@ -148,20 +148,19 @@ export class Http2Pool extends ConnectionPool implements Http2ClientOwner {
     this.cluster.stats.upstreamCxHttp2Total.inc();
     const connection = new Http2ClientConnection(socket, this, this.http2.http2, this.stats);
     this.connections.push(connection);
-    if (this.draining || this.endpoint.removed) {
-      connection.drain();
-      return;
-    }
     this.offer(connection);
-    if (connection.active === 0) this.startSweep();
+    // Whoever waited when the pool was drained is served; nobody comes after them.
+    if (this.draining || this.endpoint.removed) connection.drain();
+    else if (connection.active === 0) this.startSweep();
   }
 
   /** From now on the endpoint is spoken to in HTTP/1.1, which its server chose. */
   private fallBack(socket: Connection): void {
     this.fallback ??= new Http1Pool(this.cluster, this.endpoint, this.priority, this.options);
+    // First, so that whoever waits finds a connection rather than asks for another one.
+    this.fallback.adopt(socket);
     for (let events = this.takeWaiting(); events !== undefined; events = this.takeWaiting())
       this.fallback.acquire(events, false);
-    this.fallback.adopt(socket);
     if (this.draining) this.fallback.drain();
   }
 
@@ -220,7 +219,7 @@ export class Http2Pool extends ConnectionPool implements Http2ClientOwner {
     const now = performance.now();
     let nextMs = Number.POSITIVE_INFINITY;
     for (const connection of [...this.connections]) {
-      if (connection.active > 0) continue;
+      if (connection.active > 0 || connection.stopped) continue;
       const leftMs = connection.idleSinceMs + this.options.idleTimeoutMs - now;
       if (leftMs > 0) {
         nextMs = Math.min(nextMs, leftMs);
