@@ -19,7 +19,10 @@ export interface SeenRequest {
 export interface CheckedServer extends AsyncDisposable {
   readonly port: number;
   readonly seen: SeenRequest[];
+  /** Open ones. */
   readonly sockets: readonly Socket[];
+  /** Calls with each connection from now on. */
+  onConnection(listener: () => void): void;
 }
 
 async function listening(server: Server, seen: SeenRequest[] = []): Promise<CheckedServer> {
@@ -36,6 +39,7 @@ async function listening(server: Server, seen: SeenRequest[] = []): Promise<Chec
     get sockets() {
       return [...sockets];
     },
+    onConnection: (listener) => void server.on('connection', listener),
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy();
       await new Promise<void>((resolve) => server.close(() => resolve()));
@@ -43,14 +47,14 @@ async function listening(server: Server, seen: SeenRequest[] = []): Promise<Chec
   };
 }
 
-type Answer = (
-  request: IncomingMessage | Http2ServerRequest,
-  response: ServerResponse | Http2ServerResponse,
-  body: string,
-) => void;
+/** What a server does with a request, whose body is there. */
+type Answer<Request, Response> = (request: Request, response: Response, body: string) => void;
 
-function recorder(seen: SeenRequest[], answer: Answer) {
-  return (request: IncomingMessage | Http2ServerRequest, response: ServerResponse | Http2ServerResponse): void => {
+function recorder<Request extends IncomingMessage | Http2ServerRequest, Response>(
+  seen: SeenRequest[],
+  answer: Answer<Request, Response>,
+) {
+  return (request: Request, response: Response): void => {
     let body = '';
     request.on('data', (chunk: Buffer) => {
       body += chunk.toString();
@@ -63,12 +67,12 @@ function recorder(seen: SeenRequest[], answer: Answer) {
   };
 }
 
-export function httpServer(answer: Answer): Promise<CheckedServer> {
+export function httpServer(answer: Answer<IncomingMessage, ServerResponse>): Promise<CheckedServer> {
   const seen: SeenRequest[] = [];
   return listening(createHttp(recorder(seen, answer)), seen);
 }
 
-export function http2Server(answer: Answer): Promise<CheckedServer> {
+export function http2Server(answer: Answer<Http2ServerRequest, Http2ServerResponse>): Promise<CheckedServer> {
   const seen: SeenRequest[] = [];
   return listening(createHttp2(recorder(seen, answer)) as unknown as Server, seen);
 }

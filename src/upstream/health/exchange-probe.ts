@@ -45,6 +45,7 @@ export abstract class ExchangeProbe implements Probe, UpstreamEvents, ProbeClien
 
   begin(): void {
     this.isRunning = true;
+    this.upstreamTrailers.reset('');
     this.chunks.length = 0;
     this.bodyBytes = 0;
     const { target, openClient } = this.options;

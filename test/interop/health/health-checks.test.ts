@@ -36,7 +36,7 @@ beforeAll(async () => {
     response.end('all is well');
   };
   app = stack.use(await httpServer(answer));
-  app2 = stack.use(await http2Server(answer));
+  app2 = stack.use(await http2Server(answer as unknown as Parameters<typeof http2Server>[0]));
   talker = stack.use(
     await tcpServer((socket) => {
       socket.on('data', () => socket.write('one two three'));
