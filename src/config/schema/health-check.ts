@@ -32,7 +32,7 @@ import { type HttpFieldsOfCluster, upstreamHttpOptions } from './upstream-http-o
 const hex = () =>
   scalar('hex', 'bytes in hexadecimal', (value) => {
     if (typeof value === 'string' && /^([0-9a-fA-F]{2})+$/.test(value)) return Buffer.from(value, 'hex');
-    return new Problem(`expected bytes in hexadecimal, got ${describe(value)}`, { allowed: 'text as in "000000FF"' });
+    return new Problem(`expected bytes in hexadecimal, got ${describe(value)}`, { allowed: 'text in quotes, as in "000000FF"' });
   });
 
 /** envoy.config.core.v3.HealthCheck.Payload. */
