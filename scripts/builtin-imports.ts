@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { builtinModules } from 'node:module';
 import { initSync, parse } from 'es-module-lexer';
 import type { Plugin } from 'esbuild';
@@ -57,12 +58,19 @@ export function virtualBuiltins(names: BuiltinNames): Plugin {
   return {
     name: 'virtual-builtins',
     setup(builder) {
-      builder.onResolve({ filter: /^(?:node:)?[a-z0-9_/]+$/ }, ({ path, kind }) => {
+      builder.onResolve({ filter: /^(?:node:)?[a-z0-9_/]+$/ }, ({ path, kind, importer }) => {
         const module = path.replace(/^node:/, '');
         if (!builtinModules.includes(module) || kind === 'require-call') return undefined;
         // Of `await import('node:http')` any name may be taken: getters that read it only when it is.
-        return { path: module, namespace: kind === 'dynamic-import' ? 'builtin-whole' : 'builtin', sideEffects: false };
+        let namespace = 'builtin';
+        if (kind === 'dynamic-import') namespace = 'builtin-whole';
+        else if (ON_DEMAND.has(module) && takesFunctionsOnly(importer, module)) namespace = 'builtin-on-demand';
+        return { path: module, namespace, sideEffects: false };
       });
+      builder.onLoad({ filter: /.*/, namespace: 'builtin-on-demand' }, ({ path }) => ({
+        contents: onDemandModule(path, [...(names.get(path) ?? [])]),
+        loader: 'js',
+      }));
       builder.onLoad({ filter: /.*/, namespace: 'builtin-whole' }, ({ path }) => ({
         contents: `module.exports = process.getBuiltinModule("${path}");`,
         loader: 'js',
@@ -77,17 +85,38 @@ export function virtualBuiltins(names: BuiltinNames): Plugin {
 /** Slow to load, and of use to few: a function of theirs loads its module when it is called. */
 const ON_DEMAND = new Set(['child_process', 'crypto', 'dns', 'dns/promises', 'http', 'os', 'worker_threads']);
 
-function builtinModule(module: string, names: readonly string[]): string {
+/** The names that stay what they are when their module is loaded by the first call. */
+function onDemandModule(module: string, names: readonly string[]): string {
   const source = `process.getBuiltinModule("${module}")`;
-  const actual = process.getBuiltinModule(module) as Record<string, unknown> | undefined;
-  if (ON_DEMAND.has(module) && names.every((name) => isPlainFunction(actual?.[name]))) {
-    const wrappers = names.map(
-      (name) => `export const ${name} = (...args) => (module ??= ${source}).${name}(...args);`,
-    );
-    return `let module; ${wrappers.join(' ')}`;
-  }
+  const wrappers = names
+    .filter((name) => isFunctionOf(module, name))
+    .map((name) => `export const ${name} = (...args) => (module ??= ${source}).${name}(...args);`);
+  return `let module; ${wrappers.join(' ')}`;
+}
+
+function builtinModule(module: string, names: readonly string[]): string {
   const named = names.filter((name) => name !== 'default').join(',');
-  return `const module = ${source}; export const {${named}} = module; ${names.includes('default') ? 'export default module;' : ''}`;
+  return `const module = process.getBuiltinModule("${module}"); export const {${named}} = module; ${names.includes('default') ? 'export default module;' : ''}`;
+}
+
+/** Whether a source file takes nothing of a module but functions: its neighbours may need classes and constants of it. */
+function takesFunctionsOnly(importer: string, module: string): boolean {
+  const clauses = readFileSync(importer, 'utf8').matchAll(
+    /^import\s+(?!type\b)([^;]*?)\s+from\s+['"](?:node:)?([\w/]+)['"]/gm,
+  );
+  for (const [, clause = '', from] of clauses) {
+    if (from !== module) continue;
+    const braces = /^\{([^}]*)\}$/.exec(clause);
+    if (braces === null) return false;
+    const names = (braces[1] as string).split(',').map((name) => name.trim());
+    const values = names.filter((name) => name !== '' && !name.startsWith('type '));
+    if (!values.every((name) => isFunctionOf(module, name.split(' as ')[0] as string))) return false;
+  }
+  return true;
+}
+
+function isFunctionOf(module: string, name: string): boolean {
+  return isPlainFunction((process.getBuiltinModule(module) as Record<string, unknown> | undefined)?.[name]);
 }
 
 /** A class must stay itself; a function may be wrapped. */
