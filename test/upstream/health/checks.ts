@@ -23,21 +23,27 @@ export interface CheckedProxy extends TestProxy {
   flags(): Promise<string[]>;
 }
 
-/** A proxy in front of one port, or several, whose checks are these. */
-export async function checkedProxy(
-  ports: number | readonly number[],
-  check: Record<string, unknown>,
-  cluster = '',
-): Promise<CheckedProxy> {
+/** The configuration of a proxy in front of one port, or several, whose checks are these. */
+export function checkedConfig(ports: number | readonly number[], check: Record<string, unknown>, cluster = ''): string {
   const all = typeof ports === 'number' ? [ports] : ports;
   const lb_endpoints = all.map((port) => ({
     endpoint: { address: { socket_address: { address: '127.0.0.1', port_value: port } } },
   }));
-  const config = httpConfig(all[0] ?? 0, {
-    cluster: `health_checks: [${JSON.stringify({ ...QUICK, ...check })}]\n${cluster}`,
-  });
-  const text = config.replace(/endpoints:\n.*\n.*\n/, `endpoints: ${JSON.stringify([{ lb_endpoints }])}\n`);
-  const proxy = await startTestProxy(text, { adminAddress: { host: '127.0.0.1', port: 0 } });
+  const health_checks = JSON.stringify([{ ...QUICK, ...check }]);
+  const config = httpConfig(all[0] ?? 0, { cluster: `health_checks: ${health_checks}\n${cluster}` });
+  // The cluster of `httpConfig` has one endpoint, on the two lines below.
+  return config.replace(/endpoints:\n.*\n.*\n/, `endpoints: ${JSON.stringify([{ lb_endpoints }])}\n`);
+}
+
+/** A proxy with this configuration. */
+export async function checkedProxy(
+  ports: number | readonly number[],
+  check: Record<string, unknown>,
+  cluster = '',
+  concurrency = 1,
+): Promise<CheckedProxy> {
+  const text = checkedConfig(ports, check, cluster);
+  const proxy = await startTestProxy(text, { adminAddress: { host: '127.0.0.1', port: 0 }, concurrency });
   const stat = (name: string): number => proxy.stat(`cluster.app.health_check.${name}`);
   return {
     ...proxy,

@@ -1,7 +1,7 @@
 import { Agent, request } from 'node:http';
 import { expect, test } from 'vitest';
 import { type CheckedServer, httpServer } from '../../support/health-servers.ts';
-import { checkedProxy } from './checks.ts';
+import { checkedConfig, checkedProxy } from './checks.ts';
 
 const CHECK = { healthy_threshold: 1, http_health_check: { path: '/healthz' } };
 /** Health counts, however few endpoints have it. */
@@ -105,4 +105,40 @@ test('a proxy that starts waits for the first checks', async () => {
   });
   await using proxy = await checkedProxy(server.port, CHECK, NO_PANIC);
   expect(proxy.check('healthy')).toBe(1);
+});
+
+test('a reload takes what is unchanged along, and ends the checks of what is gone', async () => {
+  await using a = await app();
+  await using b = await app();
+  await using proxy = await checkedProxy(a.port, CHECK);
+  await proxy.until('success', (count) => count > 2);
+  const attempts = proxy.check('attempt');
+  expect(await proxy.reload(checkedConfig(a.port, CHECK, 'max_requests_per_connection: 7'))).toBe('updated');
+  expect(proxy.check('healthy')).toBe(1);
+  await proxy.until('attempt', (count) => count > attempts + 3);
+  expect(await proxy.reload(checkedConfig(b.port, CHECK))).toBe('updated');
+  expect([proxy.check('healthy'), (await proxy.flags()).length]).toEqual([1, 1]);
+  while (a.sockets.length > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  const { length } = a.seen;
+  await proxy.until('attempt', (count) => count > attempts + 10);
+  expect(a.seen.length).toBe(length);
+});
+
+test('each of several threads checks for itself, and all say the same', { timeout: 60_000 }, async () => {
+  await using a = await app();
+  await using b = await app();
+  b.healthy = false;
+  await using proxy = await checkedProxy(
+    [a.port, b.port],
+    { ...CHECK, interval: '600s', no_traffic_interval: '600s' },
+    NO_PANIC,
+    2,
+  );
+  const { host, port } = proxy.proxy.adminAddress as { host: string; port: number };
+  const stats = await (await fetch(`http://${host}:${port}/stats?filter=cluster.app`)).text();
+  const value = (name: string): number => Number(new RegExp(`cluster.app.${name}: (\\d+)`).exec(stats)?.[1]);
+  expect(['health_check.attempt', 'health_check.healthy', 'membership_healthy'].map(value)).toEqual([4, 1, 1]);
+  expect(await proxy.flags()).toEqual(['healthy', '/failed_active_hc']);
+  expect([...(await load(proxy.port, 40))]).toEqual([[200, 40]]);
+  expect([a.served, b.served]).toEqual([40, 0]);
 });
