@@ -141,8 +141,14 @@ export class ClusterManager {
   private async addHealthChecks(cluster: Cluster): Promise<void> {
     const [config] = cluster.config.health_checks;
     if (config === undefined) return;
-    const { ClusterHealth } = await import('./health/cluster-health.ts');
-    cluster.health = await ClusterHealth.create(cluster, config, this.random, this.options.log);
+    const { ClusterHealth, TRAFFIC_BYTES } = await import('./health/cluster-health.ts');
+    const { shared, log } = this.options;
+    const traffic = shared?.(`cluster.${cluster.name}.traffic`, TRAFFIC_BYTES) ?? new ArrayBuffer(TRAFFIC_BYTES);
+    cluster.health = await ClusterHealth.create(cluster, config, {
+      log,
+      random: this.random,
+      traffic: new Int32Array(traffic),
+    });
   }
 
   private replace(before: ReadonlyMap<string, Entry>, next: ReadonlyMap<string, Entry>): void {

@@ -10,6 +10,7 @@ import {
   headerValue,
   list,
   message,
+  nonEmptyString,
   oneof,
   optional,
   Problem,
@@ -32,7 +33,9 @@ import { type HttpFieldsOfCluster, upstreamHttpOptions } from './upstream-http-o
 const hex = () =>
   scalar('hex', 'bytes in hexadecimal', (value) => {
     if (typeof value === 'string' && /^([0-9a-fA-F]{2})+$/.test(value)) return Buffer.from(value, 'hex');
-    return new Problem(`expected bytes in hexadecimal, got ${describe(value)}`, { allowed: 'text in quotes, as in "000000FF"' });
+    return new Problem(`expected bytes in hexadecimal, got ${describe(value)}`, {
+      allowed: 'text in quotes, as in "000000FF"',
+    });
   });
 
 /** envoy.config.core.v3.HealthCheck.Payload. */
@@ -152,6 +155,8 @@ export const HealthCheck = message(
     unhealthy_edge_interval: interval(),
     /** While passed checks have not made it healthy yet; `interval` by default. */
     healthy_edge_interval: interval(),
+    /** Protocols that the TLS handshakes of checks offer, in place of the cluster's. */
+    tls_options: optional(message({ alpn_protocols: optional(list(nonEmptyString()), []) })),
     /** A file that gets a JSON object for each change of an endpoint's health. */
     event_log_path: optional(string(), ''),
     /** Writes every failed check to that file, not the first one alone. */
@@ -163,7 +168,7 @@ export const HealthCheck = message(
   unsupported('checks are HTTP, TCP or gRPC', 'custom_health_check'),
   unsupported('use event_log_path', 'event_logger', 'event_service'),
   unsupported('give the endpoint a health_check_config', 'alt_port'),
-  unsupported("checks use the cluster's transport_socket as it is", 'tls_options', 'transport_socket_match_criteria'),
+  unsupported("checks use the cluster's transport_socket", 'transport_socket_match_criteria'),
 );
 export type HealthCheck = v.InferOutput<typeof HealthCheck>;
 

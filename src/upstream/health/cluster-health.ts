@@ -21,7 +21,11 @@ export interface ClusterHealthEnv {
   readonly createProbe: CreateProbe;
   readonly random: Random;
   readonly log: Logger;
+  /** `TRAFFIC_BYTES` that the threads share, for whether the cluster ever had traffic. */
+  readonly traffic: Int32Array;
 }
+
+export const TRAFFIC_BYTES = 4;
 
 /** Active health checks of a cluster's endpoints. */
 export class ClusterHealth {
@@ -33,24 +37,29 @@ export class ClusterHealth {
   private readonly eventLog: HealthEventLog | undefined;
   private readonly sessions = new Map<Endpoint, HealthSession>();
   private onFirstRound: (() => void)[] = [];
-  /** Once seen it stays, also when counters are reset. */
-  private sawTraffic = false;
+  /** 1 once some thread had traffic: it stays, also when counters are reset. */
+  private readonly traffic: Int32Array;
 
   constructor(cluster: Cluster, config: HealthCheck, env: ClusterHealthEnv) {
     this.cluster = cluster;
     this.config = config;
     this.stats = env.stats;
     this.createProbe = env.createProbe;
+    this.traffic = env.traffic;
     this.intervals = new CheckIntervals(config, env.random);
     const path = config.event_log_path;
     this.eventLog = path === '' ? undefined : new HealthEventLog(path, checkerType(config), cluster.name, env.log);
   }
 
   /** Loads what the configured kind of check needs. */
-  static async create(cluster: Cluster, config: HealthCheck, random: Random, log: Logger): Promise<ClusterHealth> {
+  static async create(
+    cluster: Cluster,
+    config: HealthCheck,
+    env: Omit<ClusterHealthEnv, 'stats' | 'createProbe'>,
+  ): Promise<ClusterHealth> {
     const stats = new HealthCheckStats(cluster.stats.scope);
     const createProbe = await loadProbes(cluster, config, stats);
-    return new ClusterHealth(cluster, config, { stats, createProbe, random, log });
+    return new ClusterHealth(cluster, config, { ...env, stats, createProbe });
   }
 
   /** An endpoint is to join the cluster: until its first check it counts as unhealthy, or not at all. */
@@ -109,8 +118,8 @@ export class ClusterHealth {
   }
 
   hadTraffic(): boolean {
-    this.sawTraffic ||= this.cluster.stats.upstreamCxTotal.value > 0;
-    return this.sawTraffic;
+    if (this.cluster.stats.upstreamCxTotal.value > 0) Atomics.store(this.traffic, 0, 1);
+    return Atomics.load(this.traffic, 0) === 1;
   }
 
   log(endpoint: Endpoint, event: HealthEvent): void {
@@ -125,7 +134,7 @@ function checkerType(config: HealthCheck): 'HTTP' | 'TCP' | 'GRPC' {
 
 async function loadProbes(cluster: Cluster, config: HealthCheck, stats: HealthCheckStats): Promise<CreateProbe> {
   const { http_health_check: http, tcp_health_check: tcp, grpc_health_check: grpc } = config;
-  const target = probeTarget(cluster, config.timeout);
+  const target = await probeTarget(cluster, config);
   if (tcp !== undefined) {
     const { tcpProbes } = await import('./tcp-probe.ts');
     return tcpProbes(tcp, target, config.reuse_connection);

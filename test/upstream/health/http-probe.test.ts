@@ -132,13 +132,25 @@ describe('a check over HTTP/1.1', () => {
 
   it('is encrypted where the cluster is, and trusts whom it trusts', async () => {
     const pki = new TestPki();
-    await using server = await tlsServer(pki.server, (socket) => {
+    const offered: string[][] = [];
+    const ALPNCallback = ({ protocols }: { protocols: string[] }): string | undefined => {
+      offered.push(protocols);
+      return protocols[0];
+    };
+    await using server = await tlsServer({ ...pki.server, ALPNCallback }, (socket) => {
       socket.on('data', () => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n'));
     });
     const tls = (ca: TestPki['ca']) =>
       transportSocket('UpstreamTlsContext', { common_tls_context: { validation_context: trust(ca) } });
     await using trusting = await checkedProxy(server.port, HTTP, tls(pki.ca));
     expect(await trusting.flags()).toEqual(['healthy']);
+    await using speaking = await checkedProxy(
+      server.port,
+      { ...HTTP, tls_options: { alpn_protocols: ['one', 'two'] } },
+      tls(pki.ca),
+    );
+    expect(await speaking.flags()).toEqual(['healthy']);
+    expect(offered).toEqual([['http/1.1'], ['one', 'two']]);
     await using doubting = await checkedProxy(server.port, HTTP, tls(pki.otherCa));
     expect(await doubting.flags()).toEqual(['/failed_active_hc']);
   });

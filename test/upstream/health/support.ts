@@ -62,6 +62,7 @@ export function checkedCluster(
     createProbe,
     random: new CounterRandom(1),
     log: new RecordingLogger(),
+    traffic: new Int32Array(1),
   });
   return { cluster, probes, stats, store, resolver };
 }
