@@ -211,9 +211,10 @@ export class HttpStream extends ResponsePath implements DownstreamEvents {
   private startRouting(): void {
     if (this.routeCleared) this.matchRoute();
     this.routed = true;
-    if (!this.requestComplete && !this.isUpgrade && this.chain.changesRequestBodyOf(this))
-      this.requestContentLength = -1;
-    this.router.start(this.requestComplete);
+    // An end that came while a hook was waited for is passed on behind it, with what filters and the client add to it.
+    const ended = this.requestComplete && !this.requestEndWaits;
+    if (!ended && !this.isUpgrade && this.chain.changesRequestBodyOf(this)) this.requestContentLength = -1;
+    this.router.start(ended);
   }
 
   onRequestBody(buffer: Buffer, start: number, end: number, stable: boolean): void {

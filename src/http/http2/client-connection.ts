@@ -99,7 +99,7 @@ export class Http2ClientConnection extends Http2Connection {
 
   /** The stream's head could not be written: the server never hears of it. */
   forget(stream: Http2ClientStream): void {
-    this.dropUnsent(stream);
+    this.drop(stream, true);
   }
 
   protected override onStreamGone(stream: Http2Stream): void {
@@ -122,7 +122,7 @@ export class Http2ClientConnection extends Http2Connection {
     const stream = this.streams.get(streamId) as Http2ClientStream | undefined;
     if (stream === undefined) {
       if (this.isIdle(streamId)) this.onConnectionError(ERROR.PROTOCOL_ERROR, 'HEADERS on an idle stream');
-      else if (!this.closedStreams.wasReset(streamId))
+      else if (!this.closedStreams.ignores(streamId))
         this.onConnectionError(ERROR.STREAM_CLOSED, 'HEADERS on a closed stream');
     } else if (stream.remoteEnded) {
       this.onStreamError(streamId, ERROR.STREAM_CLOSED, 'HEADERS after the end of the stream');
@@ -149,7 +149,9 @@ export class Http2ClientConnection extends Http2Connection {
     this.closeNotified = true;
     this.goAway();
     for (const stream of [...this.streams.values()]) {
-      if (stream.open && stream.id > lastStreamId) this.abort(stream, ERROR.REFUSED_STREAM);
+      if (!stream.open || stream.id <= lastStreamId) continue;
+      this.drop(stream, true);
+      stream.onReset(ERROR.REFUSED_STREAM, '', true);
     }
     if (this.active === 0) this.closeWhenIdle();
   }

@@ -17,8 +17,13 @@ export class ClosedStreams {
     return this.ids[(streamId >>> 1) % REMEMBERED] === streamId;
   }
 
-  /** We reset it: frames that the peer sent before it knew are ignored. */
-  wasReset(streamId: number): boolean {
-    return this.has(streamId) && this.byUs[(streamId >>> 1) % REMEMBERED] === 1;
+  /**
+   * Late frames of it are ignored: we reset it, and the peer sent them before it knew; or it ended so long ago that
+   * nobody remembers how.
+   */
+  ignores(streamId: number): boolean {
+    const slot = (streamId >>> 1) % REMEMBERED;
+    const id = this.ids[slot] as number;
+    return id === streamId ? this.byUs[slot] === 1 : id > streamId;
   }
 }

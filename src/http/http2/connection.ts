@@ -52,8 +52,9 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
   /** What the peer allows. */
   sendWindow = DEFAULT_WINDOW_BYTES;
   protected readonly peer = new PeerSettings();
-  /** What we allow. */
+  /** What we allow; and whether the peer knows that. */
   private readonly windows: ReceiveWindows;
+  protected isAcknowledged = false;
   /** The peer ended the connection, not this side; and whether streams were open then. */
   endedByPeer = false;
   cutShort = false;
@@ -172,12 +173,11 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
   private onStrayData(streamId: number, stream: Http2Stream | undefined): void {
     if (stream !== undefined) this.onStreamError(streamId, ERROR.STREAM_CLOSED, 'DATA after the end of the stream');
     else if (this.isIdle(streamId)) this.onConnectionError(ERROR.PROTOCOL_ERROR, 'DATA on an idle stream');
-    else if (!this.closedStreams.wasReset(streamId)) this.refuseStream(streamId, ERROR.STREAM_CLOSED);
+    else if (!this.closedStreams.ignores(streamId)) this.refuseStream(streamId, ERROR.STREAM_CLOSED);
   }
 
   onDataBytes(buffer: Buffer, start: number, end: number): void {
-    const unused = this.intake.take(buffer, start, end);
-    if (unused > 0) this.credit(unused);
+    this.credit(this.intake.take(buffer, start, end));
   }
 
   onDataFrameEnd(): void {
@@ -216,17 +216,18 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
   }
 
   /** RST_STREAM for a stream that is not in the table. */
-  protected refuseStream(streamId: number, code: number): void {
+  protected refuseStream(streamId: number, code: number, isFault = true): void {
     if (this.closing) return;
     this.output.resetStream(streamId, code);
     this.stats.txReset.inc();
-    this.countClosed(true);
+    this.countClosed(isFault);
   }
 
   /** Ends the connection when a limit was passed; `flood` names it. */
   private endOnFlood(flood: string): boolean {
-    if (flood !== '') this.onConnectionError(ERROR.ENHANCE_YOUR_CALM, flood);
-    return flood !== '';
+    if (flood === '') return false;
+    this.onConnectionError(ERROR.ENHANCE_YOUR_CALM, flood);
+    return true;
   }
 
   onPushPromise(): void {
@@ -243,7 +244,7 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
       this.onConnectionError(error.code, error.details);
       return;
     }
-    if (peer.tableBytes !== undefined) this.heads.setPeerTableBytes(peer.tableBytes);
+    for (const bytes of peer.tableSizes) this.heads.setPeerTableBytes(bytes);
     if (!this.changeSendWindows(peer.streamWindowBytes - before)) return;
     this.output.settingsAck();
     this.checkOutput();
@@ -265,6 +266,7 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
   }
 
   onSettingsAck(): void {
+    this.isAcknowledged = true;
     this.decoder.settingsAcknowledged();
   }
 
@@ -348,18 +350,8 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
     this.drop(stream, true);
   }
 
-  /** Ends a stream that the peer will not serve, as if it had reset it. */
-  protected abort(stream: Http2Stream, code: number): void {
-    this.drop(stream, true);
-    stream.onReset(code, '', true);
-  }
-
-  /** Ends a stream of which nothing was sent. */
-  protected dropUnsent(stream: Http2Stream): void {
-    this.drop(stream, true);
-  }
-
-  private drop(stream: Http2Stream, byUs: boolean): void {
+  /** Ends a stream without a word to anybody. */
+  protected drop(stream: Http2Stream, byUs: boolean): void {
     this.streams.delete(stream.id);
     this.intake.forget(stream);
     this.closedStreams.add(stream.id, byUs);
@@ -376,7 +368,9 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
     this.stats.rxMessagingError.inc();
     const stream = this.streams.get(streamId);
     if (stream === undefined) {
-      this.refuseStream(streamId, code);
+      // A stream that never was cannot be reset (RFC 9113 §6.4).
+      if (this.isIdle(streamId)) this.onConnectionError(code, details);
+      else this.refuseStream(streamId, code);
       return;
     }
     this.reset(stream, code);
@@ -454,12 +448,12 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
   }
 
   /** Everything is said: FIN, and some time for the peer to read it before the connection is closed. */
-  protected finishClosing(): void {
+  protected finishClosing(flushMs = 0): void {
     this.closing = true;
     this.stash.clear();
     this.output.flushNow();
     this.connection.end();
-    timers.start(this.closeTimer, this.closeWaitMs);
+    this.closeTimer.start(this.closeWaitMs, flushMs);
   }
 
   protected get closeWaitMs(): number {

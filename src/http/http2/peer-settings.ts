@@ -26,13 +26,13 @@ export class PeerSettings {
   allowsConnect = false;
   /** A server may only say 0 (RFC 9113 §6.5.2). */
   maxEnablePush = 1;
-  /** Of the table of our encoder; undefined when the last frame did not speak of it. */
-  tableBytes: number | undefined = undefined;
+  /** Of the table of our encoder: the sizes that the last frame went through, for the smallest one counts (RFC 7541 §4.2). */
+  readonly tableSizes: number[] = [];
 
   /** Takes the frame's payload, `buffer[start, end)`. Its values hold in the order in which they stand there. */
   apply(buffer: Buffer, start: number, end: number): SettingsError | undefined {
     this.isKnown = true;
-    this.tableBytes = undefined;
+    this.tableSizes.length = 0;
     for (let at = start; at < end; at += 6) {
       const error = this.set(buffer.readUInt16BE(at), buffer.readUInt32BE(at + 2));
       if (error !== undefined) return error;
@@ -43,7 +43,7 @@ export class PeerSettings {
   private set(id: number, value: number): SettingsError | undefined {
     switch (id) {
       case SETTING.HEADER_TABLE_SIZE:
-        this.tableBytes = value;
+        this.tableSizes.push(value);
         break;
       case SETTING.ENABLE_PUSH:
         if (value > this.maxEnablePush) return wrong(ERROR.PROTOCOL_ERROR, 'ENABLE_PUSH is 0, or 1 of a client');

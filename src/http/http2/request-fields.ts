@@ -103,6 +103,7 @@ export function readRequestFields(
       // One line, as policies and HTTP/1 know it (RFC 9113 §8.2.3).
       if (cookieAt >= 0) {
         request.values[cookieAt] = `${request.values[cookieAt]}; ${value}`;
+        if (sensitive[i] === true) neverIndex(request, name);
         continue;
       }
       cookieAt = request.length;

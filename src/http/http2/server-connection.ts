@@ -16,6 +16,11 @@ import type { Http2Stats } from './stats.ts';
 /** Between the announcement of the end and the end: the time in which a client learns of it. */
 const LONGEST_GOAWAY_GRACE_MS = 5000;
 
+/** Streams that a client may open on its first guess, or before it hears that there are no more. */
+const MAX_FORGIVEN = 1024;
+/** How long a closing connection may take to flush when no stream idle timeout is set. */
+const LONGEST_FLUSH_MS = 300_000;
+
 /** OPEN: streams are served. ANNOUNCED: the client was asked to open no more. LAST: no new one is served. */
 const LIFE = { OPEN: 0, ANNOUNCED: 1, LAST: 2 } as const;
 
@@ -42,7 +47,11 @@ export class Http2ServerConnection extends Http2Connection {
   private readonly timer: ConnectionTimer;
   private prefaceBytes = 0;
   private lastStreamId = 0;
+  /** The last one that was not refused: what a GOAWAY says never grows (RFC 9113 §6.8). */
+  private lastServedId = 0;
   private streamsServed = 0;
+  /** Refused streams of a client that had not heard of the limit, or of the end. */
+  private forgiven = 0;
   private life: number = LIFE.OPEN;
   private drainGraceMs = 0;
   private drainingSinceMs = 0;
@@ -96,7 +105,7 @@ export class Http2ServerConnection extends Http2Connection {
     if ((streamId & 1) === 0) {
       this.onConnectionError(ERROR.PROTOCOL_ERROR, 'a client opens odd streams');
     } else if (streamId <= this.lastStreamId) {
-      if (this.closedStreams.wasReset(streamId)) return;
+      if (this.closedStreams.ignores(streamId)) return;
       const code = this.closedStreams.has(streamId) ? ERROR.STREAM_CLOSED : ERROR.PROTOCOL_ERROR;
       this.onConnectionError(code, 'HEADERS on a closed stream');
     } else {
@@ -108,11 +117,14 @@ export class Http2ServerConnection extends Http2Connection {
     this.lastStreamId = streamId;
     if (this.life === LIFE.LAST || this.streams.size >= this.options.maxConcurrentStreams) {
       this.closedStreams.add(streamId, true);
-      this.refuseStream(streamId, ERROR.REFUSED_STREAM);
+      // A client that cannot know better yet is not to blame, unless it goes on and on.
+      const knows = this.life !== LIFE.LAST && this.isAcknowledged;
+      this.refuseStream(streamId, ERROR.REFUSED_STREAM, knows || ++this.forgiven > MAX_FORGIVEN);
       return;
     }
     const stream =
       this.spares.take() ?? new Http2ServerStream(this, this.manager, new HttpStream(this.manager, this.info));
+    this.lastServedId = streamId;
     this.open(stream, streamId);
     if (++this.streamsServed >= this.manager.settings.maxRequestsPerConnection) this.refuseFurther();
     stream.onFields(this.fields, endStream);
@@ -130,7 +142,7 @@ export class Http2ServerConnection extends Http2Connection {
   }
 
   protected override lastPeerStream(): number {
-    return this.lastStreamId;
+    return this.lastServedId;
   }
 
   override onGoAway(_lastStreamId: number, _code: number, _debug: string): void {
@@ -185,13 +197,14 @@ export class Http2ServerConnection extends Http2Connection {
   private refuseFurther(): void {
     if (this.life === LIFE.LAST || this.stopped) return;
     this.life = LIFE.LAST;
-    this.sendGoAway(this.lastStreamId);
+    this.sendGoAway(this.lastServedId);
     if (this.streams.size === 0) this.closeGracefully();
   }
 
   private closeGracefully(): void {
     if (this.stopped) return;
-    this.finishClosing();
+    // A slow client still takes its responses: it may, as long as a stream may be idle.
+    this.finishClosing(this.manager.settings.streamIdleTimeoutMs || LONGEST_FLUSH_MS);
   }
 
   private armTimer(): void {

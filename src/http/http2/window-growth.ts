@@ -38,6 +38,8 @@ export class WindowGrowth {
 
   /** The answer is there. True when the windows have grown. */
   onRoundTrip(): boolean {
+    // An answer to a question that nobody asked.
+    if (!this.sampling) return false;
     this.sampling = false;
     if (this.bytesInSample < (this.streamWindowBytes * 2) / 3) {
       // Something else is the limit: look again much later.
