@@ -124,6 +124,8 @@ describe('reading', () => {
     expect(clusters.cluster_statuses[0].host_statuses[0].address).toEqual({
       socket_address: { address: '::1', port_value: 9000 },
     });
+    const [, broken] = (await json('/clusters?format=json')).cluster_statuses[0].host_statuses;
+    expect(broken.health_status).toEqual({ eds_health_status: 'HEALTHY', failed_active_health_check: true });
     expect((await ask('/listeners')).body).toBe('inbound::127.0.0.1:15006\nmysql::[::1]:3306\nunix::/run/shop.sock\n');
     expect((await json('/listeners?format=json')).listener_statuses[2].local_address).toEqual({
       pipe: { path: '/run/shop.sock' },
