@@ -49,7 +49,7 @@ describe('a gRPC health check', () => {
     let calls = 0;
     await using server = await http2Server(() => calls++);
     server.onConnection(() => connections++);
-    await using proxy = await checkedProxy(server.port, { ...SHOP, timeout: '0.1s' }, HTTP2_CLUSTER);
+    await using proxy = await checkedProxy(server.port, { ...SHOP, timeout: '0.4s' }, HTTP2_CLUSTER);
     expect(await proxy.flags()).toEqual(['/failed_active_hc/active_hc_timeout']);
     await proxy.until('attempt', (count) => count > 3);
     expect(calls).toBeGreaterThan(2);

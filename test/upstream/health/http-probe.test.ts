@@ -37,12 +37,12 @@ describe.each(PROTOCOLS)('a check over %s', (_name, check, startServer) => {
 
   it('connects anew when the server ended the connection between two checks', async () => {
     await using server = await startServer((_request, response) => response.end());
-    await using proxy = await checkedProxy(server.port, { ...check, interval: '0.2s', no_traffic_interval: '0.2s' });
-    for (let round = 1; round <= 3; round++) {
+    await using proxy = await checkedProxy(server.port, { ...check, interval: '1s', no_traffic_interval: '1s' });
+    for (let round = 1; round <= 2; round++) {
       await proxy.until('success', (count) => count >= round);
       for (const socket of server.sockets) socket.end();
     }
-    await proxy.until('success', (count) => count > 3);
+    await proxy.until('success', (count) => count > 2);
     expect(proxy.check('failure')).toBe(0);
   });
 
