@@ -2,9 +2,9 @@ import type { Connection, ConnectionHandler } from '../../network/connection.ts'
 import { sharedLargeReadBuffer } from '../../network/read-buffer.ts';
 import { timers } from '../../network/timer.ts';
 import type { HeaderMap } from '../headers.ts';
-import { InputStash } from '../http1/input-stash.ts';
 import { CloseTimer } from './close-timer.ts';
 import { ClosedStreams } from './closed-streams.ts';
+import { CutFrame } from './cut-frame.ts';
 import { DataIntake } from './data-intake.ts';
 import { FloodGuard } from './flood-guard.ts';
 import { FrameOutput } from './frame-output.ts';
@@ -37,11 +37,10 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
   readonly options: Http2Options;
   readonly stats: Http2Stats;
   protected readonly output: FrameOutput;
-  private readonly reader: FrameReader;
+  private readonly input: CutFrame;
   private readonly decoder: HpackDecoder;
   protected readonly heads: HeadWriter;
   protected readonly fields = new FieldList();
-  private readonly stash = new InputStash();
   protected readonly floods: FloodGuard;
   protected readonly keepalive: Keepalive;
   private readonly closeTimer: CloseTimer;
@@ -70,7 +69,7 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
     this.stats = stats;
     this.output = new FrameOutput(connection);
     this.windows = new ReceiveWindows(this.output, options);
-    this.reader = new FrameReader(this, options.maxListBytes + BLOCK_SLACK_BYTES);
+    this.input = new CutFrame(new FrameReader(this, options.maxListBytes + BLOCK_SLACK_BYTES));
     this.decoder = new HpackDecoder(options.tableBytes, options.maxListBytes, options.maxFields);
     this.heads = new HeadWriter(this.output, options);
     this.floods = new FloodGuard(options, stats);
@@ -120,15 +119,8 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
   protected read(buffer: Buffer, start: number, end: number): void {
     if (this.closing) return;
     this.keepalive.onActivity();
-    const { stash } = this;
     this.reading = true;
-    if (stash.length === 0) {
-      const used = this.reader.read(buffer, start, end);
-      if (used < end && !this.stopped) stash.append(buffer, used, end);
-    } else {
-      stash.append(buffer, start, end);
-      stash.advance(this.reader.read(stash.buffer, stash.begin, stash.end));
-    }
+    this.input.read(buffer, start, end);
     this.reading = false;
     this.runReady();
     this.checkOutput();
@@ -450,7 +442,7 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
   /** Everything is said: FIN, and some time for the peer to read it before the connection is closed. */
   protected finishClosing(flushMs = 0): void {
     this.closing = true;
-    this.stash.clear();
+    this.input.clear();
     this.output.flushNow();
     this.connection.end();
     this.closeTimer.start(this.closeWaitMs, flushMs);
@@ -488,6 +480,6 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
     timers.cancel(this.closeTimer);
     this.keepalive.stop();
     this.endStreams('');
-    this.stash.clear();
+    this.input.clear();
   }
 }

@@ -55,14 +55,17 @@ export class FrameReader {
     this.maxBlockBytes = maxBlockBytes;
   }
 
-  /** Reads frames in `buffer[start, end)`; returns the offset behind what was used. What is left must come again, with more behind it. */
+  /**
+   * Reads frames in `buffer[start, end)`; returns the offset behind what was used, the end once nothing more is read. What
+   * is left must come again, with more behind it.
+   */
   read(buffer: Buffer, start: number, end: number): number {
     const { sink } = this;
     let i = start;
     while (!sink.stopped) {
       if (this.inData) {
         i = this.readData(buffer, i, end);
-        if (this.inData) return i;
+        if (this.inData) return sink.stopped ? end : i;
         continue;
       }
       if (end - i < FRAME_HEADER_BYTES) return i;

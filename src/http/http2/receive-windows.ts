@@ -37,6 +37,8 @@ export class ReceiveWindows {
     this.left -= bytes;
     if (this.left < 0) return false;
     if (bytes > 0 && this.growth.onBytes(bytes)) this.output.ping(false, PING, 0);
+    // What streams that wait hold back must not keep the others from coming, for they may be what those wait for.
+    if (this.left * 4 < this.size && this.growth.growConnection()) this.growConnection();
     return true;
   }
 

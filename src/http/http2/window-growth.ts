@@ -52,6 +52,13 @@ export class WindowGrowth {
     return true;
   }
 
+  /** The connection's window is used up by streams that nobody reads. False when it cannot grow. */
+  growConnection(): boolean {
+    if (this.connectionWindowBytes === this.maxConnectionWindowBytes) return false;
+    this.connectionWindowBytes = Math.min(this.connectionWindowBytes * 2, this.maxConnectionWindowBytes);
+    return true;
+  }
+
   private get isLargest(): boolean {
     return (
       this.streamWindowBytes === this.maxStreamWindowBytes &&

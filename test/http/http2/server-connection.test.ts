@@ -3,6 +3,7 @@ import {
   CODE,
   codeOf,
   data,
+  endsStream,
   FLAG,
   type Frame,
   frame,
@@ -18,8 +19,8 @@ import {
 } from '../../support/http2/frames.ts';
 import { encode, requestBlock } from '../../support/http2/hpack.ts';
 import { Http2Peer } from '../../support/http2/peer.ts';
-import { echo, echoed, startApp, story } from '../../support/story.ts';
-import { holdingUpstream, http2Story } from './holding-upstream.ts';
+import { echo, echoed, eventually, startApp, story } from '../../support/story.ts';
+import { type Held, holdingUpstream, http2Story, ONE_CONNECTION } from './holding-upstream.ts';
 import { answerWell } from './hostile/case.ts';
 
 const isOf = (type: number, streamId: number) => (one: Frame) => one.type === type && one.streamId === streamId;
@@ -156,4 +157,45 @@ test('late frames of a stream that the client was told to forget are dropped', a
   const second = await app.got('/next');
   answerWell(second.upstream, second.id);
   expect((await client.message(next)).status).toBe(200);
+});
+
+test('uploads that wait for each other do not keep the one that runs from coming in', async () => {
+  await using app = await holdingUpstream({ settings: { [SETTING.MAX_CONCURRENT_STREAMS]: 1 } });
+  await using proxy = await http2Story(app.port, { cluster: ONE_CONNECTION });
+  using client = await Http2Peer.connect(proxy.port);
+  const warm = client.request({ path: '/warm' });
+  const first = await app.got('/warm');
+  answerWell(first.upstream, first.id);
+  await client.message(warm);
+  const running = client.streamId();
+  client.write(postHead(running, '/running'));
+  const { upstream, id } = await app.got('/running');
+  // Each as much as a stream may send at once: more than the first window of the connection in all.
+  const waiting = Array.from({ length: 8 }, () => client.streamId());
+  const windowOf = (streamId: number): number =>
+    client.frames
+      .filter((one) => one.type === TYPE.WINDOW_UPDATE && one.streamId === streamId)
+      .reduce((sum, { payload }) => sum + payload.readUInt32BE(0), 65_535);
+  let sent = 0;
+  const send = async (streamId: number, bytes: number, end: boolean): Promise<void> => {
+    for (let left = bytes; left > 0; left -= 16_000) {
+      const size = Math.min(left, 16_000);
+      sent += size;
+      await client.until('the window of the connection', () => windowOf(0) >= sent);
+      client.write(data(streamId, Buffer.alloc(size), end && left === size));
+    }
+  };
+  for (const streamId of waiting) {
+    client.write(postHead(streamId, `/${streamId}`));
+    await send(streamId, 200_000, true);
+  }
+  await send(running, 200_000, true);
+  await upstream.frame('the end of the upload', (one) => one.streamId === id && endsStream(one));
+  expect(upstream.soFar(id).body.length).toBe(200_000);
+  for (let answered = 1; answered <= 1 + waiting.length; answered++) {
+    await eventually('the next one is with the app', () => app.held.length > answered);
+    const next = app.held[answered] as Held;
+    answerWell(next.upstream, next.id);
+  }
+  for (const streamId of waiting) expect((await client.message(streamId)).status).toBe(200);
 });
