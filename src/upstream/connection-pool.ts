@@ -1,5 +1,6 @@
 import type { UpstreamEvents } from '../http/codec.ts';
 import type { Connection } from '../network/connection.ts';
+import { TimerEntry, timers } from '../network/timer.ts';
 import type { Cluster } from './cluster.ts';
 import { ConnectAttempt, type ConnectEvents, type ConnectFailure } from './connect.ts';
 import type { Endpoint } from './endpoint.ts';
@@ -45,6 +46,20 @@ class PoolAttempt implements ConnectEvents {
   onClose(): void {}
 }
 
+/** Closes connections that nobody used for the idle timeout. */
+class IdleSweep extends TimerEntry {
+  private readonly pool: ConnectionPool;
+
+  constructor(pool: ConnectionPool) {
+    super();
+    this.pool = pool;
+  }
+
+  override onTimeout(): void {
+    this.pool.sweep();
+  }
+}
+
 /**
  * Connections to one endpoint for one routing priority. What pools of every protocol share: the circuit breakers,
  * attempts to connect, and the bounded queue of requests that wait for one.
@@ -57,13 +72,25 @@ export abstract class ConnectionPool implements HttpPool {
   protected readonly attempts = new Set<PoolAttempt>();
   protected readonly waiting: UpstreamEvents[] = [];
   protected draining = false;
+  private readonly idleTimeoutMs: number;
+  private readonly idleSweep = new IdleSweep(this);
 
-  /** @param alpn what a TLS handshake offers, the favourite first */
-  constructor(cluster: Cluster, endpoint: Endpoint, priority: RoutingPriority, alpn: readonly string[]) {
+  /**
+   * @param alpn what a TLS handshake offers, the favourite first
+   * @param idleTimeoutMs 0 keeps idle connections for ever
+   */
+  constructor(
+    cluster: Cluster,
+    endpoint: Endpoint,
+    priority: RoutingPriority,
+    alpn: readonly string[],
+    idleTimeoutMs: number,
+  ) {
     this.cluster = cluster;
     this.endpoint = endpoint;
     this.limits = cluster.limits[priority];
     this.alpn = alpn;
+    this.idleTimeoutMs = idleTimeoutMs;
   }
 
   /** Serves the request on an open connection. False: none has room. */
@@ -168,8 +195,17 @@ export abstract class ConnectionPool implements HttpPool {
     this.endpoint.activeRequests--;
   }
 
+  /** Closes what has been idle for too long, and starts the next sweep where something is left to close. */
+  abstract sweep(): void;
+
+  /** A connection is idle, or will have been for too long in `delayMs`. */
+  protected startSweep(delayMs = this.idleTimeoutMs): void {
+    if (this.idleTimeoutMs > 0 && !this.idleSweep.started) timers.start(this.idleSweep, Math.max(1, delayMs));
+  }
+
   drain(): void {
     this.draining = true;
+    timers.cancel(this.idleSweep);
     this.closeIdle();
   }
 

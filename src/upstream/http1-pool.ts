@@ -5,7 +5,6 @@ import {
   type Http1ClientOwner,
 } from '../http/http1/client-connection.ts';
 import type { Connection } from '../network/connection.ts';
-import { TimerEntry, timers } from '../network/timer.ts';
 import type { Cluster } from './cluster.ts';
 import { countClosed } from './connect.ts';
 import { ConnectionPool } from './connection-pool.ts';
@@ -22,29 +21,14 @@ export interface PoolOptions {
   readonly maxRequestsPerConnection: number;
 }
 
-/** Closes connections that nobody used for the idle timeout. */
-class IdleSweep extends TimerEntry {
-  private readonly pool: Http1Pool;
-
-  constructor(pool: Http1Pool) {
-    super();
-    this.pool = pool;
-  }
-
-  override onTimeout(): void {
-    this.pool.sweep();
-  }
-}
-
 /** HTTP/1 connections to one endpoint: an exchange each, and idle ones are reused, the last used first. */
 export class Http1Pool extends ConnectionPool implements Http1ClientOwner {
   private readonly options: PoolOptions;
   private readonly idle: Http1ClientConnection[] = [];
   private readonly connections = new Set<Http1ClientConnection>();
-  private readonly idleSweep = new IdleSweep(this);
 
   constructor(cluster: Cluster, endpoint: Endpoint, priority: RoutingPriority, options: PoolOptions) {
-    super(cluster, endpoint, priority, HTTP1_ONLY);
+    super(cluster, endpoint, priority, HTTP1_ONLY, options.idleTimeoutMs);
     this.options = options;
   }
 
@@ -92,8 +76,7 @@ export class Http1Pool extends ConnectionPool implements Http1ClientOwner {
     }
     connection.idleSinceMs = performance.now();
     this.idle.push(connection);
-    if (this.options.idleTimeoutMs > 0 && !this.idleSweep.started)
-      timers.start(this.idleSweep, this.options.idleTimeoutMs);
+    this.startSweep();
   }
 
   private assign(connection: Http1ClientConnection, events: UpstreamEvents, reused: boolean): boolean {
@@ -138,7 +121,7 @@ export class Http1Pool extends ConnectionPool implements Http1ClientOwner {
   }
 
   /** Closes what has been idle for too long. */
-  sweep(): void {
+  override sweep(): void {
     const now = performance.now();
     const deadline = now - this.options.idleTimeoutMs;
     while (this.idle.length > 0 && (this.idle[0] as Http1ClientConnection).idleSinceMs <= deadline) {
@@ -146,11 +129,10 @@ export class Http1Pool extends ConnectionPool implements Http1ClientOwner {
       (this.idle.shift() as Http1ClientConnection).connection.destroy();
     }
     const oldest = this.idle[0];
-    if (oldest !== undefined) timers.start(this.idleSweep, Math.max(1, oldest.idleSinceMs - deadline));
+    if (oldest !== undefined) this.startSweep(oldest.idleSinceMs - deadline);
   }
 
   protected override closeIdle(): void {
-    timers.cancel(this.idleSweep);
     for (const connection of this.idle.splice(0)) connection.connection.destroy();
   }
 

@@ -5,7 +5,6 @@ import { Http2ClientConnection, type Http2ClientOwner } from '../http/http2/clie
 import { type Http2Options, resolveHttp2Options } from '../http/http2/options.ts';
 import { Http2Stats } from '../http/http2/stats.ts';
 import type { Connection } from '../network/connection.ts';
-import { TimerEntry, timers } from '../network/timer.ts';
 import type { Cluster } from './cluster.ts';
 import { countClosed } from './connect.ts';
 import { ConnectionPool } from './connection-pool.ts';
@@ -36,20 +35,6 @@ export interface Http2PoolOptions {
   readonly mayFallBack: boolean;
 }
 
-/** Closes connections that nobody used for the idle timeout. */
-class IdleSweep extends TimerEntry {
-  private readonly pool: Http2Pool;
-
-  constructor(pool: Http2Pool) {
-    super();
-    this.pool = pool;
-  }
-
-  override onTimeout(): void {
-    this.pool.sweep();
-  }
-}
-
 /**
  * HTTP/2 connections to one endpoint: exchanges share the first one that has room. Another one is opened when those
  * that are there are full, or were told to take no more.
@@ -60,7 +45,6 @@ export class Http2Pool extends ConnectionPool implements Http2ClientOwner {
   private readonly priority: RoutingPriority;
   private readonly stats: Http2Stats;
   private readonly connections: Http2ClientConnection[] = [];
-  private readonly idleSweep = new IdleSweep(this);
   /** The server chose HTTP/1.1. */
   private fallback: Http1Pool | undefined = undefined;
 
@@ -71,7 +55,7 @@ export class Http2Pool extends ConnectionPool implements Http2ClientOwner {
     options: PoolOptions,
     http2: Http2PoolOptions,
   ) {
-    super(cluster, endpoint, priority, http2.mayFallBack ? HTTP2_OR_HTTP1 : HTTP2_ONLY);
+    super(cluster, endpoint, priority, http2.mayFallBack ? HTTP2_OR_HTTP1 : HTTP2_ONLY, options.idleTimeoutMs);
     this.options = options;
     this.http2 = http2;
     this.priority = priority;
@@ -209,13 +193,8 @@ export class Http2Pool extends ConnectionPool implements Http2ClientOwner {
 
   // ── the end, and time ──
 
-  private startSweep(): void {
-    const { idleTimeoutMs } = this.options;
-    if (idleTimeoutMs > 0 && !this.idleSweep.started) timers.start(this.idleSweep, idleTimeoutMs);
-  }
-
   /** Closes what has been idle for too long. */
-  sweep(): void {
+  override sweep(): void {
     const now = performance.now();
     let nextMs = Number.POSITIVE_INFINITY;
     for (const connection of [...this.connections]) {
@@ -228,11 +207,10 @@ export class Http2Pool extends ConnectionPool implements Http2ClientOwner {
       this.cluster.stats.upstreamCxIdleTimeout.inc();
       connection.drain();
     }
-    if (nextMs !== Number.POSITIVE_INFINITY) timers.start(this.idleSweep, Math.max(1, nextMs));
+    if (nextMs !== Number.POSITIVE_INFINITY) this.startSweep(nextMs);
   }
 
   protected override closeIdle(): void {
-    timers.cancel(this.idleSweep);
     for (const connection of [...this.connections]) connection.drain();
     this.fallback?.drain();
   }

@@ -361,7 +361,7 @@ test('whatever ends in whatever order, everything is given back and each exchang
         else if (act === 'answer') answer(held);
         else if (act === 'reset')
           held.upstream.write(rstStream(held.id, i % 2 === 0 ? CODE.CANCEL : CODE.REFUSED_STREAM));
-        else if (act === 'go away') held.upstream.write(goAway(held.id - 2 * (i % 2)));
+        else if (act === 'go away') held.upstream.write(goAway(Math.max(0, held.id - 2 * (i % 2))));
         else if (act === 'cut') held.upstream.cut();
         if (which % 3 === 0) await new Promise((done) => setImmediate(done));
       }
