@@ -51,7 +51,15 @@ export class MirroredRequest implements UpstreamEvents {
     this.codec = codec;
     const { body } = this;
     const length = body?.length ?? 0;
-    codec.writeHead(this.request, length === 0, length);
+    try {
+      codec.writeHead(this.request, length === 0, length);
+    } catch {
+      // A policy made a copy that cannot be sent. That is no matter of the request that was copied.
+      clearTimeout(this.timeout);
+      this.codec = undefined;
+      codec.resetStream();
+      return;
+    }
     if (body === undefined || length === 0) return;
     codec.writeBody(body, 0, length, false);
     codec.finish(undefined);

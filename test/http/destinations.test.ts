@@ -204,6 +204,27 @@ test('a shadow that is dead or silent costs the request nothing', async () => {
   await quiet(proxy);
 });
 
+test.each(['http_protocol_options', 'http2_protocol_options'])(
+  'a copy that its policy spoiled is dropped, and the request goes on (%s)',
+  async (version) => {
+    await using app = await startApp(echo());
+    await using shadow = await listen((socket) => void socket.resume());
+    await using proxy = await story({
+      app: app.port,
+      clusters: `${cluster('shadow', shadow.port)}\n  ${version}: {}`,
+      routes: `- match: { prefix: / }
+  route:
+    cluster: app
+    request_mirror_policies:
+    - { cluster: shadow, host_rewrite_literal: "else where", disable_shadow_host_suffix_append: true }`,
+    });
+    for (let i = 0; i < 3; i++) expect((await ask(proxy.port)).status).toBe(200);
+    await eventually('the copies are gone', () => proxy.stat('cluster.shadow.upstream_rq_active') === 0);
+    expect(proxy.stat('cluster.shadow.upstream_rq_total')).toBe(3);
+    await quiet(proxy);
+  },
+);
+
 test('weighted clusters get their shares', async () => {
   await using heavy = await startApp((_request, response) => response.end('heavy'));
   await using light = await startApp((_request, response) => response.end('light'));
