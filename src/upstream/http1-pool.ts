@@ -19,6 +19,8 @@ export interface PoolOptions {
   /** 0 keeps idle connections for ever. */
   readonly idleTimeoutMs: number;
   readonly maxRequestsPerConnection: number;
+  /** Streams for which an endpoint has connections, for each stream there is (`per_upstream_preconnect_ratio`). */
+  readonly preconnectRatio: number;
 }
 
 /** HTTP/1 connections to one endpoint: an exchange each, and idle ones are reused, the last used first. */
@@ -36,6 +38,7 @@ export class Http1Pool extends ConnectionPool implements Http1ClientOwner {
     const connection = this.takeIdle();
     if (connection === undefined) return false;
     if (!this.assign(connection, events, true)) this.idle.push(connection);
+    else if (this.options.preconnectRatio > 1) this.connectIfNeeded();
     return true;
   }
 
@@ -47,7 +50,10 @@ export class Http1Pool extends ConnectionPool implements Http1ClientOwner {
   }
 
   protected override wantedAttempts(): number {
-    return this.waiting.length - this.attempts.size;
+    const active = this.connections.size - this.idle.length;
+    const ahead = Math.ceil((active + this.waiting.length) * this.options.preconnectRatio) - this.connections.size;
+    // Who waits although connections are idle asked for a fresh one.
+    return Math.max(this.waiting.length, ahead) - this.attempts.size;
   }
 
   protected override expectedRoom(): number {

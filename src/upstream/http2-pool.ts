@@ -29,8 +29,6 @@ const HTTP2_OR_HTTP1 = ['h2', 'http/1.1'] as const;
 /** How the pools of a cluster speak HTTP/2. */
 export interface Http2PoolOptions {
   readonly http2: Http2Options;
-  /** Streams for which there are connections, for each stream there is (`per_upstream_preconnect_ratio`). */
-  readonly preconnectRatio: number;
   /** The server may choose HTTP/1.1 in the handshake (`auto_config`). */
   readonly mayFallBack: boolean;
 }
@@ -78,7 +76,7 @@ export class Http2Pool extends ConnectionPool implements Http2ClientOwner {
     for (const connection of this.connections) {
       if (connection.room <= 0) continue;
       this.assign(connection, events);
-      if (this.http2.preconnectRatio > 1) this.connectIfNeeded();
+      if (this.options.preconnectRatio > 1) this.connectIfNeeded();
       return true;
     }
     return false;
@@ -106,9 +104,9 @@ export class Http2Pool extends ConnectionPool implements Http2ClientOwner {
       if (connection.isUnsettled) isUnsettled = true;
     }
     // A connection that is just there will say how much it takes, which may be enough.
-    const missing = isUnsettled ? 0 : Math.max(0, waiting.length - room);
-    const ahead = Math.ceil((active + waiting.length) * (this.http2.preconnectRatio - 1)) - room;
-    return Math.ceil(Math.max(missing, this.http2.preconnectRatio > 1 ? ahead : 0) / this.streamsPerConnection);
+    if (isUnsettled && this.options.preconnectRatio === 1) return 0;
+    const streams = Math.ceil((active + waiting.length) * this.options.preconnectRatio);
+    return Math.max(0, Math.ceil((streams - active - room) / this.streamsPerConnection));
   }
 
   private get streamsPerConnection(): number {

@@ -89,13 +89,13 @@ function resolveOptions(cluster: Cluster): ClusterPoolOptions {
     idleTimeoutMs: common?.idle_timeout ?? 3_600_000,
     maxRequestsPerConnection:
       (common?.max_requests_per_connection ?? config.max_requests_per_connection) || Number.POSITIVE_INFINITY,
+    preconnectRatio: config.preconnect_policy?.per_upstream_preconnect_ratio ?? 1,
     protocol,
     http2:
       protocol === 'HTTP1' || http2Pools === undefined
         ? undefined
         : {
             http2: http2Pools.resolveClusterHttp2(http2, limits),
-            preconnectRatio: config.preconnect_policy?.per_upstream_preconnect_ratio ?? 1,
             mayFallBack: protocol === 'ALPN',
           },
   };

@@ -115,12 +115,13 @@ export const CommonLbConfig = message(
 export type CommonLbConfig = v.InferOutput<typeof CommonLbConfig>;
 
 /** envoy.config.cluster.v3.Cluster.PreconnectPolicy: connections made before a request needs them. */
-export const PreconnectPolicy = message({
-  /** Streams for which an endpoint has connections, for each stream there is. */
-  per_upstream_preconnect_ratio: optional(double({ min: 1, max: 3 }), 1),
-  /** The same for the whole cluster, on the endpoints that the balancer will pick next. */
-  predictive_preconnect_ratio: optional(double({ min: 1, max: 3 }), 1),
-});
+export const PreconnectPolicy = message(
+  {
+    /** Streams for which an endpoint has connections, for each stream there is. */
+    per_upstream_preconnect_ratio: optional(double({ min: 1, max: 3 }), 1),
+  },
+  unsupported('connections are made ahead for each endpoint', 'predictive_preconnect_ratio'),
+);
 export type PreconnectPolicy = v.InferOutput<typeof PreconnectPolicy>;
 
 /** envoy.config.cluster.v3.Cluster. */
