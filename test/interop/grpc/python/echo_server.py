@@ -44,7 +44,8 @@ class Call:
 
     async def __aexit__(self, kind, error, trace):
         seen["active"] -= 1
-        if kind is asyncio.CancelledError:
+        # Between two replies a cancelled call ends its generator, or the write of the next one fails.
+        if kind in (asyncio.CancelledError, GeneratorExit) or (kind is not None and self.context.cancelled()):
             seen["cancelled"] += 1
 
     async def end(self):
