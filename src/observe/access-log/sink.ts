@@ -122,7 +122,9 @@ export class LogSink {
   async close(): Promise<void> {
     if (--this.users > 0) return;
     sinks.delete(this.path);
+    closing.add(this);
     await this.flush();
+    closing.delete(this);
     clearTimeout(this.#timer);
     if (!this.#isStream && this.#fd >= 0) closeSync(this.#fd);
     this.#fd = this.#isStream ? this.#fd : -1;
@@ -236,6 +238,8 @@ function newChunk(bytes = CHUNK_BYTES): Chunk {
 
 /** One sink per path, so that two logs of one file do not overwrite each other's lines. */
 const sinks = new Map<string, LogSink>();
+/** Sinks that nobody uses any more and whose last lines are still on their way to the disk. */
+const closing = new Set<LogSink>();
 
 /** The sink of a path (`/dev/stdout` and `/dev/stderr` are the process's own); each call needs one `close`. */
 export function openSink(path: string, env: SinkEnv): LogSink {
@@ -254,12 +258,12 @@ export function reopenAll(): void {
   for (const sink of sinks.values()) sink.reopen();
 }
 
-/** Writes everything that waits; for an orderly end. */
+/** Writes everything that waits, of sinks that are being closed as well; for an orderly end. */
 export async function flushAll(): Promise<void> {
-  await Promise.all([...sinks.values()].map((sink) => sink.flush()));
+  await Promise.all([...sinks.values(), ...closing].map((sink) => sink.flush()));
 }
 
 /** The same at once, from an `exit` handler. */
 export function flushAllSync(): void {
-  for (const sink of sinks.values()) sink.flushSync();
+  for (const sink of [...sinks.values(), ...closing]) sink.flushSync();
 }

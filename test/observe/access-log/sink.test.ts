@@ -70,6 +70,15 @@ describe('LogSink', () => {
     expect(sinkOf(path)).not.toBe(first);
   });
 
+  it('is waited for at the end of the process although its last user has closed it already', async () => {
+    const path = join(folder, 'a.log');
+    const sink = openSink(path, { log, stats });
+    sink.write('last words\n');
+    void sink.close();
+    await flushAll();
+    expect(readFileSync(path, 'utf8')).toBe('last words\n');
+  });
+
   it('goes to the new file after a rotation, without losing a line', async () => {
     const path = join(folder, 'a.log');
     const rotated = join(folder, 'a.log.1');
