@@ -1,3 +1,4 @@
+import type { Calls } from './filter/calls.ts';
 import type { ProxyFacts } from './filter/env.ts';
 import type { DenialLog } from './observe/denials.ts';
 import type { RootLogger } from './observe/log.ts';
@@ -15,6 +16,7 @@ export interface Runtime {
   readonly probe: Probe;
   readonly denials: DenialLog;
   readonly facts: ProxyFacts;
+  readonly calls: Calls;
   /** Folder from which module paths of the configuration are meant. */
   readonly baseDir: string;
   readonly filterDir: string | undefined;

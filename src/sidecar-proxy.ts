@@ -19,6 +19,7 @@ import type { ProxyOptions, RunningProxy } from './proxy.ts';
 import type { ViewSource } from './proxy-view.ts';
 import type { Runtime } from './runtime.ts';
 import { SharedMemory } from './shared-memory.ts';
+import { ClusterCalls } from './upstream/calls.ts';
 import type { Cluster } from './upstream/cluster.ts';
 import { ClusterManager } from './upstream/cluster-manager.ts';
 import { drainPools } from './upstream/pools.ts';
@@ -76,6 +77,7 @@ export class SidecarProxy implements RunningProxy, ViewSource {
         clusterStats: (name) => clusters.get(name)?.stats.scope,
         node: { id: config.bootstrap.node.id, cluster: config.bootstrap.node.cluster },
       },
+      calls: new ClusterCalls(clusters),
       baseDir: dirname(resolve(config.file)),
       filterDir,
       onCustomFilter: once(() => options.onCustomFilter?.(stats)),

@@ -49,6 +49,7 @@ export function filterEnv<R>(
     slot: <T>() => new Slot<T>(nextSlot()),
     shared: runtime.shared.get,
     proxy: runtime.facts,
+    calls: runtime.calls,
   };
 }
 

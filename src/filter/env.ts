@@ -1,4 +1,5 @@
 import type { StatsScope } from '../observe/stats.ts';
+import type { Calls } from './calls.ts';
 import type { HttpStream } from './http.ts';
 
 /** What a filter gets at load besides its own configuration. */
@@ -16,6 +17,8 @@ export interface FilterEnv<R = unknown> {
   shared(key: string, bytes: number): SharedArrayBuffer;
   /** Facts about the proxy around the filter. */
   readonly proxy: ProxyFacts;
+  /** Requests to the clusters of the configuration. */
+  readonly calls: Calls;
 }
 
 export interface ProxyFacts {

@@ -1,6 +1,8 @@
 import { StatsStore } from '../observe/stats.ts';
 import type { ConnectionInfo } from '../observe/stream-info.ts';
+import type { Calls } from './calls.ts';
 import { type FilterEnv, type Logger, type ProxyFacts, Slot } from './env.ts';
+import { type CallScript, ScriptedCalls } from './harness-calls.ts';
 import { issuesText } from './loader-error.ts';
 import type { StandardSchemaV1 } from './standard-schema.ts';
 
@@ -30,11 +32,13 @@ export class TestEnv implements FilterEnv<never> {
     clusterStats: (cluster) => this.store.scope(`cluster.${cluster}`),
     node: { id: 'test', cluster: 'test' },
   };
+  readonly calls: Calls;
   readonly #shared = new Map<string, SharedArrayBuffer>();
   #slots = 0;
 
-  constructor(name: string, routeConfigs: readonly unknown[]) {
+  constructor(name: string, routeConfigs: readonly unknown[], calls?: CallScript) {
     this.name = name;
+    this.calls = new ScriptedCalls(calls);
     this.routeConfigs = routeConfigs as readonly never[];
   }
 

@@ -6,8 +6,10 @@ import { HeaderMap } from '../http/headers.ts';
 import type { ResponseHead } from '../http/message.ts';
 import { FLAG, formatFlags } from '../http/response-flags.ts';
 
+export type { CallScript, ScriptedResponse } from './harness-calls.ts';
 export { type NetworkOutcome, type TestConnection, testNetworkFilter } from './harness-network.ts';
 
+import type { CallScript } from './harness-calls.ts';
 import { TestEnv, validated } from './harness-env.ts';
 import { TestStream } from './harness-stream.ts';
 import type { BodyHookResult, HookResult, HttpFilterDefinition, HttpFilterHooks, RouteView } from './http.ts';
@@ -88,6 +90,8 @@ export interface TestFilterOptions {
   readonly routeConfigs?: readonly unknown[];
   /** How the app answers; by default 200 with the body of the request. */
   readonly app?: TestResponse | ((request: ForwardedRequest) => TestResponse | Promise<TestResponse>);
+  /** What the filter's own calls lead to; without it there are no clusters. */
+  readonly calls?: CallScript;
 }
 
 /**
@@ -105,7 +109,7 @@ export async function testFilter<C, R>(
   const routeSchema = filter.routeConfig ?? filter.config;
   const routeConfigs: unknown[] = [];
   for (const config of options.routeConfigs ?? []) routeConfigs.push(await validated(routeSchema, config));
-  const env = new TestEnv(filter.name, routeConfigs);
+  const env = new TestEnv(filter.name, routeConfigs, options.calls);
   const config = (await validated(filter.config, options.config ?? {})) as C;
   const hooks = filter.create(config, env as never);
   const problem = hooksProblem(hooks, 'http');

@@ -1,4 +1,5 @@
 import { parse } from 'yaml';
+import { type CallScript, ScriptedCalls } from '../../src/filter/harness-calls.ts';
 import {
   type FilterEnv,
   type HttpFilterDefinition,
@@ -177,6 +178,8 @@ export interface HarnessOptions<R = unknown> {
   healthy?: () => boolean;
   healthyPercent?: (cluster: string) => number | undefined;
   node?: { id: string; cluster: string };
+  /** What the filter's own calls lead to. */
+  calls?: CallScript;
   /** Shared memory of the process, when several instances stand for several workers. */
   memory?: Map<string, SharedArrayBuffer>;
 }
@@ -205,6 +208,7 @@ export function filterEnv<R>(store: StatsStore, options: HarnessOptions<R> = {})
       clusterStats: (cluster) => store.scope('cluster').scope(cluster),
       node: options.node ?? { id: 'test-node', cluster: 'test-cluster' },
     },
+    calls: new ScriptedCalls(options.calls),
   };
 }
 

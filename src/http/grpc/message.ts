@@ -9,3 +9,10 @@ export function encodeGrpcMessage(text: string): string {
 function percentEncode(char: string): string {
   return `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`;
 }
+
+/** A `grpc-message` as text; what is not well escaped stays as it is. */
+export function decodeGrpcMessage(text: string): string {
+  if (!text.includes('%')) return text;
+  const bytes = text.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  return Buffer.from(bytes, 'latin1').toString('utf8');
+}

@@ -22,8 +22,10 @@ export const GRPC_NAMES: readonly string[] = [
 /** The numbers that the proxy itself speaks of. */
 export const GRPC = {
   OK: 0,
+  CANCELLED: 1,
   UNKNOWN: 2,
   DEADLINE_EXCEEDED: 4,
+  RESOURCE_EXHAUSTED: 8,
   UNIMPLEMENTED: 12,
   INTERNAL: 13,
   UNAVAILABLE: 14,

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { encodeGrpcMessage } from '../../../src/http/grpc/message.ts';
+import { decodeGrpcMessage, encodeGrpcMessage } from '../../../src/http/grpc/message.ts';
 
 test('printable ASCII goes as it is, the rest as percent escapes', () => {
   expect(encodeGrpcMessage('no such method: a.B/C')).toBe('no such method: a.B/C');
@@ -12,4 +12,9 @@ test('what a client decodes is what was said', () => {
     String.fromCharCode(Number.parseInt(hex, 16)),
   );
   expect(decoded).toBe(bytes);
+});
+
+test('a message is read as UTF-8, and what is not escaped well stays', () => {
+  expect(decodeGrpcMessage('plain')).toBe('plain');
+  expect(decodeGrpcMessage('50%25 f%c3%BCr %zz %')).toBe('50% für %zz %');
 });
