@@ -2,6 +2,8 @@ import { createHash, randomBytes } from 'node:crypto';
 import { createServer } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
 import { expect, test } from 'vitest';
+import { runSchema } from '../../src/config/schema/schema.ts';
+import { DownstreamTlsContext } from '../../src/config/schema/tls.ts';
 import { drainSoon } from '../../src/network/bulk-reader.ts';
 import type { Connection } from '../../src/network/connection.ts';
 import { StreamConnection } from '../../src/network/stream-connection.ts';
@@ -25,24 +27,8 @@ interface Pair extends AsyncDisposable {
 async function openPair(maxVersion: 'TLSv1.2' | 'TLSv1.3'): Promise<Pair> {
   const tls = new DownstreamTls(
     'listener test',
-    {
-      common_tls_context: {
-        tls_params: {
-          tls_minimum_protocol_version: 'TLS_AUTO',
-          tls_maximum_protocol_version: 'TLS_AUTO',
-          cipher_suites: [],
-          ecdh_curves: [],
-          signature_algorithms: [],
-        },
-        tls_certificates: [certificate(pki.server) as never],
-        alpn_protocols: [],
-      },
-      require_client_certificate: false,
-      disable_stateless_session_resumption: false,
-      disable_stateful_session_resumption: false,
-      prefer_client_ciphers: false,
-      ocsp_staple_policy: 'LENIENT_STAPLING',
-    },
+    runSchema(DownstreamTlsContext, { common_tls_context: { tls_certificates: [certificate(pki.server)] } }, {})
+      .value as DownstreamTlsContext,
     new StatsStore(),
     undefined,
   );

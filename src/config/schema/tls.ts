@@ -9,17 +9,18 @@ import {
   list,
   message,
   nonEmptyString,
+  oneof,
   optional,
   Problem,
   string,
+  uint32Value,
   unsupported,
 } from './building-blocks.ts';
+import { SdsSecretConfig, WatchedDirectory } from './config-source.ts';
 import { DataSource } from './core.ts';
 import { StringMatcher } from './matcher.ts';
 
 /** envoy.extensions.transport_sockets.tls.v3; times in milliseconds. */
-
-const NO_SECRETS = 'secrets are not discovered yet, write them here';
 
 const TOO_OLD = 'TLS 1.2 is the oldest version that is spoken (RFC 8996)';
 
@@ -52,9 +53,9 @@ export const TlsCertificate = message(
     certificate_chain: DataSource,
     private_key: DataSource,
     password: optional(DataSource),
+    watched_directory: optional(WatchedDirectory),
   },
   unsupported('write certificate_chain and private_key in PEM', 'pkcs12'),
-  unsupported('changes of files are not followed yet', 'watched_directory'),
   unsupported('keys lie in memory', 'private_key_provider'),
   unsupported('certificate status is not stapled', 'ocsp_staple', 'signed_certificate_timestamp'),
 );
@@ -73,22 +74,31 @@ export const SubjectAltNameMatcher = message(
 );
 export type SubjectAltNameMatcher = v.InferOutput<typeof SubjectAltNameMatcher>;
 
-/** CertificateValidationContext: whom to believe. Without `trusted_ca` nobody is asked and everybody believed. */
-export const CertificateValidationContext = message(
-  {
-    trusted_ca: optional(DataSource),
-    match_typed_subject_alt_names: optional(list(SubjectAltNameMatcher), []),
-    crl: optional(DataSource),
-    trust_chain_verification: optional(enumOf(['VERIFY_TRUST_CHAIN', 'ACCEPT_UNTRUSTED']), 'VERIFY_TRUST_CHAIN'),
-    allow_expired_certificate: optional(fixedBool(false, 'an expired certificate proves nothing'), false),
-    only_verify_leaf_cert_crl: optional(fixedBool(false, 'revocation lists hold for the whole chain'), false),
-  },
+const VALIDATION_FIELDS = {
+  trusted_ca: optional(DataSource),
+  match_typed_subject_alt_names: optional(list(SubjectAltNameMatcher), []),
+  crl: optional(DataSource),
+  trust_chain_verification: optional(enumOf(['VERIFY_TRUST_CHAIN', 'ACCEPT_UNTRUSTED']), 'VERIFY_TRUST_CHAIN'),
+  allow_expired_certificate: optional(fixedBool(false, 'an expired certificate proves nothing'), false),
+  watched_directory: optional(WatchedDirectory),
+  only_verify_leaf_cert_crl: optional(fixedBool(false, 'revocation lists hold for the whole chain'), false),
+};
+
+const VALIDATION_RULES = [
   unsupported('name the authorities with trusted_ca', 'ca_certificate_provider_instance', 'system_root_certs'),
-  unsupported('changes of files are not followed yet', 'watched_directory'),
   unsupported('use trusted_ca', 'verify_certificate_spki', 'verify_certificate_hash'),
   unsupported('use match_typed_subject_alt_names', 'match_subject_alt_names'),
   unsupported('it is not available', 'require_signed_certificate_timestamp', 'max_verify_depth'),
   unsupported('SPIFFE trust domains are not available yet', 'custom_validator_config'),
+] as const;
+
+/** The fields of a CertificateValidationContext whose other half, such as the authority, lies elsewhere. */
+export const CertificateValidation = message(VALIDATION_FIELDS, ...VALIDATION_RULES);
+
+/** CertificateValidationContext: whom to believe. Without `trusted_ca` nobody is asked and everybody believed. */
+export const CertificateValidationContext = message(
+  VALIDATION_FIELDS,
+  ...VALIDATION_RULES,
   check((validation) => {
     if (validation.trusted_ca !== undefined) return undefined;
     const needy = validation.match_typed_subject_alt_names.length > 0 ? 'match_typed_subject_alt_names' : 'crl';
@@ -101,20 +111,36 @@ export const CertificateValidationContext = message(
 );
 export type CertificateValidationContext = v.InferOutput<typeof CertificateValidationContext>;
 
+/** CombinedCertificateValidationContext: what is written here, and over it what the secret says; lists add up. */
+export const CombinedValidationContext = message(
+  {
+    default_validation_context: optional(CertificateValidation, {}),
+    validation_context_sds_secret_config: SdsSecretConfig,
+  },
+  unsupported(
+    'certificates come from the configuration or from files',
+    'validation_context_certificate_provider',
+    'validation_context_certificate_provider_instance',
+  ),
+);
+export type CombinedValidationContext = v.InferOutput<typeof CombinedValidationContext>;
+
+/** TlsSessionTicketKeys: keys of 80 bytes. The first one makes tickets, all of them are accepted. */
+export const TlsSessionTicketKeys = message({ keys: list(DataSource, { min: 1 }) });
+export type TlsSessionTicketKeys = v.InferOutput<typeof TlsSessionTicketKeys>;
+
 /** CommonTlsContext: what both sides of a handshake may say. */
 export const CommonTlsContext = message(
   {
     tls_params: optional(TlsParameters, {}),
     tls_certificates: optional(list(TlsCertificate), []),
+    tls_certificate_sds_secret_configs: optional(list(SdsSecretConfig), []),
     validation_context: optional(CertificateValidationContext),
+    validation_context_sds_secret_config: optional(SdsSecretConfig),
+    combined_validation_context: optional(CombinedValidationContext),
     alpn_protocols: optional(list(nonEmptyString()), []),
   },
-  unsupported(
-    NO_SECRETS,
-    'tls_certificate_sds_secret_configs',
-    'validation_context_sds_secret_config',
-    'combined_validation_context',
-  ),
+  oneof(['validation_context', 'validation_context_sds_secret_config', 'combined_validation_context']),
   unsupported(
     'certificates come from the configuration',
     'tls_certificate_provider_instance',
@@ -130,8 +156,28 @@ export const CommonTlsContext = message(
     const wrong = common.alpn_protocols.findIndex((name) => Buffer.byteLength(name) > 255);
     return wrong < 0 ? undefined : new Problem('has more than 255 bytes', { path: ['alpn_protocols', wrong] });
   }),
+  check((common) =>
+    common.tls_certificates.length > 0 && common.tls_certificate_sds_secret_configs.length > 0
+      ? new Problem('cannot be given together with "tls_certificates"', {
+          path: ['tls_certificate_sds_secret_configs'],
+        })
+      : undefined,
+  ),
 );
 export type CommonTlsContext = v.InferOutput<typeof CommonTlsContext>;
+
+function certificateCount(common: CommonTlsContext): number {
+  return common.tls_certificates.length + common.tls_certificate_sds_secret_configs.length;
+}
+
+/** Whether somebody vouches for a peer: an authority that is written here, or one that comes as a secret. */
+function namesAuthority(common: CommonTlsContext): boolean {
+  return (
+    common.validation_context?.trusted_ca !== undefined ||
+    common.validation_context_sds_secret_config !== undefined ||
+    common.combined_validation_context !== undefined
+  );
+}
 
 /** DownstreamTlsContext: TLS of a filter chain. */
 export const DownstreamTlsContext = message(
@@ -143,6 +189,10 @@ export const DownstreamTlsContext = message(
     disable_stateful_session_resumption: optional(bool(), false),
     session_timeout: optional(duration({ minMs: 1000 })),
     prefer_client_ciphers: optional(bool(), false),
+    /** Where no name fits, the first certificate of each kind serves, whichever the client can use. */
+    full_scan_certs_on_sni_mismatch: optional(boolValue(), false),
+    session_ticket_keys: optional(TlsSessionTicketKeys),
+    session_ticket_keys_sds_secret_config: optional(SdsSecretConfig),
     ocsp_staple_policy: optional(
       enumOf(['LENIENT_STAPLING', 'STRICT_STAPLING', 'MUST_STAPLE'], {
         STRICT_STAPLING: 'certificate status is not stapled',
@@ -151,20 +201,15 @@ export const DownstreamTlsContext = message(
       'LENIENT_STAPLING',
     ),
   },
-  unsupported(
-    'keys of session tickets are made by the proxy',
-    'session_ticket_keys',
-    'session_ticket_keys_sds_secret_config',
-  ),
+  oneof(['session_ticket_keys', 'session_ticket_keys_sds_secret_config', 'disable_stateless_session_resumption']),
   unsupported('match names with server_names', 'require_sni'),
-  unsupported('names decide, then the first certificate', 'full_scan_certs_on_sni_mismatch'),
   check((context) =>
-    context.common_tls_context.tls_certificates.length === 0
+    certificateCount(context.common_tls_context) === 0
       ? new Problem('needs a certificate', { path: ['common_tls_context', 'tls_certificates'] })
       : undefined,
   ),
   check((context) =>
-    context.require_client_certificate && context.common_tls_context.validation_context?.trusted_ca === undefined
+    context.require_client_certificate && !namesAuthority(context.common_tls_context)
       ? new Problem('needs validation_context.trusted_ca: any certificate would do', {
           path: ['require_client_certificate'],
         })
@@ -182,19 +227,19 @@ export const UpstreamTlsContext = message(
     auto_sni_san_validation: optional(bool(), false),
     allow_renegotiation: optional(fixedBool(false, 'TLS 1.3 has no renegotiation, and it is an old hole'), false),
     enforce_rsa_key_usage: optional(boolValue()),
+    /** Sessions that are kept for resumption, per server name. */
+    max_session_keys: optional(uint32Value(), 1),
   },
-  unsupported('sessions with upstreams are not resumed yet', 'max_session_keys'),
   check((context) =>
-    context.common_tls_context.tls_certificates.length > 1
+    certificateCount(context.common_tls_context) > 1
       ? new Problem('a client has one certificate', { path: ['common_tls_context', 'tls_certificates'] })
       : undefined,
   ),
-  check((context) => {
-    const trusted = context.common_tls_context.validation_context?.trusted_ca !== undefined;
-    return context.auto_sni_san_validation && !trusted
+  check((context) =>
+    context.auto_sni_san_validation && !namesAuthority(context.common_tls_context)
       ? new Problem('means nothing without validation_context.trusted_ca', { path: ['auto_sni_san_validation'] })
-      : undefined;
-  }),
+      : undefined,
+  ),
 );
 export type UpstreamTlsContext = v.InferOutput<typeof UpstreamTlsContext>;
 
