@@ -106,21 +106,3 @@ export function resolveSettings(config: HttpConnectionManager, bufferLimitBytes:
     ),
   };
 }
-
-const HEX_BYTES = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
-
-/**
- * A new x-request-id: a random UUID (RFC 9562 §5.4). It names requests and guards nothing, so an ordinary generator
- * will do, as in Envoy; node:crypto would delay the first request by 8 ms.
- */
-export function newRequestId(): string {
-  const a = (Math.random() * 0x1_0000_0000) >>> 0;
-  const b = (Math.random() * 0x1_0000_0000) >>> 0;
-  const c = (Math.random() * 0x1_0000_0000) >>> 0;
-  const d = (Math.random() * 0x1_0000_0000) >>> 0;
-  return `${hex16(a >>> 16)}${hex16(a)}-${hex16(b >>> 16)}-${hex16((b & 0x0fff) | 0x4000)}-${hex16(((c >>> 16) & 0x3fff) | 0x8000)}-${hex16(c)}${hex16(d >>> 16)}${hex16(d)}`;
-}
-
-function hex16(value: number): string {
-  return (HEX_BYTES[(value >>> 8) & 0xff] as string) + (HEX_BYTES[value & 0xff] as string);
-}

@@ -1,3 +1,4 @@
+import { nowMs } from '../network/clock.ts';
 import type { HttpStream } from './stream.ts';
 
 /**
@@ -8,7 +9,7 @@ export function tellTimeout(stream: HttpStream, timeoutMs: number, perTryTimeout
   if (stream.manager.router.suppressEnvoyHeaders) return;
   let expectedMs = timeoutMs;
   if (timeoutMs > 0 && stream.upstreamAttemptCount > 1 && stream.requestEndMs > 0) {
-    expectedMs = Math.max(Math.round(timeoutMs - (performance.now() - stream.requestEndMs)), 1);
+    expectedMs = Math.max(Math.round(timeoutMs - (nowMs() - stream.requestEndMs)), 1);
   }
   if (perTryTimeoutMs > 0 && (expectedMs === 0 || perTryTimeoutMs < expectedMs)) expectedMs = perTryTimeoutMs;
   if (expectedMs > 0) stream.request.set('x-envoy-expected-rq-timeout-ms', String(expectedMs));

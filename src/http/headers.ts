@@ -4,6 +4,17 @@ const EMPTY_VALUES: readonly string[] = Object.freeze([]);
 /** What may not stand in a field value (RFC 9110 §5.5), and what latin1 cannot carry. */
 const FORBIDDEN_IN_VALUE = /[^\t\x20-\x7e\x80-\xff]/;
 
+/** A longer value is left to the expression. */
+const MAX_LOOPED_CHARS = 40;
+
+function hasForbidden(value: string): boolean {
+  for (let i = 0; i < value.length; i++) {
+    const code = value.charCodeAt(i);
+    if ((code < 0x20 && code !== 9) || code === 0x7f || code > 0xff) return true;
+  }
+  return false;
+}
+
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const MAX_CHECKED_NAMES = 1024;
 /** Lower-case tokens that were found right once; names that are made up per request cannot fill it for ever. */
@@ -24,7 +35,7 @@ function checkSpelling(name: string, spelling: string | undefined): void {
 }
 
 function checkValue(name: string, value: string): void {
-  if (FORBIDDEN_IN_VALUE.test(value)) {
+  if (value.length <= MAX_LOOPED_CHARS ? hasForbidden(value) : FORBIDDEN_IN_VALUE.test(value)) {
     throw new TypeError(`header ${name}: a value may hold no control bytes and no characters above U+00FF`);
   }
 }

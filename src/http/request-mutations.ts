@@ -1,8 +1,9 @@
 import { type Reply, reply } from '../filter/verdict.ts';
 import { parseIp } from '../network/ip.ts';
-import { type HttpSettings, newRequestId } from './connection-manager-settings.ts';
+import type { HttpSettings } from './connection-manager-settings.ts';
 import { KNOWN } from './http1/header-names.ts';
 import type { RequestHead } from './message.ts';
+import { newRequestId } from './request-id.ts';
 import { appendVia } from './response-mutations.ts';
 import type { HttpStream } from './stream.ts';
 

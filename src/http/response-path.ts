@@ -1,5 +1,6 @@
 import type { BodyHookResult, HookResult } from '../filter/http.ts';
 import type { Verdict } from '../filter/verdict.ts';
+import { nowMs, tick } from '../network/clock.ts';
 import { BodyCollector } from './body-collector.ts';
 import type { ConfiguredFilter } from './filter-chain.ts';
 import type { HeaderMap } from './headers.ts';
@@ -69,6 +70,7 @@ export abstract class ResponsePath extends StreamCore {
       if (this.filterFailed(hooks[i] as ConfiguredFilter, error)) this.runResponseHooks(i + 1);
       return;
     }
+    if (hooks.length > 0) tick();
     this.responseHeadDone();
   }
 
@@ -119,7 +121,7 @@ export abstract class ResponsePath extends StreamCore {
     mutateResponse(this, head);
     if (this.responseCookies !== undefined) for (const cookie of this.responseCookies) head.add('set-cookie', cookie);
     this.responseCode = head.status;
-    this.downstreamTxBeginMs = performance.now();
+    this.downstreamTxBeginMs = nowMs();
     if (this.isUpgrade) {
       this.codec.writeHead(head, false, -1);
       this.beginTunnel();
@@ -143,7 +145,7 @@ export abstract class ResponsePath extends StreamCore {
       }
       return;
     }
-    this.times.lastActivityMs = performance.now();
+    this.times.lastActivityMs = nowMs();
     if (this.chain.responseBody.length === 0) this.writeBody(buffer, start, end, stable);
     else this.runResponseBodyHooks(0, buffer.subarray(start, end), false, stable);
   }
@@ -268,6 +270,8 @@ export abstract class ResponsePath extends StreamCore {
       this.endWithoutAnswer(flag, details);
       return;
     }
+    // A filter that answers may have taken its time.
+    tick();
     this.router.cancel();
     this.responseFlags |= flag;
     this.responseCodeDetails = details;

@@ -22,7 +22,7 @@ export class RetryState {
   begin(rules: RetryRules | undefined): void {
     this.rules = rules;
     this.count = 0;
-    this.tried.length = 0;
+    if (this.tried.length > 0) this.tried.length = 0;
   }
 
   /**

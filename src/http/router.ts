@@ -1,3 +1,4 @@
+import { nowMs, tick } from '../network/clock.ts';
 import { timers } from '../network/timer.ts';
 import type { Cluster } from '../upstream/cluster.ts';
 import type { HttpPool } from '../upstream/connection-pool.ts';
@@ -126,7 +127,7 @@ export class Router implements UpstreamEvents, TimedRouter {
     } else if (!endStream && (this.retries.rules !== undefined || this.mirrors !== undefined)) {
       this.replay = new BodyCollector(manager.settings.bufferLimitBytes);
     }
-    if (this.requestEnded) this.onRequestSent(stream.usedAsync ? performance.now() : stream.startMs);
+    if (this.requestEnded) this.onRequestSent(nowMs());
     this.startAttempt(false);
   }
 
@@ -179,7 +180,7 @@ export class Router implements UpstreamEvents, TimedRouter {
     this.acquiring = false;
     this.codec = codec;
     this.reused = reused;
-    const now = performance.now();
+    const now = nowMs();
     stream.upstreamLocalAddress = codec.localAddress;
     if (stream.upstreamTxBeginMs === 0) stream.upstreamTxBeginMs = now;
     const body = this.replay?.peek();
@@ -207,7 +208,7 @@ export class Router implements UpstreamEvents, TimedRouter {
     if (this.requestEnded) {
       // The upstream may have refused the body already.
       this.codec?.finish(this.trailers);
-      stream.upstreamTxEndMs = performance.now();
+      stream.upstreamTxEndMs = nowMs();
     } else {
       stream.releaseRequest(HOLD.NOT_READY);
     }
@@ -253,12 +254,11 @@ export class Router implements UpstreamEvents, TimedRouter {
   end(trailers: HeaderMap | undefined): void {
     this.requestEnded = true;
     this.trailers = trailers;
-    const now = performance.now();
-    if (this.active && !this.tunnel) this.onRequestSent(now);
+    if (this.active && !this.tunnel) this.onRequestSent(nowMs());
     if (this.codec === undefined) return;
-    if (this.active && !this.headDone) this.startTryTimers(now);
+    if (this.active && !this.headDone) this.startTryTimers(nowMs());
     this.codec.finish(trailers);
-    this.stream.upstreamTxEndMs = now;
+    this.stream.upstreamTxEndMs = nowMs();
   }
 
   onUpstreamCongested(): void {
@@ -280,7 +280,8 @@ export class Router implements UpstreamEvents, TimedRouter {
   onUpstreamHead(head: ResponseHead, endStream: boolean, contentLength: number): void {
     const { stream } = this;
     const entry = this.entry as RouteEntry;
-    const now = performance.now();
+    tick();
+    const now = nowMs();
     const cluster = this.cluster as Cluster;
     this.countResponse(cluster, head, endStream);
     if (endStream) this.codec = undefined;
@@ -318,7 +319,7 @@ export class Router implements UpstreamEvents, TimedRouter {
   }
 
   onUpstreamBody(buffer: Buffer, start: number, end: number, stable: boolean): void {
-    if (this.perTryIdleTimer !== undefined) this.lastUpstreamMs = performance.now();
+    if (this.perTryIdleTimer !== undefined) this.lastUpstreamMs = nowMs();
     this.stream.onResponseBody(buffer, start, end, stable);
   }
 
@@ -327,7 +328,7 @@ export class Router implements UpstreamEvents, TimedRouter {
     if (!this.tunnel) this.codec = undefined;
     const { stream } = this;
     if (stream.isGrpc && stream.responseCode < 500) this.countOutcome(isServerSuccess(trailers?.get('grpc-status')));
-    this.finished(performance.now());
+    this.finished(nowMs());
     stream.onResponseEnd(trailers);
   }
 
@@ -423,7 +424,7 @@ export class Router implements UpstreamEvents, TimedRouter {
   onPerTryIdleTimeout(): void {
     const { rules } = this.retries;
     if (!this.active || rules === undefined) return;
-    const quietMs = performance.now() - this.lastUpstreamMs;
+    const quietMs = nowMs() - this.lastUpstreamMs;
     if (quietMs < rules.perTryIdleTimeoutMs) {
       timers.start(this.perTryIdleTimer as RouterTimer, rules.perTryIdleTimeoutMs - quietMs);
       return;

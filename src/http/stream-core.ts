@@ -1,6 +1,7 @@
 import type { BodyHookResult, HttpStream as FilterStream, RouteView } from '../filter/http.ts';
 import type { Reply, Verdict } from '../filter/verdict.ts';
 import { toWireText } from '../matching/wire-text.ts';
+import { nowMs } from '../network/clock.ts';
 import type { FilterTimer } from '../observe/probe.ts';
 import type { ConnectionInfo } from '../observe/stream-info.ts';
 import type { BodyCollector } from './body-collector.ts';
@@ -264,7 +265,7 @@ export abstract class StreamCore extends StreamRecord implements FilterStream, T
     if (this.completed) return;
     this.completed = true;
     if (this.upstreamCluster === '') this.nameCluster();
-    this.endMs = performance.now();
+    this.endMs = nowMs();
     this.downstreamTxEndMs = this.responseHeadSent ? this.endMs : 0;
     this.times.cancel();
     this.router.cancel();

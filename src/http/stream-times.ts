@@ -1,3 +1,4 @@
+import { nowMs } from '../network/clock.ts';
 import { TimerEntry, timers } from '../network/timer.ts';
 import type { HttpSettings } from './connection-manager-settings.ts';
 import { grpcDeadlineMs, grpcTimeout } from './grpc/timeout.ts';
@@ -50,7 +51,7 @@ export class StreamTimes extends TimerEntry {
     this.idleTimeoutMs = entry.idleTimeoutMs ?? this.settings.streamIdleTimeoutMs;
     this.maxDurationMs = this.durationOf(entry);
     this.cancel();
-    this.arm(performance.now());
+    this.arm(nowMs());
   }
 
   /** `grpc-timeout` where the route follows it, else the route's limit, else the manager's. */
@@ -82,7 +83,7 @@ export class StreamTimes extends TimerEntry {
   }
 
   override onTimeout(): void {
-    const now = performance.now();
+    const now = nowMs();
     const ageMs = now - this.startMs;
     if (this.maxDurationMs > 0 && ageMs >= this.maxDurationMs) this.stream.onMaxDuration();
     else if (this.waitsForRequest() && ageMs >= this.settings.requestTimeoutMs) this.stream.onRequestTimeout();

@@ -1,5 +1,6 @@
 import type { BodyHookResult, HookResult } from '../filter/http.ts';
 import type { BufferBody, Verdict } from '../filter/verdict.ts';
+import { nowMs, tick } from '../network/clock.ts';
 import { BodyCollector } from './body-collector.ts';
 import type { DownstreamEvents } from './codec.ts';
 import { type ConfiguredFilter, type FilterChain, joinChains } from './filter-chain.ts';
@@ -65,7 +66,8 @@ export class HttpStream extends ResponsePath implements DownstreamEvents {
 
   private begin(): void {
     this.completed = false;
-    this.startMs = performance.now();
+    tick();
+    this.startMs = nowMs();
     // A custom filter may have been replaced since the last request.
     this.chain = this.manager.baseChain;
     this.timings = this.manager.sample() ? new Map() : undefined;
@@ -160,6 +162,7 @@ export class HttpStream extends ResponsePath implements DownstreamEvents {
       if (this.filterFailed(hooks[i] as ConfiguredFilter, error)) this.runRequestHooks(i + 1);
       return;
     }
+    if (hooks.length > 0) tick();
     this.requestHeadDone();
   }
 
@@ -227,14 +230,14 @@ export class HttpStream extends ResponsePath implements DownstreamEvents {
       }
       return;
     }
-    this.times.lastActivityMs = performance.now();
+    this.times.lastActivityMs = nowMs();
     if (this.chain.requestBody.length === 0) this.router.body(buffer, start, end, stable);
     else this.runRequestBodyHooks(0, buffer.subarray(start, end), false, stable);
   }
 
   onRequestEnd(trailers: HeaderMap | undefined): void {
     this.requestComplete = true;
-    this.requestEndMs = performance.now();
+    this.requestEndMs = nowMs();
     this.requestTrailers = trailers;
     if (this.completed || this.replied) return;
     if (this.requestWait !== undefined) {

@@ -1,3 +1,5 @@
+import { setInEvent } from './clock.ts';
+
 /** Something that holds bytes back until the end of the event, so that a head leaves with the first bytes of its body. */
 export interface Flushable {
   flush(): void;
@@ -14,13 +16,18 @@ class FlushQueue {
 
   /** An event begins. */
   enter(): void {
-    this.depth++;
+    if (this.depth++ === 0) setInEvent(true);
   }
 
   /** The event is over: writes what was held back. */
   leave(): void {
     this.depth--;
-    if (this.depth === 0 && this.waiting.length > 0) this.run();
+    if (this.depth > 0) return;
+    try {
+      if (this.waiting.length > 0) this.run();
+    } finally {
+      setInEvent(false);
+    }
   }
 
   add(flushable: Flushable): void {

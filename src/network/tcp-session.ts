@@ -4,6 +4,7 @@ import type { Cluster } from '../upstream/cluster.ts';
 import { ConnectAttempt, type ConnectEvents, type ConnectFailure, countClosed } from '../upstream/connect.ts';
 import type { Endpoint } from '../upstream/endpoint.ts';
 import { BulkReader, drainSoon } from './bulk-reader.ts';
+import { nowMs } from './clock.ts';
 import type { Connection, ConnectionHandler } from './connection.ts';
 import type { ConnectionRecord } from './connection-record.ts';
 import type { TcpProxy } from './tcp-proxy.ts';
@@ -236,7 +237,7 @@ export class TcpSession implements ConnectEvents {
   }
 
   count(fromDownstream: boolean, bytes: number): void {
-    this.lastActivityMs = performance.now();
+    this.lastActivityMs = nowMs();
     if (fromDownstream) this.record.bytesReceived += bytes;
     else this.record.bytesSent += bytes;
   }

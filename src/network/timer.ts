@@ -1,3 +1,5 @@
+import { nowMs as eventNowMs } from './clock.ts';
+
 /** Distinct delays that get a list of their own, exact to the millisecond; further ones are rounded up to the grid. */
 const EXACT_LISTS = 64;
 /** Grid for delays up to a second; above it the step grows with the delay (see `roundUpToGrid`). */
@@ -17,20 +19,31 @@ export const MAX_DELAY_MS = 0x7fffffff;
  * }
  */
 export abstract class TimerEntry {
-  /** When the entry is due, milliseconds of `performance.now()`; meaningless while it is not started. */
-  deadlineMs = 0;
-  /** Neighbours and list while started; owned by `CoarseTimers`. */
-  previous: TimerEntry | undefined = undefined;
-  next: TimerEntry | undefined = undefined;
-  list: TimerList | undefined = undefined;
+  /** Owned by `CoarseTimers`. */
+  readonly node: TimerNode = new TimerNode(this);
 
   /** True from `start` until the entry fires or is cancelled. */
   get started(): boolean {
-    return this.list !== undefined;
+    return this.node.list !== undefined;
   }
 
   /** Called once the delay is over. The entry is no longer started then, and may be started again from here. */
   abstract onTimeout(): void;
+}
+
+/** An entry's place in a list. An object of its own, since entries are of many classes and their fields slow to find. */
+class TimerNode {
+  readonly entry: TimerEntry;
+  /** When the entry is due, milliseconds of `performance.now()`; meaningless while it is not started. */
+  deadlineMs = 0;
+  /** Neighbours and list while started. */
+  previous: TimerNode | undefined = undefined;
+  next: TimerNode | undefined = undefined;
+  list: TimerList | undefined = undefined;
+
+  constructor(entry: TimerEntry) {
+    this.entry = entry;
+  }
 }
 
 /** Started entries of one delay. They are appended when started, so the list is sorted by deadline. */
@@ -38,8 +51,8 @@ class TimerList {
   readonly delayMs: number;
   /** How far the wake-up may lie behind the first deadline, so that neighbouring deadlines share one. */
   readonly slackMs: number;
-  head: TimerEntry | undefined = undefined;
-  tail: TimerEntry | undefined = undefined;
+  head: TimerNode | undefined = undefined;
+  tail: TimerNode | undefined = undefined;
 
   constructor(delayMs: number) {
     this.delayMs = delayMs;
@@ -83,8 +96,9 @@ export class CoarseTimers {
    * @param delayMs from 1 to `MAX_DELAY_MS`; what lies outside is moved to the nearer of the two.
    * @param nowMs the time to count from, for a caller that has just read `performance.now()`.
    */
-  start(entry: TimerEntry, delayMs: number, nowMs: number = performance.now()): void {
-    if (entry.list !== undefined) unlink(entry, entry.list);
+  start(entry: TimerEntry, delayMs: number, nowMs: number = eventNowMs()): void {
+    const { node } = entry;
+    if (node.list !== undefined) unlink(node, node.list);
     let list = this.lastList;
     if (list === undefined || list.delayMs !== delayMs) {
       list = this.listOfDelay.get(delayMs) ?? this.addList(delayMs);
@@ -94,19 +108,20 @@ export class CoarseTimers {
     let deadlineMs = Math.max(nowMs, this.firedAtMs) + list.delayMs;
     // A caller's own clock may lie behind the last entry's; the list must stay sorted, and late is better than early.
     if (tail !== undefined && tail.deadlineMs > deadlineMs) deadlineMs = tail.deadlineMs;
-    entry.deadlineMs = deadlineMs;
-    entry.list = list;
-    entry.previous = tail;
-    if (tail === undefined) list.head = entry;
-    else tail.next = entry;
-    list.tail = entry;
+    node.deadlineMs = deadlineMs;
+    node.list = list;
+    node.previous = tail;
+    if (tail === undefined) list.head = node;
+    else tail.next = node;
+    list.tail = node;
     if (deadlineMs + list.slackMs < this.wakeUpAtMs) this.wakeAt(deadlineMs + list.slackMs, nowMs);
   }
 
   /** Stops the entry; nothing happens when it is not running. */
   cancel(entry: TimerEntry): void {
     // The wake-up stays as it is: the next entry usually needs one about then, and an idle one costs one look.
-    if (entry.list !== undefined) unlink(entry, entry.list);
+    const { node } = entry;
+    if (node.list !== undefined) unlink(node, node.list);
   }
 
   private addList(askedDelayMs: number): TimerList {
@@ -128,11 +143,11 @@ export class CoarseTimers {
     this.firedAtMs = nowMs;
     try {
       for (const list of this.lists) {
-        let entry = list.head;
-        while (entry !== undefined && entry.deadlineMs <= nowMs) {
-          unlink(entry, list);
-          entry.onTimeout();
-          entry = list.head;
+        let node = list.head;
+        while (node !== undefined && node.deadlineMs <= nowMs) {
+          unlink(node, list);
+          node.entry.onTimeout();
+          node = list.head;
         }
       }
     } finally {
@@ -160,15 +175,15 @@ export class CoarseTimers {
 /** The timers of this thread. */
 export const timers = new CoarseTimers();
 
-function unlink(entry: TimerEntry, list: TimerList): void {
-  const { previous, next } = entry;
+function unlink(node: TimerNode, list: TimerList): void {
+  const { previous, next } = node;
   if (previous === undefined) list.head = next;
   else previous.next = next;
   if (next === undefined) list.tail = previous;
   else next.previous = previous;
-  entry.previous = undefined;
-  entry.next = undefined;
-  entry.list = undefined;
+  node.previous = undefined;
+  node.next = undefined;
+  node.list = undefined;
 }
 
 /** The next multiple of 5 ms, or above a second of a power of two that is at most 0.4 % of the delay: some 6,000 values in all. */

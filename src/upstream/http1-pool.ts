@@ -4,6 +4,7 @@ import {
   type Http1ClientOptions,
   type Http1ClientOwner,
 } from '../http/http1/client-connection.ts';
+import { nowMs } from '../network/clock.ts';
 import type { Connection } from '../network/connection.ts';
 import type { Cluster } from './cluster.ts';
 import { countClosed } from './connect.ts';
@@ -80,7 +81,7 @@ export class Http1Pool extends ConnectionPool implements Http1ClientOwner {
       connection.connection.destroy();
       return;
     }
-    connection.idleSinceMs = performance.now();
+    connection.idleSinceMs = nowMs();
     this.idle.push(connection);
     this.startSweep();
   }

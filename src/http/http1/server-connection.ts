@@ -1,3 +1,4 @@
+import { nowMs } from '../../network/clock.ts';
 import type { Connection, ConnectionHandler } from '../../network/connection.ts';
 import { TimerEntry, timers } from '../../network/timer.ts';
 import type { DownstreamCodec } from '../codec.ts';
@@ -169,7 +170,7 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
       while (i + 1 < end && buffer[i] === 13 && buffer[i + 1] === 10) i += 2;
       if (i === end || (i + 1 === end && buffer[i] === 13)) return i;
       this.phase = PHASE.HEAD;
-      this.headSinceMs = performance.now();
+      this.headSinceMs = nowMs();
       if (this.manager.settings.requestHeadersTimeoutMs > 0) this.armTimer();
       this.headProgress.begin();
     } else if (!this.headProgress.ready(buffer, i, end)) {
@@ -397,7 +398,7 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
       return;
     }
     this.phase = PHASE.IDLE;
-    this.idleSinceMs = performance.now();
+    this.idleSinceMs = nowMs();
     this.stream = this.manager.nextStream(this.stream);
     this.consumeStash();
   }

@@ -1,3 +1,4 @@
+import { nowMs } from '../../network/clock.ts';
 import type { Connection } from '../../network/connection.ts';
 import type { UpstreamEvents } from '../codec.ts';
 import type { RequestHead } from '../message.ts';
@@ -112,7 +113,7 @@ export class Http2ClientConnection extends Http2Connection {
   private endExchange(): void {
     this.active--;
     if (this.active === 0) {
-      this.idleSinceMs = performance.now();
+      this.idleSinceMs = nowMs();
       if (this.goingAway) this.closeWhenIdle();
     }
     this.owner.onExchangeEnd(this);
@@ -148,7 +149,7 @@ export class Http2ClientConnection extends Http2Connection {
   override onGoAway(lastStreamId: number, _code: number, _debug: string): void {
     this.closeNotified = true;
     this.goAway();
-    for (const stream of [...this.streams.values()]) {
+    for (const stream of this.streams.values()) {
       if (!stream.open || stream.id <= lastStreamId) continue;
       this.drop(stream, true);
       stream.onReset(ERROR.REFUSED_STREAM, '', true);

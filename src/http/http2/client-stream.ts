@@ -3,6 +3,7 @@ import type { HeaderMap } from '../headers.ts';
 import { KNOWN } from '../http1/header-names.ts';
 import type { RequestHead, ResponseHead } from '../message.ts';
 import type { Http2ClientConnection } from './client-connection.ts';
+import { contentLengthOf } from './field-values.ts';
 import type { FieldList } from './hpack/field-list.ts';
 import { Http2Stream } from './http2-stream.ts';
 import { ERROR } from './protocol.ts';
@@ -196,10 +197,8 @@ export class Http2ClientStream extends Http2Stream implements UpstreamCodec {
   /** What content-length says, -1 when there is none; undefined when it cannot be true. */
   private bodyLength(head: ResponseHead, endStream: boolean): number | undefined {
     if ((head.present & (1 << KNOWN.CONTENT_LENGTH)) === 0) return -1;
-    const text = head.get('content-length') as string;
-    if (!/^\d{1,15}$/.test(text)) return undefined;
-    const length = Number(text);
-    return endStream && length !== 0 && !this.isHead && head.status !== 304 ? undefined : length;
+    const length = contentLengthOf(head.get('content-length') as string);
+    return length < 0 || (endStream && length !== 0 && !this.isHead && head.status !== 304) ? undefined : length;
   }
 
   override receive(buffer: Buffer, start: number, end: number): void {

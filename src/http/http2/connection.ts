@@ -20,6 +20,7 @@ import { DEFAULT_WINDOW_BYTES, ERROR, MAX_WINDOW_BYTES, SETTING } from './protoc
 import { ReceiveWindows } from './receive-windows.ts';
 import { SendTurns } from './send-turns.ts';
 import type { Http2Stats } from './stats.ts';
+import { StreamTable } from './stream-table.ts';
 
 /** A stream that is given up later than this was meant to be served: a watch, for instance (Envoy's default). */
 const MIN_LIFETIME_MS = 1000;
@@ -44,7 +45,7 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
   protected readonly floods: FloodGuard;
   protected readonly keepalive: Keepalive;
   private readonly closeTimer: CloseTimer;
-  protected readonly streams = new Map<number, Http2Stream>();
+  protected readonly streams = new StreamTable<Http2Stream>();
   protected readonly closedStreams = new ClosedStreams();
   private readonly turns = new SendTurns();
   private readonly intake = new DataIntake();
@@ -320,7 +321,7 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
   /** Takes a stream object into the table. */
   protected open(stream: Http2Stream, streamId: number): void {
     stream.begin(streamId, this.peer.streamWindowBytes, this.windows.streamBytes);
-    this.streams.set(streamId, stream);
+    this.streams.add(stream);
     this.floods.streamOpened();
     this.stats.streamsActive.inc();
   }
@@ -453,7 +454,7 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
   }
 
   protected endStreams(details: string): void {
-    for (const stream of [...this.streams.values()]) {
+    for (const stream of this.streams.values()) {
       // The end of one may have ended another; and what came before the connection's end came whole.
       if (!stream.open || (details === '' && stream.keepsMessage)) continue;
       this.drop(stream, false);

@@ -2,13 +2,12 @@ import { isValidAuthority } from '../authority.ts';
 import type { HeaderMap } from '../headers.ts';
 import { setContentLength } from '../http1/response-text.ts';
 import type { RequestHead } from '../message.ts';
+import { isPath } from './field-values.ts';
 import { type FrameOutput, writeFrameHeader } from './frame-output.ts';
 import { HpackEncoder } from './hpack/encoder.ts';
 import type { Http2Options } from './options.ts';
 import { DEFAULT_MAX_FRAME_BYTES, FLAGS, FRAME, FRAME_HEADER_BYTES } from './protocol.ts';
 import { isMethod } from './request-fields.ts';
-
-const PATH = /^(\/[\x21-\x7e]*|\*)$/;
 
 const statusTexts: string[] = [];
 
@@ -41,7 +40,7 @@ export class HeadWriter {
    */
   request(streamId: number, request: RequestHead, endStream: boolean, contentLength: number): void {
     const { method, path, authority, upgrade } = request;
-    if (path !== request.receivedPath && method !== 'CONNECT' && !PATH.test(path))
+    if (path !== request.receivedPath && method !== 'CONNECT' && path !== '*' && !isPath(path))
       throw new TypeError('the path does not begin with / or holds bytes that no request may carry');
     if (authority !== request.receivedAuthority && !isValidAuthority(authority))
       throw new TypeError('the authority holds bytes that no host may carry');

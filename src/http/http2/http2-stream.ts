@@ -96,7 +96,7 @@ export abstract class Http2Stream {
   /** The peer takes no more: what waits to be sent is dropped, and nothing follows it. */
   stopSending(): void {
     this.localEnded = true;
-    this.chunks.length = 0;
+    if (this.chunks.length > 0) this.chunks.length = 0;
     this.chunkStart = 0;
     this.pendingBytes = 0;
     this.endWaits = false;

@@ -1,3 +1,4 @@
+import { nowMs } from '../../network/clock.ts';
 import { TimerEntry, timers } from '../../network/timer.ts';
 import type { FrameOutput } from './frame-output.ts';
 import type { Http2Options } from './options.ts';
@@ -20,7 +21,7 @@ export class Keepalive extends TimerEntry {
   }
 
   start(): void {
-    if (this.options.keepaliveTimeoutMs > 0) this.lastActivityMs = performance.now();
+    if (this.options.keepaliveTimeoutMs > 0) this.lastActivityMs = nowMs();
     if (this.options.keepaliveIntervalMs > 0) this.startInterval();
   }
 
@@ -32,7 +33,7 @@ export class Keepalive extends TimerEntry {
   /** Some frame came: the peer lives. */
   onActivity(): void {
     if (this.options.keepaliveTimeoutMs === 0) return;
-    this.lastActivityMs = performance.now();
+    this.lastActivityMs = nowMs();
     if (this.waiting) this.onAnswer();
   }
 

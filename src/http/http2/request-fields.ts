@@ -4,6 +4,7 @@ import type { HeaderMap } from '../headers.ts';
 import type { HeadError } from '../http1/head-parser.ts';
 import { KNOWN, presenceBit } from '../http1/header-names.ts';
 import type { RequestHead } from '../message.ts';
+import { isPath } from './field-values.ts';
 import { type FieldList, PSEUDO } from './hpack/field-list.ts';
 
 const ERRORS = {
@@ -14,7 +15,6 @@ const ERRORS = {
   tooLarge: { status: 431, details: 'request_headers_too_large' },
 } as const satisfies Record<string, HeadError>;
 
-const PATH = /^\/[\x21-\x7e]*$/;
 const TOKEN = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
 
 /** Whether a method is a token; the usual ones are told at a glance. */
@@ -162,7 +162,7 @@ function readPseudo(request: RequestHead, came: number, protocol: string, allowC
   if ((came & CAME.PATH) === 0 || (came & CAME.SCHEME) === 0 || request.path === '')
     return malformed('missing_path_or_scheme');
   if (request.path === '*' && request.method === 'OPTIONS') return undefined;
-  if (!PATH.test(request.path)) return REFUSED.badPath;
+  if (!isPath(request.path)) return REFUSED.badPath;
   return request.path.includes('#') ? REFUSED.fragment : undefined;
 }
 

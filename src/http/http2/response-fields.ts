@@ -1,9 +1,8 @@
 import { KNOWN, presenceBit } from '../http1/header-names.ts';
 import type { ResponseHead } from '../message.ts';
+import { statusOf } from './field-values.ts';
 import { type FieldList, PSEUDO } from './hpack/field-list.ts';
 import { neverIndex } from './request-fields.ts';
-
-const STATUS = /^[1-9]\d\d$/;
 
 /** Connection-specific fields, which make a message malformed (RFC 9113 §8.2.2). */
 const CONNECTION_SPECIFIC =
@@ -22,8 +21,8 @@ export function readResponseFields(fields: FieldList, head: ResponseHead): strin
   const { names, values, known, sensitive, count } = fields;
   if (count === 0 || known[0] !== PSEUDO.STATUS) return 'missing_status';
   const status = values[0] as string;
-  if (!STATUS.test(status)) return 'invalid_status';
-  head.status = Number(status);
+  head.status = statusOf(status);
+  if (head.status < 0) return 'invalid_status';
   let present = 0;
   for (let i = 1; i < count; i++) {
     const id = known[i] as number;

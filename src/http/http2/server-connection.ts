@@ -1,3 +1,4 @@
+import { nowMs } from '../../network/clock.ts';
 import type { Connection } from '../../network/connection.ts';
 import { TimerEntry, timers } from '../../network/timer.ts';
 import type { ConnectionInfo } from '../../observe/stream-info.ts';
@@ -133,7 +134,7 @@ export class Http2ServerConnection extends Http2Connection {
   protected override onStreamGone(stream: Http2Stream): void {
     this.spares.give(stream as Http2ServerStream);
     if (this.streams.size > 0) return;
-    this.idleSinceMs = performance.now();
+    this.idleSinceMs = nowMs();
     if (this.life === LIFE.LAST) this.closeGracefully();
   }
 
@@ -150,7 +151,7 @@ export class Http2ServerConnection extends Http2Connection {
   }
 
   override onHeaderBlockOpen(isOpen: boolean): void {
-    this.headSinceMs = isOpen ? performance.now() : 0;
+    this.headSinceMs = isOpen ? nowMs() : 0;
     if (isOpen && this.manager.settings.requestHeadersTimeoutMs > 0) this.armTimer();
   }
 

@@ -1,3 +1,4 @@
+import { nowMs } from '../../network/clock.ts';
 import type { DownstreamCodec } from '../codec.ts';
 import type { ConnectionManager } from '../connection-manager.ts';
 import { HeaderMap } from '../headers.ts';
@@ -5,6 +6,7 @@ import { KNOWN } from '../http1/header-names.ts';
 import type { ResponseHead } from '../message.ts';
 import { FLAG } from '../response-flags.ts';
 import type { HttpStream } from '../stream.ts';
+import { contentLengthOf } from './field-values.ts';
 import { bringLength } from './head-writer.ts';
 import type { FieldList } from './hpack/field-list.ts';
 import { Http2Stream } from './http2-stream.ts';
@@ -44,7 +46,7 @@ export class Http2ServerStream extends Http2Stream implements DownstreamCodec {
   }
 
   override get ageMs(): number {
-    return performance.now() - this.http.startMs;
+    return nowMs() - this.http.startMs;
   }
 
   /** The head of the request, which the connection has decoded. */
@@ -92,10 +94,8 @@ export class Http2ServerStream extends Http2Stream implements DownstreamCodec {
   private bodyLength(endStream: boolean): number | undefined {
     const { request } = this.http;
     if ((request.present & (1 << KNOWN.CONTENT_LENGTH)) === 0) return -1;
-    const text = request.get('content-length') as string;
-    if (!/^\d{1,15}$/.test(text)) return undefined;
-    const length = Number(text);
-    return endStream && length !== 0 ? undefined : length;
+    const length = contentLengthOf(request.get('content-length') as string);
+    return length < 0 || (endStream && length !== 0) ? undefined : length;
   }
 
   /** A malformed request: nothing of it is forwarded (RFC 9113 §8.1.1). */

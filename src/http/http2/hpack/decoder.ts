@@ -2,6 +2,7 @@ import { TOKEN_LOWER, VALUE_BYTE } from '../../http1/chars.ts';
 import { DecoderTable } from './decoder-table.ts';
 import type { FieldList } from './field-list.ts';
 import { decodeHuffman, HUFFMAN, huffmanBound, huffmanFlags } from './huffman.ts';
+import { RecentLiteral } from './recent-literal.ts';
 import { SCRATCH_BYTES, scratch } from './scratch.ts';
 import {
   FIELD_OVERHEAD,
@@ -65,6 +66,8 @@ export class HpackDecoder {
   private text: Buffer = scratch;
   private textStart = 0;
   private textEnd = 0;
+  /** What came last as a literal, by the static index of its name. */
+  private readonly recent: (RecentLiteral | undefined)[] = [];
   /** The last string was Huffman-coded, so `huffmanFlags` speaks of its bytes. */
   private textIsHuffman = false;
 
@@ -117,11 +120,7 @@ export class HpackDecoder {
         if (entry === NO_ENTRY) {
           at = this.noEntry(index);
         } else if (this.admit(fields, entry.bytes, entry.fault)) {
-          const n = fields.count++;
-          fields.names[n] = entry.name;
-          fields.values[n] = entry.value;
-          fields.known[n] = entry.known;
-          fields.sensitive[n] = false;
+          this.append(fields, entry.name, entry.value, entry.known, false);
         }
       } else if (byte >= 0x40) {
         at = this.literal(buffer, at, end, byte & 0x3f, 0x3f, true, fields);
@@ -189,6 +188,13 @@ export class HpackDecoder {
       nameBytes = name.length;
       nameFault = entry.nameFault;
     }
+    const recent = indexing || sensitive || index === 0 || index > STATIC_COUNT ? undefined : this.recentOf(index);
+    if (recent?.matches(buffer, at, end) === true) {
+      if (this.admit(fields, nameBytes + recent.textBytes + FIELD_OVERHEAD, ''))
+        this.append(fields, name, recent.value, known, false);
+      return at + recent.encodedBytes;
+    }
+    const valueStart = at;
     at = this.readString(buffer, at, end);
     if (at < 0) return -1;
     const bytes = nameBytes + this.textEnd - this.textStart + FIELD_OVERHEAD;
@@ -198,14 +204,29 @@ export class HpackDecoder {
     const isKept = indexing && bytes <= this.table.maxBytes;
     const value = isAdmitted || isKept ? this.text.latin1Slice(this.textStart, this.textEnd) : '';
     if (isAdmitted) {
-      const n = fields.count++;
-      fields.names[n] = name;
-      fields.values[n] = value;
-      fields.known[n] = known;
-      fields.sensitive[n] = sensitive;
+      this.append(fields, name, value, known, sensitive);
+      if (fault === '') recent?.keep(buffer, valueStart, at, value, this.textEnd - this.textStart);
     }
     if (indexing) this.table.insert(new TableEntry(name, value, known, bytes, nameFault, fault));
     return at;
+  }
+
+  private append(fields: FieldList, name: string, value: string, known: number, sensitive: boolean): void {
+    const n = fields.count++;
+    fields.names[n] = name;
+    fields.values[n] = value;
+    fields.known[n] = known;
+    fields.sensitive[n] = sensitive;
+  }
+
+  private recentOf(index: number): RecentLiteral {
+    const { recent } = this;
+    while (recent.length <= index) recent.push(undefined);
+    const known = recent[index];
+    if (known !== undefined) return known;
+    const literal = new RecentLiteral();
+    recent[index] = literal;
+    return literal;
   }
 
   /** Counts a field and what is wrong with it; says whether the list has room for it. */

@@ -11,6 +11,8 @@ const MAX_VALUE_BYTES = 4096;
 const MAX_NAMES = 256;
 /** A longer name is never remembered: many of them would take much memory. */
 const MAX_NAME_CHARS = 128;
+/** A power of two. */
+const NEAR_SLOTS = 64;
 /** Entries of a name that a value is compared with, the newest first. */
 const MAX_COMPARED = 64;
 /** Values of a name that are remembered, to see that one comes again. */
@@ -142,6 +144,8 @@ export class EncoderTable {
   /** A power of two long. The entry with serial n lies at n modulo that. */
   private ring: (EncoderEntry | undefined)[] = [];
   private readonly slots = new Map<string, NameSlot>();
+  /** The slots that were asked for last, by a cheap hash of their names. */
+  private readonly nearSlots: (NameSlot | undefined)[] = new Array(NEAR_SLOTS).fill(undefined);
   private sweepAt = MAX_NAMES;
 
   constructor(maxBytes: number) {
@@ -149,7 +153,14 @@ export class EncoderTable {
   }
 
   slotOf(name: string): NameSlot {
-    return this.slots.get(name) ?? this.addSlot(name);
+    const { length } = name;
+    if (length === 0) return this.addSlot(name);
+    const place = (length + 7 * name.charCodeAt(length - 1) + 31 * name.charCodeAt(length >> 1)) & (NEAR_SLOTS - 1);
+    const near = this.nearSlots[place];
+    if (near !== undefined && near.name === name) return near;
+    const slot = this.slots.get(name) ?? this.addSlot(name);
+    if (length <= MAX_NAME_CHARS) this.nearSlots[place] = slot;
+    return slot;
   }
 
   /** The index of an entry that is in the table. */
@@ -226,6 +237,7 @@ export class EncoderTable {
     if (name.length > MAX_NAME_CHARS) return new NameSlot(name);
     if (this.slots.size >= this.sweepAt) {
       for (const [known, slot] of this.slots) if (slot.newest === undefined) this.slots.delete(known);
+      this.nearSlots.fill(undefined);
       this.sweepAt = Math.max(MAX_NAMES, this.slots.size * 2);
     }
     const slot = new NameSlot(name);
