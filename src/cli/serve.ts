@@ -1,10 +1,10 @@
 import type { LoadedConfig } from '../config/load.ts';
+import { watchFiles } from '../config/watch-files.ts';
 import type { RootLogger } from '../observe/log.ts';
 import { type RunningProxy as Sidecar, startProxy } from '../proxy.ts';
 import { formatHostPort } from './address.ts';
 import { EXIT } from './exit-code.ts';
 import { reportError } from './report-error.ts';
-import { watchFile } from './watch-file.ts';
 
 export interface ServeOptions {
   /** Reads the configuration; again at every reload. @throws ConfigError */
@@ -55,7 +55,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     });
     const reloader = new Reloader(proxy, options);
     if (options.watch && options.file !== undefined) {
-      stopWatching = watchFile(options.file, () => void reloader.reload('file changed'));
+      stopWatching = watchFiles([options.file], () => void reloader.reload('file changed'));
     }
     for (const { name, address, port } of proxy.listeners()) {
       log.info(`${name} listening on ${port > 0 ? formatHostPort({ host: address, port }) : address}`);

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { watchFile } from '../../src/cli/watch-file.ts';
+import { watchFiles } from '../../src/config/watch-files.ts';
 
 let folder: string;
 let stop: () => void = () => undefined;
@@ -19,7 +19,7 @@ afterEach(() => {
 });
 
 function watch(file: string): void {
-  stop = watchFile(file, () => {
+  stop = watchFiles([file], () => {
     changes++;
   });
 }
@@ -68,6 +68,19 @@ test('a ConfigMap’s swapped link is reported, also the second time, when the f
     await new Promise((done) => setTimeout(done, 120));
   }
   writeFileSync(join(folder, '..v3', 'envoy.yaml'), 'edited behind the link');
+  await nextChange();
+});
+
+test('a folder stands for its entries, also behind a link that is swapped', async () => {
+  mkdirSync(join(folder, 'v1'));
+  mkdirSync(join(folder, 'v2'));
+  symlinkSync('v1', join(folder, 'current'));
+  watch(join(folder, 'current'));
+  writeFileSync(join(folder, 'v1', 'tls.crt'), 'one');
+  await nextChange();
+  await new Promise((done) => setTimeout(done, 120));
+  symlinkSync('v2', join(folder, 'next'));
+  renameSync(join(folder, 'next'), join(folder, 'current'));
   await nextChange();
 });
 

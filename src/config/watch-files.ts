@@ -7,11 +7,11 @@ const SETTLE_MS = 50;
 const MAX_LINKS = 40;
 
 /**
- * Calls `onChange` after anything changed in a folder on the way to `file`. Folders are watched, not the file: editors
- * replace it, and a ConfigMap swaps a symbolic link above it. Whether the content changed is for the caller to find
- * out. Returns the function that ends it.
+ * Calls `onChange` after anything changed in a folder on the way to one of `paths`. Folders are watched, not files:
+ * editors replace them, and a ConfigMap or a Secret swaps a symbolic link above them. A path that is a folder stands for
+ * its entries. Whether any content changed is for the caller to find out. Returns the function that ends it.
  */
-export function watchFile(file: string, onChange: () => void): () => void {
+export function watchFiles(paths: readonly string[], onChange: () => void): () => void {
   const watchers = new Map<string, FSWatcher>();
   let settle: NodeJS.Timeout | undefined;
   let isClosed = false;
@@ -31,7 +31,7 @@ export function watchFile(file: string, onChange: () => void): () => void {
   };
 
   const rearm = (): void => {
-    const wanted = foldersOnTheWay(resolve(file));
+    const wanted = foldersOnTheWay(paths);
     for (const identity of watchers.keys()) if (!wanted.has(identity)) forget(identity);
     for (const [identity, folder] of wanted) {
       if (watchers.has(identity)) continue;
@@ -61,7 +61,7 @@ export function watchFile(file: string, onChange: () => void): () => void {
  * The folders whose entries decide which file a path means: its own, and that of every symbolic link on the way. By
  * device and inode, since a report comes from the folder that was there when the watch began, whatever took its name.
  */
-function foldersOnTheWay(file: string): Map<string, string> {
+function foldersOnTheWay(paths: readonly string[]): Map<string, string> {
   const folders = new Map<string, string>();
   const add = (folder: string): void => {
     try {
@@ -84,8 +84,12 @@ function foldersOnTheWay(file: string): Map<string, string> {
     }
     follow(folder);
   };
-  add(dirname(file));
-  follow(file);
+  for (const path of paths) {
+    const place = resolve(path);
+    links = 0;
+    add(isFolder(place) ? place : dirname(place));
+    follow(place);
+  }
   return folders;
 }
 
@@ -95,4 +99,8 @@ function linkTarget(path: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
