@@ -188,10 +188,11 @@ export class HpackDecoder {
       nameBytes = name.length;
       nameFault = entry.nameFault;
     }
-    const recent = indexing || sensitive || index === 0 || index > STATIC_COUNT ? undefined : this.recentOf(index);
+    const recent = sensitive || index === 0 || index > STATIC_COUNT ? undefined : this.recentOf(index);
     if (recent?.matches(buffer, at, end) === true) {
-      if (this.admit(fields, nameBytes + recent.textBytes + FIELD_OVERHEAD, ''))
-        this.append(fields, name, recent.value, known, false);
+      const { entry } = recent;
+      if (this.admit(fields, entry.bytes, entry.fault)) this.append(fields, name, entry.value, known, false);
+      if (indexing) this.table.insert(entry);
       return at + recent.encodedBytes;
     }
     const valueStart = at;
@@ -203,11 +204,12 @@ export class HpackDecoder {
     // What neither the list nor the table has room for never becomes a string.
     const isKept = indexing && bytes <= this.table.maxBytes;
     const value = isAdmitted || isKept ? this.text.latin1Slice(this.textStart, this.textEnd) : '';
-    if (isAdmitted) {
-      this.append(fields, name, value, known, sensitive);
-      if (fault === '') recent?.keep(buffer, valueStart, at, value, this.textEnd - this.textStart);
-    }
-    if (indexing) this.table.insert(new TableEntry(name, value, known, bytes, nameFault, fault));
+    if (isAdmitted) this.append(fields, name, value, known, sensitive);
+    const isRemembered = (isAdmitted || isKept) && recent?.isWorthIt === true;
+    if (!indexing && !isRemembered) return at;
+    const entry = new TableEntry(name, value, known, bytes, nameFault, fault);
+    if (indexing) this.table.insert(entry);
+    if (isRemembered) recent.keep(buffer, valueStart, at, entry);
     return at;
   }
 

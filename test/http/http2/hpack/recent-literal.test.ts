@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { HpackDecoder } from '../../../../src/http/http2/hpack/decoder.ts';
 import { FieldList } from '../../../../src/http/http2/hpack/field-list.ts';
 import { RecentLiteral } from '../../../../src/http/http2/hpack/recent-literal.ts';
+import { TableEntry } from '../../../../src/http/http2/hpack/static-table.ts';
 
 const DATE = 33;
 const LOCATION = 46;
@@ -12,21 +13,43 @@ function literal(index: number, value: string, sensitive = false): number[] {
   return [first | 0x0f, index - 15, value.length, ...Buffer.from(value, 'latin1')];
 }
 
+/** A literal with incremental indexing (RFC 7541 §6.2.1). */
+function indexed(index: number, value: string): number[] {
+  return [0x40 | index, value.length, ...Buffer.from(value, 'latin1')];
+}
+
 function decode(decoder: HpackDecoder, bytes: number[], fields = new FieldList()): FieldList {
   expect(decoder.decode(Buffer.from(bytes), 0, bytes.length, fields)).toBe('');
   return fields;
 }
 
-test('values that come again and values that change are decoded alike', () => {
+test.each(['indexed', 'not indexed'])('values that come again and values that change are decoded alike: %s', (way) => {
   const decoder = new HpackDecoder(4096, 65_536, 100);
   const values = ['one', 'one', 'two', 'two', 'tw', 'two!', 'one', '', '', 'x'.repeat(100), 'x'.repeat(100)];
   for (let round = 0; round < 5; round++) {
     for (const value of values) {
-      const fields = decode(decoder, [...literal(DATE, value), ...literal(LOCATION, 'there')]);
+      const fields = decode(
+        decoder,
+        way === 'indexed'
+          ? [...indexed(DATE, value), ...indexed(LOCATION, 'there')]
+          : [...literal(DATE, value), ...literal(LOCATION, 'there')],
+      );
       expect(fields.names.slice(0, 2)).toEqual(['date', 'location']);
       expect(fields.values.slice(0, 2)).toEqual([value, 'there']);
       expect(fields.bytes).toBe('date'.length + value.length + 32 + 'location'.length + 'there'.length + 32);
     }
+  }
+});
+
+test('what comes again enters the table each time', () => {
+  const decoder = new HpackDecoder(4096, 65_536, 100);
+  const fields = new FieldList();
+  for (let i = 1; i <= 3; i++) {
+    decode(decoder, indexed(DATE, 'today'), fields);
+    expect(decoder.tableBytes).toBe(i * ('date'.length + 'today'.length + 32));
+    // The newest, and the oldest.
+    decode(decoder, [0x80 | 62, 0x80 | (61 + i)], fields);
+    expect(fields.values.slice(0, 2)).toEqual(['today', 'today']);
   }
 });
 
@@ -60,6 +83,10 @@ test('a list that is full stays full', () => {
 test('a name whose values keep changing is given up', () => {
   const recent = new RecentLiteral();
   const bytes = Buffer.from([3, 97, 98, 99]);
-  for (let i = 0; i < 20; i++) recent.keep(bytes, 0, 4, 'abc', 3);
+  const entry = new TableEntry('date', 'abc', 0, 39, '', '');
+  recent.keep(bytes, 0, 4, entry);
+  expect(recent.matches(bytes, 0, 4)).toBe(true);
+  for (let i = 0; i < 20; i++) recent.keep(bytes, 0, 4, entry);
   expect(recent.matches(bytes, 0, 4)).toBe(false);
+  expect(recent.isWorthIt).toBe(false);
 });
