@@ -74,7 +74,7 @@ function roomOf(file: string): string {
 /** What the files of each room import, types included. */
 function importsByRoom(): Map<string, Set<string>> {
   const rooms = new Map<string, Set<string>>();
-  for (const file of globSync('{src,filters,bench}/**/*.ts', { cwd: ROOT })) {
+  for (const file of globSync('{src,filters,policies,bench}/**/*.ts', { cwd: ROOT })) {
     const room = roomOf(file);
     const imported = rooms.get(room) ?? new Set();
     rooms.set(room, imported);

@@ -42,6 +42,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./filter.ts')).filterCommand(),
   },
   {
+    name: 'policy',
+    summary: 'policies of a mesh: check them, see what they become, apply them',
+    load: async () => (await import('./policy.ts')).policyCommand(),
+  },
+  {
     name: 'bench',
     summary: 'measure Outrigger side by side with Envoy, nginx and HAProxy',
     load: async () => (await import('./bench.ts')).benchCommand(),

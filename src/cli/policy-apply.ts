@@ -1,0 +1,55 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { builtinRegistry } from '../../filters/index.ts';
+import { type Applied, applyPolicies } from '../../policies/apply.ts';
+import { readPolicies, titleOf } from '../../policies/file.ts';
+import { MergeError } from '../../policies/merge.ts';
+import { parseSource } from '../config/document.ts';
+import { ConfigError } from '../config/errors.ts';
+import { toYaml } from '../config/expand.ts';
+import { loadConfig, readText, toCanonical } from '../config/load.ts';
+import type { ApplyOptions } from './policy.ts';
+import { UsageError } from './usage-error.ts';
+
+/** `outrigger policy apply`: the configuration as text. @throws ConfigError, UsageError */
+export function applyFiles(files: readonly string[], options: ApplyOptions): string {
+  const policies = files.flatMap((file) => readPolicies(file));
+  const [name, text] =
+    options.to === '-' ? ['standard input', readFileSync(0, 'utf8')] : [options.to, readText(options.to)];
+  const source = parseSource(text);
+  if (Array.isArray(source)) throw new ConfigError(name, source);
+  const { canonical } = toCanonical(name, source);
+  const applied = apply(canonical as Record<string, unknown>, policies, options);
+  for (const policy of applied.skipped) {
+    process.stderr.write(`outrigger: ${titleOf(policy)} selects other workloads and is left out\n`);
+  }
+  if (options.limits !== undefined) writeFileSync(options.limits, limitsOf(applied));
+  const json = `${JSON.stringify(applied.bootstrap, undefined, 2)}\n`;
+  validate(name, json);
+  return options.json === true ? json : toYaml(applied.bootstrap);
+}
+
+function apply(
+  canonical: Record<string, unknown>,
+  policies: ReturnType<typeof readPolicies>,
+  { side, labels, listener }: ApplyOptions,
+): Applied {
+  try {
+    return applyPolicies(canonical, policies, { side, labels, listeners: listener });
+  } catch (error) {
+    if (error instanceof MergeError) throw new UsageError(error.message, 'policies set what the file leaves open');
+    throw error;
+  }
+}
+
+/** What is printed can be run: a fault here is the file's own, or a policy's that its schema does not see. */
+function validate(name: string, json: string): void {
+  loadConfig(`${name} with policies`, { registry: builtinRegistry(), text: json });
+}
+
+function limitsOf({ policies }: Applied): string {
+  const limits = policies.flatMap(({ fragments }) => (fragments.limits === undefined ? [] : [fragments.limits]));
+  if (limits.length === 0) throw new UsageError('there is no RateLimit among the policies', 'leave out --limits');
+  if (limits.length > 1)
+    throw new UsageError('several policies have limits', 'apply one RateLimit at a time with --limits');
+  return toYaml(limits[0]);
+}
