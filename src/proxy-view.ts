@@ -5,6 +5,7 @@ import type {
   EndpointView,
   LimitsView,
   ListenerView,
+  OutlierView,
   ProxyView,
   ServerState,
 } from './observe/admin/view.ts';
@@ -15,6 +16,7 @@ import type { Cluster } from './upstream/cluster.ts';
 import type { Endpoint } from './upstream/endpoint.ts';
 import { healthFlagsText } from './upstream/health-flags.ts';
 import type { ResourceLimits } from './upstream/limits.ts';
+import type { OutlierDetector } from './upstream/outlier/outlier-detector.ts';
 
 /** What the view reads of the proxy. */
 export interface ViewSource {
@@ -49,7 +51,10 @@ export function createProxyView(source: ViewSource): ProxyView {
       for (const counter of runtime.stats.counters.values()) counter.value = 0;
     },
     listeners: () => Array.from(source.sockets(), listenerView),
-    clusters: () => runtime.clusters.clusters.map(clusterView),
+    clusters: () => {
+      runtime.clusters.publishStats();
+      return runtime.clusters.clusters.map(clusterView);
+    },
     filterTimes: () => runtime.probe.times(),
     denials: () => runtime.denials.list(),
     config: () => ({
@@ -84,7 +89,8 @@ function clusterView(cluster: Cluster): ClusterView {
     name: cluster.name,
     type: cluster.config.type,
     limits: { default: limitsView(cluster.limits.DEFAULT), high: limitsView(cluster.limits.HIGH) },
-    endpoints: cluster.endpoints.map(endpointView),
+    outlier: cluster.outliers === undefined ? undefined : outlierView(cluster.outliers),
+    endpoints: cluster.endpoints.map((endpoint) => endpointView(endpoint, cluster.outliers)),
   };
 }
 
@@ -97,7 +103,16 @@ function limitsView(limits: ResourceLimits): LimitsView {
   };
 }
 
-function endpointView(endpoint: Endpoint): EndpointView {
+function outlierView({ rates }: OutlierDetector): OutlierView {
+  return {
+    success_rate_average: rates.external.average,
+    success_rate_ejection_threshold: rates.external.threshold,
+    local_origin_success_rate_average: rates.local.average,
+    local_origin_success_rate_ejection_threshold: rates.local.threshold,
+  };
+}
+
+function endpointView(endpoint: Endpoint, outliers: OutlierDetector | undefined): EndpointView {
   const { stats } = endpoint;
   return {
     address: endpoint.address,
@@ -106,6 +121,8 @@ function endpointView(endpoint: Endpoint): EndpointView {
     healthFlags: healthFlagsText(endpoint.assignedHealth, endpoint.healthFlags),
     weight: endpoint.weight,
     priority: endpoint.priority,
+    successRate: outliers?.successRate(endpoint, 'external') ?? -1,
+    localOriginSuccessRate: outliers?.successRate(endpoint, 'local') ?? -1,
     stats: {
       cx_total: stats.cxTotal,
       cx_active: stats.cxActive,

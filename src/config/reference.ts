@@ -15,6 +15,7 @@ import * as http2 from './schema/http2-protocol-options.ts';
 import * as listener from './schema/listener.ts';
 import * as matcher from './schema/matcher.ts';
 import type { MessageFacts } from './schema/message.ts';
+import * as outlierDetection from './schema/outlier-detection.ts';
 import * as percent from './schema/percent.ts';
 import * as retry from './schema/retry-policy.ts';
 import * as route from './schema/route.ts';
@@ -34,7 +35,7 @@ const SECTIONS: readonly (readonly [title: string, messages: Readonly<Record<str
   ['Router', router],
   ['Routes', { ...route, ...components, ...retry }],
   ['Matchers', { ...routeMatchers, ...matcher }],
-  ['Clusters', { ...cluster, ...endpoint, ...transport }],
+  ['Clusters', { ...cluster, ...outlierDetection, ...endpoint, ...transport }],
   ['Health checks', healthCheck],
   ['TLS', tls],
   ['Protocol options', { ...protocol, ...http2 }],

@@ -19,7 +19,8 @@ import type { RouteEntry } from './route/route-entry.ts';
 import { ROUTER_TIME, RouterTimer, type TimedRouter } from './router-timer.ts';
 import type { HttpStream } from './stream.ts';
 import { HOLD } from './stream-core.ts';
-import { brokenResponseFlag, failureHeaders, upstreamFailure } from './upstream-failure.ts';
+import { brokenResponseFlag, failureHeaders, RESET_TEXT, upstreamFailure } from './upstream-failure.ts';
+import { countResponseHead } from './upstream-outcome.ts';
 
 /**
  * The last filter: matches the stream with an upstream connection, sends the request there, and hands the response
@@ -167,6 +168,7 @@ export class Router implements UpstreamEvents, TimedRouter {
     if (again) tellTimeout(stream, this.timeoutMs, this.perTryTimeoutMs);
     this.endpoint = endpoint;
     stream.upstreamHost = endpoint.address;
+    if (stream.trace !== undefined) stream.trace.beginTry(stream);
     entry.rewriteHost?.(stream.request, endpoint.hostname);
     if (entry.includeAttemptCount) stream.request.set('x-envoy-attempt-count', String(stream.upstreamAttemptCount));
     this.pool = poolOf(cluster, endpoint, entry.priority, stream.request.protocol === 'HTTP/2');
@@ -181,8 +183,10 @@ export class Router implements UpstreamEvents, TimedRouter {
     this.codec = codec;
     this.reused = reused;
     const now = nowMs();
+    this.endpoint?.failureMonitor?.onConnected();
     stream.upstreamLocalAddress = codec.localAddress;
     if (stream.upstreamTxBeginMs === 0) stream.upstreamTxBeginMs = now;
+    if (stream.trace !== undefined) stream.trace.inject(stream.request, codec.protocol);
     const body = this.replay?.peek();
     const endStream = this.requestEnded && (body === undefined || body.length === 0) && this.trailers === undefined;
     try {
@@ -283,8 +287,9 @@ export class Router implements UpstreamEvents, TimedRouter {
     tick();
     const now = nowMs();
     const cluster = this.cluster as Cluster;
-    this.countResponse(cluster, head, endStream);
+    countResponseHead(cluster, this.endpoint as Endpoint, head, endStream, stream.isGrpc);
     if (endStream) this.codec = undefined;
+    if (stream.trace !== undefined) stream.trace.onTryStatus(head.status);
     const { rules } = this.retries;
     if (rules !== undefined && this.tryAgain(rules.onResponse(head), rules.resetDelayMs(head))) return;
     this.headDone = true;
@@ -305,19 +310,6 @@ export class Router implements UpstreamEvents, TimedRouter {
     stream.onResponseHead(head, endStream, contentLength);
   }
 
-  private countResponse(cluster: Cluster, head: ResponseHead, endStream: boolean): void {
-    cluster.stats.countResponse(head.status);
-    (this.endpoint as Endpoint).onResponseHead(head);
-    if (head.status >= 500) this.countOutcome(false);
-    else if (!this.stream.isGrpc) this.countOutcome(true);
-    else if (endStream) this.countOutcome(isServerSuccess(head.get('grpc-status')));
-  }
-
-  /** What the response says of its endpoint. A call says it in its trailers. */
-  private countOutcome(success: boolean): void {
-    (this.endpoint as Endpoint).stats.countOutcome(success);
-  }
-
   onUpstreamBody(buffer: Buffer, start: number, end: number, stable: boolean): void {
     if (this.perTryIdleTimer !== undefined) this.lastUpstreamMs = nowMs();
     this.stream.onResponseBody(buffer, start, end, stable);
@@ -327,7 +319,8 @@ export class Router implements UpstreamEvents, TimedRouter {
     // A tunnel's other direction goes on.
     if (!this.tunnel) this.codec = undefined;
     const { stream } = this;
-    if (stream.isGrpc && stream.responseCode < 500) this.countOutcome(isServerSuccess(trailers?.get('grpc-status')));
+    if (stream.isGrpc && stream.responseCode < 500)
+      this.endpoint?.stats.countOutcome(isServerSuccess(trailers?.get('grpc-status')));
     this.finished(nowMs());
     stream.onResponseEnd(trailers);
   }
@@ -340,6 +333,7 @@ export class Router implements UpstreamEvents, TimedRouter {
     timers.cancel(this.routeTimer);
     if (this.perTryIdleTimer !== undefined) timers.cancel(this.perTryIdleTimer);
     stream.upstreamRxEndMs = now;
+    if (stream.trace !== undefined) stream.trace.endTry(stream, 0);
     this.cluster?.stats.upstreamRqTime.record(now - stream.startMs);
   }
 
@@ -352,7 +346,8 @@ export class Router implements UpstreamEvents, TimedRouter {
     const cluster = this.cluster as Cluster;
     if (reason === 'protocol_error') cluster.stats.upstreamCxProtocolError.inc();
     if (reason === 'remote_reset') cluster.stats.upstreamRqRxReset.inc();
-    (this.endpoint as Endpoint).stats.rqError++;
+    (this.endpoint as Endpoint).onReset(reason === 'overflow');
+    if (stream.trace !== undefined) stream.trace.failTry(stream, RESET_TEXT[reason], brokenResponseFlag(reason));
     if (this.headDone) {
       this.active = false;
       stream.onUpstreamBroken(brokenResponseFlag(reason), `upstream_reset_after_response_started{${reason}}`);
@@ -415,7 +410,7 @@ export class Router implements UpstreamEvents, TimedRouter {
   onPerTryTimeout(): void {
     if (!this.active || this.headDone) return;
     (this.cluster as Cluster).stats.upstreamRqPerTryTimeout.inc();
-    (this.endpoint as Endpoint).stats.rqTimeout++;
+    (this.endpoint as Endpoint).onTimeout(this.codec !== undefined);
     const { rules } = this.retries;
     if (rules !== undefined && this.tryAgain(rules.onPerTryTimeout(), undefined)) return;
     this.giveUp(FLAG.UT, 'upstream_per_try_timeout');
@@ -430,6 +425,7 @@ export class Router implements UpstreamEvents, TimedRouter {
       return;
     }
     (this.cluster as Cluster).stats.upstreamRqPerTryIdleTimeout.inc();
+    (this.endpoint as Endpoint).onTimeout(!this.headDone);
     if (!this.headDone && this.tryAgain(rules.onPerTryTimeout(), undefined)) return;
     this.giveUp(FLAG.SI, 'upstream_per_try_idle_timeout');
   }
@@ -437,7 +433,7 @@ export class Router implements UpstreamEvents, TimedRouter {
   onRouteTimeout(): void {
     if (!this.active) return;
     (this.cluster as Cluster).stats.upstreamRqTimeout.inc();
-    (this.endpoint as Endpoint).stats.rqTimeout++;
+    (this.endpoint as Endpoint).onTimeout(!this.headDone && this.codec !== undefined);
     this.giveUp(FLAG.UT, 'response_timeout');
   }
 
@@ -455,6 +451,7 @@ export class Router implements UpstreamEvents, TimedRouter {
 
   /** Lets go of the connection or of the place in its queue. */
   private dropExchange(): void {
+    if (this.stream.trace !== undefined) this.stream.trace.cancelTry(this.stream);
     if (this.acquiring) {
       this.acquiring = false;
       this.pool?.cancel(this);

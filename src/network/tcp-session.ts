@@ -189,6 +189,7 @@ export class TcpSession implements ConnectEvents {
     const endpoint = this.endpoint as Endpoint;
     endpoint.activeRequests++;
     endpoint.stats.rqTotal++;
+    endpoint.failureMonitor?.onTcpConnected();
     connection.resume();
     this.downstream.resume();
   }
@@ -197,6 +198,8 @@ export class TcpSession implements ConnectEvents {
     this.attempt = undefined;
     if (this.downstreamClosed) return;
     const cluster = this.cluster as Cluster;
+    if (failure.timedOut) this.endpoint?.failureMonitor?.onTimeout();
+    else this.endpoint?.failureMonitor?.onFailure();
     if (this.attempts < this.proxy.maxConnectAttempts) {
       this.connectAgain(cluster);
       return;

@@ -27,7 +27,7 @@ export function snapshotOf(store: StatsStore): StatsSnapshot {
 
 /** Gauges of what all threads share or know alike: limits over shared memory, members of clusters, the clusters. */
 const ALIKE_IN_EVERY_THREAD =
-  /\.(circuit_breakers\.|membership_|max_host_weight$|health_check\.)|^(cluster_manager|server)\./;
+  /\.(circuit_breakers\.|membership_|max_host_weight$|health_check\.|outlier_detection\.)|^(cluster_manager|server)\./;
 
 /**
  * The sum of several threads' values. Gauges add up too, since each thread counts its own connections, unless every

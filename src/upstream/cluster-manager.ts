@@ -2,11 +2,15 @@ import { UPSTREAM_TLS } from '../config/extensions.ts';
 import type { Cluster as ClusterConfig } from '../config/schema/cluster.ts';
 import type { UpstreamTlsContext } from '../config/schema/tls.ts';
 import type { Logger } from '../filter/env.ts';
+import { Hash64, hash64 } from '../matching/hash64.ts';
+import { toWireText } from '../matching/wire-text.ts';
 import type { Counter, Gauge, StatsScope } from '../observe/stats.ts';
 import { ledgerKey } from '../shared-memory.ts';
 import { Cluster } from './cluster.ts';
 import { type DnsResolver, SystemResolver } from './dns.ts';
+import { EndpointSlots, slotBytes } from './endpoint-slots.ts';
 import { LIMIT_BYTES } from './limits.ts';
+import { assignedEndpoints } from './load-assignment.ts';
 import { loadPools } from './pools.ts';
 import { CounterRandom, type Random } from './random.ts';
 
@@ -26,6 +30,10 @@ export interface ClusterManagerOptions {
    */
   readonly shared?: (key: string, bytes: number) => SharedArrayBuffer;
 }
+
+/** Addresses that the names of a cluster are expected to have: more are looked after by each thread for itself. */
+const MIN_DNS_SLOTS = 128;
+const SLOTS_PER_NAME = 16;
 
 interface Entry {
   readonly cluster: Cluster;
@@ -82,13 +90,17 @@ export class ClusterManager {
       let entry = before.get(config.name);
       if (entry === undefined || entry.fingerprint !== fingerprint) {
         entry = { cluster: this.createCluster(config), fingerprint };
+        entry.cluster.slots = this.createSlots(config, fingerprint);
         fresh.push(entry.cluster);
       }
       next.set(config.name, entry);
     }
     await loadPools(configs);
     for (const cluster of fresh) await secure(cluster);
-    for (const cluster of fresh) await this.addHealthChecks(cluster);
+    for (const cluster of fresh) {
+      await this.addHealthChecks(cluster);
+      await this.addOutlierDetection(cluster);
+    }
     const started = fresh.map((cluster) => ({ cluster, done: cluster.start() }));
     const awaited = started.filter(({ cluster }) => cluster.config.wait_for_warm_on_init).map(({ done }) => done);
     await withTimeLimit(Promise.all(awaited), WARM_UP_LIMIT_MS);
@@ -112,6 +124,7 @@ export class ClusterManager {
     for (const { cluster } of this.entries.values()) {
       cluster.limits.DEFAULT.publish();
       cluster.limits.HIGH.publish();
+      cluster.adoptShared();
     }
   }
 
@@ -135,6 +148,30 @@ export class ClusterManager {
       limitCells: new Int32Array(buffer),
       ...(ledger === undefined ? {} : { limitLedger: ledger }),
     });
+  }
+
+  /** Where what is found out of endpoints is kept; undefined for one thread that nothing but itself asks. */
+  private createSlots(config: ClusterConfig, fingerprint: string): EndpointSlots | undefined {
+    if (config.outlier_detection === undefined && config.health_checks.length === 0) return undefined;
+    const { shared } = this.options;
+    if (shared === undefined) return config.outlier_detection === undefined ? undefined : new EndpointSlots();
+    const names = assignedEndpoints(config).length;
+    const bytes = slotBytes(config.type === 'STATIC' ? names : Math.max(MIN_DNS_SLOTS, names * SLOTS_PER_NAME));
+    const key = `cluster.${config.name}.endpoints`;
+    return new EndpointSlots({
+      block: shared(key, bytes),
+      ledger: new Int32Array(shared(ledgerKey(currentThreadId(), key), bytes)),
+      threadId: currentThreadId(),
+      generation: hash64(toWireText(fingerprint), new Hash64()).toString(),
+    });
+  }
+
+  /** Outlier detection is loaded on first use. */
+  private async addOutlierDetection(cluster: Cluster): Promise<void> {
+    const { slots, config } = cluster;
+    if (config.outlier_detection === undefined || slots === undefined) return;
+    const { OutlierDetector } = await import('./outlier/outlier-detector.ts');
+    cluster.outliers = new OutlierDetector(cluster, config.outlier_detection, { slots, random: this.random });
   }
 
   /** Health checks are loaded on first use. */

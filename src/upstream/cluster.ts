@@ -9,10 +9,12 @@ import { ClusterStats } from './cluster-stats.ts';
 import type { DnsResolver } from './dns.ts';
 import { DnsTarget } from './dns-target.ts';
 import { Endpoint, type EndpointAddress, type EndpointHealth, type EndpointTraits, formatAddress } from './endpoint.ts';
+import type { EndpointSlots } from './endpoint-slots.ts';
 import type { ClusterHealth } from './health/cluster-health.ts';
 import { HEALTH_FLAG } from './health-flags.ts';
 import { createLimits, type ResourceLimits, type RoutingPriority } from './limits.ts';
 import { type AssignedEndpoint, assignedEndpoints } from './load-assignment.ts';
+import type { OutlierDetector } from './outlier/outlier-detector.ts';
 import type { Random } from './random.ts';
 
 /** What a cluster gets from around it. */
@@ -49,6 +51,10 @@ export class Cluster {
   tls: UpstreamTls | undefined = undefined;
   /** Active health checks; undefined without. Set before `start`. */
   health: ClusterHealth | undefined = undefined;
+  /** Outlier detection; undefined without. Set before `start`. */
+  outliers: OutlierDetector | undefined = undefined;
+  /** What is found out of endpoints, where it is shared by threads or belongs to outlier detection. Set before `start`. */
+  slots: EndpointSlots | undefined = undefined;
   /** Called with each endpoint that leaves while the cluster stays; `endpoint.removed` is true then. */
   onEndpointRemoved: ((endpoint: Endpoint) => void) | undefined = undefined;
 
@@ -57,6 +63,9 @@ export class Cluster {
 
   private readonly env: ClusterEnv;
   private readonly balancing: BalancerOptions;
+  /** The slots where other threads change them too. */
+  private followed: EndpointSlots | undefined = undefined;
+  private seenVersion = 0;
   private readonly targets: DnsTarget[] = [];
   private members: readonly Endpoint[] = [];
   private balancer: Balancer;
@@ -107,9 +116,23 @@ export class Cluster {
    * @param attempt how many endpoints were turned down for this request just now.
    */
   pick(hash: Hash64 | undefined, attempt = 0): Endpoint | undefined {
+    if (this.followed !== undefined && this.followed.version !== this.seenVersion) this.adoptShared();
     const endpoint = this.balancer.pick(hash, attempt);
     if (endpoint === undefined) this.stats.upstreamCxNoneHealthy.inc();
     return endpoint;
+  }
+
+  /** Takes over what other threads have found out of the endpoints. */
+  adoptShared(): void {
+    if (this.followed === undefined) return;
+    const { version } = this.followed;
+    if (version === this.seenVersion) return;
+    this.seenVersion = version;
+    let changed = false;
+    for (const endpoint of this.members) if (endpoint.adoptShared()) changed = true;
+    if (changed) this.onHealthChanged();
+    this.health?.recount();
+    this.outliers?.publish();
   }
 
   /** Some endpoint's health has changed. */
@@ -120,6 +143,7 @@ export class Cluster {
 
   /** Finds the endpoints, and keeps finding them. Fulfils once each name was tried, and each endpoint checked, for the first time. */
   async start(): Promise<void> {
+    if (this.slots?.shared === true) this.followed = this.slots;
     await this.findEndpoints();
     await this.health?.firstRound();
   }
@@ -144,6 +168,10 @@ export class Cluster {
   /** Stops following DNS and checking. Endpoints stay for what is still under way. */
   stop(): void {
     this.health?.stop();
+    this.outliers?.stop();
+    this.followed = undefined;
+    for (const endpoint of this.members) this.releaseSlot(endpoint);
+    this.slots = undefined;
     for (const target of this.targets) target.stop();
   }
 
@@ -232,6 +260,9 @@ export class Cluster {
       let endpoint = leaving.get(key);
       if (endpoint === undefined) {
         endpoint = new Endpoint(address, traits);
+        // The one endpoint of LOGICAL_DNS keeps its name, whichever address threads have for it.
+        endpoint.slot = this.slots?.claim(this.config.type === 'LOGICAL_DNS' ? traits.hostname : endpoint.address);
+        endpoint.adoptShared();
         this.health?.admit(endpoint);
         joined.push(endpoint);
       } else {
@@ -257,12 +288,19 @@ export class Cluster {
       this.onEndpointRemoved?.(endpoint);
     }
     this.health?.follow(joined, [...leaving.values()]);
+    this.outliers?.follow(joined, [...leaving.values()]);
+    for (const endpoint of leaving.values()) this.releaseSlot(endpoint);
     if (joined.length + leaving.size === 0) return true;
     this.stats.membershipChange.inc();
     if (this.config.common_lb_config.close_connections_on_host_set_change) {
       for (const endpoint of members) this.onEndpointDrained?.(endpoint);
     }
     return true;
+  }
+
+  private releaseSlot(endpoint: Endpoint): void {
+    if (endpoint.slot !== undefined) this.slots?.release(endpoint.slot);
+    endpoint.slot = undefined;
   }
 
   private countMembers(): void {

@@ -1,4 +1,5 @@
-import { healthOf } from './health-flags.ts';
+import { CELL, type Slot } from './endpoint-slots.ts';
+import { ACTIVE_FLAGS, HEALTH_FLAG, healthOf } from './health-flags.ts';
 
 /**
  * An endpoint's health, folded to what the balancer asks. One that drains gets nothing, like an unhealthy one, but its
@@ -47,6 +48,19 @@ export interface HealthMonitor {
   failNow(): void;
 }
 
+/** What hears how requests and connections to an endpoint end, to find out whether it is worse than others. */
+export interface FailureMonitor {
+  /** The head of a response; `status` is what its gRPC status is worth where it has one. */
+  onResponse(status: number): void;
+  /** A connection is there for a request. */
+  onConnected(): void;
+  /** A TCP session has its connection. */
+  onTcpConnected(): void;
+  /** No connection, or it ended before its time. */
+  onFailure(): void;
+  onTimeout(): void;
+}
+
 /** The endpoints of one `LocalityLbEndpoints`. One object stands for one locality of one priority. */
 export interface Locality {
   readonly region: string;
@@ -55,6 +69,9 @@ export interface Locality {
   /** `load_balancing_weight`; 0 when unset: then the locality gets nothing under locality-weighted balancing. */
   readonly weight: number;
 }
+
+/** In a slot's flags, beside those of `HEALTH_FLAG`: a first check is over. */
+const CHECKED = 1 << 16;
 
 /** Counters of one endpoint, as the admin server's `/clusters` lists them. */
 export class EndpointStats {
@@ -101,6 +118,10 @@ export class Endpoint {
   /** Requests in flight, kept by the pool; the least-request balancer reads it. */
   activeRequests = 0;
   readonly stats = new EndpointStats();
+  /** Where threads keep what they find out of it together; undefined where each knows it alone. */
+  slot: Slot | undefined = undefined;
+  /** Undefined without outlier detection. */
+  failureMonitor: FailureMonitor | undefined = undefined;
   /** Undefined when its health is not checked. */
   healthMonitor: HealthMonitor | undefined = undefined;
   /** The connection pool's own state. */
@@ -130,15 +151,71 @@ export class Endpoint {
     return this.health !== before;
   }
 
+  /** As `markHealth`, for all threads. */
+  shareHealth(set: number, cleared: number): boolean {
+    const { slot } = this;
+    if (slot?.shared === true) {
+      Atomics.and(slot.cells, slot.at + CELL.FLAGS, ~cleared);
+      Atomics.or(slot.cells, slot.at + CELL.FLAGS, set);
+    }
+    return this.markHealth(set, cleared);
+  }
+
+  /** Tells all threads what active checks have found out by now. Answers whether that is new to them. */
+  publishChecks(): boolean {
+    const { slot } = this;
+    if (slot?.shared !== true) return false;
+    const index = slot.at + CELL.FLAGS;
+    for (;;) {
+      const before = Atomics.load(slot.cells, index);
+      const after = (before & ~ACTIVE_FLAGS) | (this.healthFlags & ACTIVE_FLAGS) | CHECKED;
+      if (Atomics.compareExchange(slot.cells, index, before, after) === before) return before !== after;
+    }
+  }
+
+  /** Takes over what other threads have found out. Answers whether that changed the endpoint's health. */
+  adoptShared(): boolean {
+    const { slot } = this;
+    if (slot?.shared !== true) return false;
+    const flags = Atomics.load(slot.cells, slot.at + CELL.FLAGS);
+    const known = HEALTH_FLAG.FAILED_OUTLIER_CHECK | ((flags & CHECKED) === 0 ? 0 : ACTIVE_FLAGS);
+    return this.markHealth(flags & known, known & ~flags);
+  }
+
+  /** Whether some thread has checked it. */
+  get wasChecked(): boolean {
+    const { slot } = this;
+    return slot?.shared === true && (Atomics.load(slot.cells, slot.at + CELL.FLAGS) & CHECKED) !== 0;
+  }
+
+  /** Its flags as all threads know them by now. */
+  knownFlags(): number {
+    const { slot } = this;
+    return slot?.shared === true ? Atomics.load(slot.cells, slot.at + CELL.FLAGS) : this.healthFlags;
+  }
+
   private refreshHealth(): void {
     this.health = healthOf(this.assignedHealth, this.healthFlags);
     this.healthy = this.health === 'healthy';
   }
 
-  /** A response of it, by which it can ask to be left alone. */
-  onResponseHead(head: { has(name: string): boolean }): void {
+  /** A response of it, by which it can ask to be left alone. `status` is what its gRPC status is worth where it has one. */
+  onResponseHead(head: { readonly status: number; has(name: string): boolean }, status = head.status): void {
+    if (this.failureMonitor !== undefined) this.failureMonitor.onResponse(status);
     if (this.healthMonitor !== undefined && head.has('x-envoy-immediate-health-check-fail'))
       this.healthMonitor.failNow();
+  }
+
+  /** A request to it ended without a response, or in the midst of it. `own` failures say nothing of the endpoint. */
+  onReset(own: boolean): void {
+    this.stats.rqError++;
+    if (!own && this.failureMonitor !== undefined) this.failureMonitor.onFailure();
+  }
+
+  /** A request to it took too long; `asked` when it was there to answer, and had not begun to. */
+  onTimeout(asked: boolean): void {
+    this.stats.rqTimeout++;
+    if (asked && this.failureMonitor !== undefined) this.failureMonitor.onTimeout();
   }
 
   /** New connections go to another address, old ones stay: what a LOGICAL_DNS cluster does when its name resolves anew. */

@@ -12,7 +12,17 @@ export const HEALTH_FLAG = {
   EXCLUDED_VIA_IMMEDIATE_HC_FAIL: 16,
   /** The last check was not answered in time. */
   ACTIVE_HC_TIMEOUT: 32,
+  /** Ejected for what became of requests to it. */
+  FAILED_OUTLIER_CHECK: 64,
 } as const;
+
+/** What active checks find out. */
+export const ACTIVE_FLAGS =
+  HEALTH_FLAG.FAILED_ACTIVE_HC |
+  HEALTH_FLAG.DEGRADED_ACTIVE_HC |
+  HEALTH_FLAG.PENDING_ACTIVE_HC |
+  HEALTH_FLAG.EXCLUDED_VIA_IMMEDIATE_HC_FAIL |
+  HEALTH_FLAG.ACTIVE_HC_TIMEOUT;
 
 const EXCLUDED = HEALTH_FLAG.PENDING_ACTIVE_HC | HEALTH_FLAG.EXCLUDED_VIA_IMMEDIATE_HC_FAIL;
 
@@ -20,6 +30,7 @@ const EXCLUDED = HEALTH_FLAG.PENDING_ACTIVE_HC | HEALTH_FLAG.EXCLUDED_VIA_IMMEDI
 export function healthOf(assigned: EndpointHealth, flags: number): EndpointHealth {
   if (assigned === 'draining') return assigned;
   if ((flags & HEALTH_FLAG.FAILED_ACTIVE_HC) !== 0) return (flags & EXCLUDED) === 0 ? 'unhealthy' : 'draining';
+  if ((flags & HEALTH_FLAG.FAILED_OUTLIER_CHECK) !== 0) return 'unhealthy';
   if (assigned !== 'healthy') return assigned;
   return (flags & HEALTH_FLAG.DEGRADED_ACTIVE_HC) === 0 ? 'healthy' : 'degraded';
 }
@@ -29,6 +40,7 @@ export function healthFlagsText(assigned: EndpointHealth, flags: number): string
   const set = (flag: number, word: string): string => ((flags & flag) === 0 ? '' : `/${word}`);
   const text =
     set(HEALTH_FLAG.FAILED_ACTIVE_HC, 'failed_active_hc') +
+    set(HEALTH_FLAG.FAILED_OUTLIER_CHECK, 'failed_outlier_check') +
     (assigned === 'unhealthy' ? '/failed_eds_health' : '') +
     set(HEALTH_FLAG.DEGRADED_ACTIVE_HC, 'degraded_active_hc') +
     (assigned === 'degraded' ? '/degraded_eds_health' : '') +

@@ -33,6 +33,7 @@ import {
   upstreamOptionsProblem,
 } from './http-protocol-options.ts';
 import { Http2ProtocolOptions } from './http2-protocol-options.ts';
+import { OutlierDetection } from './outlier-detection.ts';
 import { Percent, RuntimeDouble } from './percent.ts';
 import { UpstreamTransportSocket } from './transport-socket.ts';
 import { UPSTREAM_HTTP_OPTIONS } from './upstream-http-options.ts';
@@ -159,6 +160,8 @@ export const Cluster = message(
     load_assignment: optional(ClusterLoadAssignment),
     /** Requests and connections that find out which endpoints are healthy. */
     health_checks: optional(list(HealthCheck, { max: 1 }), []),
+    /** Takes out endpoints that do worse than they should. */
+    outlier_detection: optional(OutlierDetection),
     circuit_breakers: optional(CircuitBreakers, {}),
     max_requests_per_connection: optional(uint32Value()),
     common_http_protocol_options: optional(HttpProtocolOptions),
@@ -207,7 +210,6 @@ export const Cluster = message(
   ]),
   unsupported('use type', 'cluster_type'),
   unsupported('endpoints are not discovered yet', 'eds_cluster_config', 'lrs_server', 'lrs_report_endpoint_metrics'),
-  unsupported('outlier detection is not available yet', 'outlier_detection'),
   unsupported('original destinations are not available yet', 'original_dst_lb_config', 'cleanup_interval'),
   unsupported('subset load balancing is not available', 'lb_subset_config'),
   unsupported(

@@ -8,8 +8,10 @@ export function clustersText(clusters: readonly ClusterView[]): string {
   return clusters.map(clusterText).join('');
 }
 
-function clusterText({ name, limits, endpoints }: ClusterView): string {
+function clusterText({ name, limits, outlier, endpoints }: ClusterView): string {
   let text = `${name}::observability_name::${name}\n`;
+  for (const [figure, percent] of Object.entries(outlier ?? {}))
+    text += `${name}::outlier::${figure}::${sixDigits(percent)}\n`;
   for (const priority of ['default', 'high'] as const) {
     for (const [limit, value] of Object.entries(limits[priority])) {
       text += `${name}::${priority}_priority::${limit}::${value}\n`;
@@ -34,9 +36,14 @@ function endpointFacts(endpoint: EndpointView): [key: string, value: string | nu
     ['sub_zone', ''],
     ['canary', 'false'],
     ['priority', endpoint.priority],
-    ['success_rate', -1],
-    ['local_origin_success_rate', -1],
+    ['success_rate', endpoint.successRate],
+    ['local_origin_success_rate', endpoint.localOriginSuccessRate],
   ];
+}
+
+/** As printf's `%g`, which Envoy uses for the figures of a cluster. */
+function sixDigits(value: number): string {
+  return String(Number(value.toPrecision(6)));
 }
 
 /** envoy.admin.v3.Clusters. */

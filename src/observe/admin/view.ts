@@ -29,6 +29,10 @@ export interface EndpointView {
   readonly healthFlags: string;
   readonly weight: number;
   readonly priority: number;
+  /** Percent of its requests that succeeded in the last interval of outlier detection; −1 when unknown. */
+  readonly successRate: number;
+  /** The same of attempts to reach it. */
+  readonly localOriginSuccessRate: number;
   /** `cx_total`, `cx_active`, `cx_connect_fail`, `rq_total`, `rq_active`, `rq_error`, `rq_success`, `rq_timeout`. */
   readonly stats: Readonly<Record<string, number>>;
 }
@@ -41,11 +45,21 @@ export interface LimitsView {
   readonly max_retries: number;
 }
 
+/** What outlier detection compared success rates with in its last interval, percent; −1 when it could not. */
+export interface OutlierView {
+  readonly success_rate_average: number;
+  readonly success_rate_ejection_threshold: number;
+  readonly local_origin_success_rate_average: number;
+  readonly local_origin_success_rate_ejection_threshold: number;
+}
+
 export interface ClusterView {
   readonly name: string;
   /** `STATIC`, `STRICT_DNS`, … */
   readonly type: string;
   readonly limits: { readonly default: LimitsView; readonly high: LimitsView };
+  /** Undefined without outlier detection. */
+  readonly outlier?: OutlierView | undefined;
   readonly endpoints: readonly EndpointView[];
 }
 

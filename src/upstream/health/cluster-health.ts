@@ -64,7 +64,8 @@ export class ClusterHealth {
 
   /** An endpoint is to join the cluster: until its first check it counts as unhealthy, or not at all. */
   admit(endpoint: Endpoint): void {
-    if (endpoint.healthCheck?.disabled === true) return;
+    // Another thread may have checked it already.
+    if (endpoint.healthCheck?.disabled === true || endpoint.wasChecked) return;
     const notYet = this.cluster.config.common_lb_config.ignore_new_hosts_until_first_hc;
     endpoint.markHealth(HEALTH_FLAG.FAILED_ACTIVE_HC | (notYet ? HEALTH_FLAG.PENDING_ACTIVE_HC : 0), 0);
   }
@@ -86,6 +87,7 @@ export class ClusterHealth {
       .map((endpoint) => new HealthSession(this, endpoint));
     for (const session of fresh) this.sessions.set(session.endpoint, session);
     for (const session of fresh) session.start();
+    this.recount();
     this.settleFirstRound();
   }
 
@@ -97,7 +99,7 @@ export class ClusterHealth {
     });
   }
 
-  private settleFirstRound(): void {
+  settleFirstRound(): void {
     if (this.onFirstRound.length === 0) return;
     for (const session of this.sessions.values()) if (session.isFirst) return;
     for (const resolve of this.onFirstRound.splice(0)) resolve();
@@ -106,15 +108,48 @@ export class ClusterHealth {
   stop(): void {
     for (const session of this.sessions.values()) session.stop();
     this.sessions.clear();
+    this.recount();
     this.settleFirstRound();
     this.eventLog?.close();
   }
 
   // ── from the sessions ──
 
-  onChecked(transition: Transition): void {
-    if (transition === 'changed') this.cluster.onHealthChanged();
+  onChecked(endpoint: Endpoint, transition: Transition): void {
+    if (endpoint.publishChecks()) this.cluster.slots?.announce();
+    if (transition === 'changed') {
+      this.recount();
+      this.cluster.onHealthChanged();
+    }
     this.settleFirstRound();
+  }
+
+  /** A check of the endpoint has passed, which may end its ejection. */
+  onPassed(endpoint: Endpoint): void {
+    this.cluster.outliers?.onCheckPassed(endpoint);
+  }
+
+  /** Makes this thread the one that checks the endpoint; false when another one does. */
+  becomeChecker(endpoint: Endpoint): boolean {
+    const { slots } = this.cluster;
+    return slots === undefined || endpoint.slot === undefined || slots.becomeChecker(endpoint.slot);
+  }
+
+  leaveChecks(endpoint: Endpoint): void {
+    if (endpoint.slot !== undefined) this.cluster.slots?.leaveChecks(endpoint.slot);
+  }
+
+  /** Takes over what the threads that check have found out. */
+  adoptShared(): void {
+    this.cluster.adoptShared();
+  }
+
+  /** Endpoints whose checks pass, whichever thread makes them. */
+  recount(): void {
+    let healthy = 0;
+    for (const { healthFlags } of this.sessions.keys())
+      if ((healthFlags & HEALTH_FLAG.FAILED_ACTIVE_HC) === 0) healthy++;
+    this.stats.healthy.set(healthy);
   }
 
   hadTraffic(): boolean {

@@ -6,7 +6,16 @@ import type { ClusterHealth } from './cluster-health.ts';
 import type { FailureType } from './health-event-log.ts';
 import type { Probe, ProbeEvents, ProbeFailure } from './probe.ts';
 
-/** Checks one endpoint again and again, and makes its health of what comes out. */
+/** How often a thread that lets another one check looks whether that one still does. */
+const MIN_FOLLOW_MS = 100;
+const MAX_FOLLOW_MS = 5000;
+/** The same while it waits for the first check. */
+const FIRST_FOLLOW_MS = 20;
+
+/**
+ * Checks one endpoint again and again, and makes its health of what comes out. Of several threads one does so, and the
+ * others take over what it finds; when it ends or crashes, another one takes its place.
+ */
 export class HealthSession implements ProbeEvents, HealthMonitor {
   readonly endpoint: Endpoint;
   private readonly owner: ClusterHealth;
@@ -17,6 +26,7 @@ export class HealthSession implements ProbeEvents, HealthMonitor {
   private failedInRow = 0;
   /** No check is over yet. */
   isFirst = true;
+  private isChecker = false;
   private stopped = false;
 
   constructor(owner: ClusterHealth, endpoint: Endpoint) {
@@ -27,6 +37,7 @@ export class HealthSession implements ProbeEvents, HealthMonitor {
   }
 
   start(): void {
+    if (!this.checks()) return;
     const delayMs = this.owner.intervals.initialDelayMs();
     if (delayMs === 0) this.check();
     else this.schedule(delayMs);
@@ -38,12 +49,29 @@ export class HealthSession implements ProbeEvents, HealthMonitor {
     clearTimeout(this.timeout);
     this.endpoint.healthMonitor = undefined;
     this.probe.close();
+    if (this.isChecker) this.owner.leaveChecks(this.endpoint);
     const { stats } = this.owner;
-    if (!this.has(HEALTH_FLAG.FAILED_ACTIVE_HC)) stats.healthy.dec();
-    if (this.has(HEALTH_FLAG.DEGRADED_ACTIVE_HC)) stats.degraded.dec();
+    if (this.isChecker && this.has(HEALTH_FLAG.DEGRADED_ACTIVE_HC)) stats.degraded.dec();
+  }
+
+  /** Whether this thread checks the endpoint. If not, it looks again later. */
+  private checks(): boolean {
+    const { owner, endpoint } = this;
+    this.isChecker ||= owner.becomeChecker(endpoint);
+    if (this.isChecker) return true;
+    owner.adoptShared();
+    if (endpoint.wasChecked) {
+      // The version may have been seen before the endpoint joined.
+      endpoint.adoptShared();
+      this.isFirst = false;
+    }
+    this.schedule(this.isFirst ? FIRST_FOLLOW_MS : followMs(owner.config.interval));
+    owner.settleFirstRound();
+    return false;
   }
 
   private readonly check = (): void => {
+    if (!this.checks()) return;
     const { owner } = this;
     clearTimeout(this.timeout);
     this.timeout = setTimeout(this.onTimeout, Math.min(owner.config.timeout, MAX_DELAY_MS)).unref();
@@ -72,11 +100,13 @@ export class HealthSession implements ProbeEvents, HealthMonitor {
 
   onPass(degraded: boolean): void {
     if (this.stopped) return;
-    const { owner } = this;
+    const { owner, endpoint } = this;
+    owner.adoptShared();
     const transition = this.passed(degraded);
     owner.stats.success.inc();
     this.isFirst = false;
-    owner.onChecked(transition);
+    owner.onChecked(endpoint, transition);
+    owner.onPassed(endpoint);
     this.schedule(owner.intervals.nextDelayMs(true, transition, owner.hadTraffic()));
   }
 
@@ -89,7 +119,7 @@ export class HealthSession implements ProbeEvents, HealthMonitor {
       if (this.isFirst || ++this.passedInRow === owner.config.healthy_threshold) {
         const { FAILED_ACTIVE_HC, ACTIVE_HC_TIMEOUT, EXCLUDED_VIA_IMMEDIATE_HC_FAIL } = HEALTH_FLAG;
         endpoint.markHealth(0, FAILED_ACTIVE_HC | ACTIVE_HC_TIMEOUT | EXCLUDED_VIA_IMMEDIATE_HC_FAIL);
-        owner.stats.healthy.inc();
+        this.passedInRow = 0;
         owner.log(endpoint, { add_healthy_event: { first_check: this.isFirst } });
         transition = 'changed';
       } else {
@@ -118,14 +148,15 @@ export class HealthSession implements ProbeEvents, HealthMonitor {
   /** An ordinary response of the endpoint's said that it wants no more of them (`x-envoy-immediate-health-check-fail`). */
   failNow(): void {
     const { owner, endpoint } = this;
-    if (endpoint.markHealth(HEALTH_FLAG.EXCLUDED_VIA_IMMEDIATE_HC_FAIL, 0)) owner.onChecked('changed');
+    if (endpoint.markHealth(HEALTH_FLAG.EXCLUDED_VIA_IMMEDIATE_HC_FAIL, 0)) owner.onChecked(endpoint, 'changed');
     this.setUnhealthy('PASSIVE', false, 0);
   }
 
   private failed(type: FailureType, retriable: boolean, httpStatus: number): void {
     if (this.stopped) return;
-    const transition = this.setUnhealthy(type, retriable, httpStatus);
     const { owner } = this;
+    owner.adoptShared();
+    const transition = this.setUnhealthy(type, retriable, httpStatus);
     this.schedule(owner.intervals.nextDelayMs(false, transition, owner.hadTraffic()));
   }
 
@@ -140,7 +171,6 @@ export class HealthSession implements ProbeEvents, HealthMonitor {
       // An endpoint that answers, and says no, is believed at once.
       if ((!isNetwork && !retriable) || ++this.failedInRow === config.unhealthy_threshold) {
         endpoint.markHealth(HEALTH_FLAG.FAILED_ACTIVE_HC, 0);
-        stats.healthy.dec();
         owner.log(endpoint, { eject_unhealthy_event: facts });
         transition = 'changed';
       } else {
@@ -156,7 +186,7 @@ export class HealthSession implements ProbeEvents, HealthMonitor {
     if (isNetwork) stats.networkFailure.inc();
     else if (type === 'PASSIVE') stats.passiveFailure.inc();
     this.isFirst = false;
-    owner.onChecked(transition);
+    owner.onChecked(endpoint, transition);
     return transition;
   }
 
@@ -166,4 +196,8 @@ export class HealthSession implements ProbeEvents, HealthMonitor {
     this.endpoint.markHealth(0, HEALTH_FLAG.PENDING_ACTIVE_HC);
     return 'changed';
   }
+}
+
+function followMs(intervalMs: number): number {
+  return Math.max(MIN_FOLLOW_MS, Math.min(intervalMs, MAX_FOLLOW_MS));
 }

@@ -18,6 +18,8 @@ function endpoint(address: string, overrides: Partial<EndpointView> = {}): Endpo
     hostname: '',
     healthy: true,
     healthFlags: 'healthy',
+    successRate: -1,
+    localOriginSuccessRate: -1,
     weight: 1,
     priority: 0,
     stats: { cx_active: 1, cx_connect_fail: 0, cx_total: 3, rq_active: 2, rq_error: 0, rq_success: 900, rq_total: 900 },

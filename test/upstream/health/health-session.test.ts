@@ -91,9 +91,9 @@ describe('an endpoint that is checked', () => {
   it('can fail itself with an ordinary response, and comes back by its checks', () => {
     const { end, next, flags, endpoint, stats, cluster } = session();
     end('pass');
-    endpoint.onResponseHead({ has: (name) => name === 'x-other' });
+    endpoint.onResponseHead({ status: 200, has: (name) => name === 'x-other' });
     expect(flags()).toBe('healthy');
-    endpoint.onResponseHead({ has: (name) => name === 'x-envoy-immediate-health-check-fail' });
+    endpoint.onResponseHead({ status: 200, has: (name) => name === 'x-envoy-immediate-health-check-fail' });
     expect(flags()).toBe(`${FAILED}/excluded_via_immediate_hc_fail`);
     expect([stats.passiveFailure.value, stats.failure.value, stats.healthy.value]).toEqual([1, 1, 0]);
     expect(cluster.stats.membershipExcluded.value).toBe(1);
