@@ -8,6 +8,7 @@ import { HttpConnectionManager, UuidRequestIdConfig } from './schema/http-connec
 import { PreserveCaseFormatterConfig, UpstreamHttpProtocolOptions } from './schema/http-protocol-options.ts';
 import { FilterConfig } from './schema/route-components.ts';
 import { Router } from './schema/router.ts';
+import { SpiffeValidatorConfig } from './schema/spiffe.ts';
 import { TcpProxy } from './schema/tcp-proxy.ts';
 import { DownstreamTlsContext, TlsInspector, UpstreamTlsContext } from './schema/tls.ts';
 import { RawBuffer } from './schema/transport-socket.ts';
@@ -26,6 +27,7 @@ export const PRESERVE_CASE = 'envoy.extensions.http.header_formatters.preserve_c
 export const RAW_BUFFER = 'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer';
 export const DOWNSTREAM_TLS = 'envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext';
 export const UPSTREAM_TLS = 'envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext';
+export const SPIFFE_VALIDATOR = 'envoy.extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig';
 export const TLS_INSPECTOR = 'envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector';
 /** Custom filters, written in TypeScript; their own schema is applied when the module is loaded. */
 export const HTTP_FILTER_MODULE = 'outrigger.v1.HttpFilterModule';
@@ -57,6 +59,7 @@ export const BUILT_IN_TYPES: Readonly<Record<ExtensionCategory, Readonly<Record<
   upstream_options: { [UPSTREAM_HTTP_OPTIONS]: UpstreamHttpProtocolOptions },
   header_formatter: { [PRESERVE_CASE]: PreserveCaseFormatterConfig },
   request_id: { 'envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig': UuidRequestIdConfig },
+  certificate_validator: { [SPIFFE_VALIDATOR]: SpiffeValidatorConfig },
   retry_host_predicate: {
     'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate': EMPTY,
   },

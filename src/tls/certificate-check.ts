@@ -1,9 +1,14 @@
 import type { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
+import type { DataSource } from '../config/schema/core.ts';
+import type { SpiffeValidatorConfig } from '../config/schema/spiffe.ts';
 import type { CertificateValidationContext } from '../config/schema/tls.ts';
+import { CertificatePins } from './certificate-pins.ts';
+import { createChainAuthority } from './chain-authority.ts';
 import { compileNameMatchers, coversHost, type NameMatcher, type PeerNames, peerNames } from './peer-names.ts';
-import { NO_CERTIFICATE, type TlsFailure, untrusted, wrongName } from './tls-failure.ts';
-import { verifyProblem } from './tls-internals.ts';
+import { SourceReader } from './secrets/source-reader.ts';
+import { SpiffeAuthority } from './spiffe/spiffe-authority.ts';
+import { NO_CERTIFICATE, type TlsFailure, WRONG_PIN } from './tls-failure.ts';
 
 /** The verdict on a peer. */
 export interface Verdict {
@@ -14,13 +19,36 @@ export interface Verdict {
   readonly names: PeerNames;
 }
 
+/** Reads a data source. @throws TlsLoadError */
+export type ReadSource = (source: DataSource, what: string) => Buffer;
+
+/** Who vouches for certificates. */
+export interface Authority {
+  /** Undefined when somebody does. Called for resumed sessions too: what was good then may not be good now. */
+  refusal(socket: TLSSocket, certificate: X509Certificate, names: PeerNames): TlsFailure | undefined;
+  /** What is said of a certificate without a name that is wanted. */
+  wrongName(names: PeerNames): TlsFailure;
+}
+
 const NO_NAMES: PeerNames = { dns: [], uri: [], ip: [], email: [], all: [] };
 const UNKNOWN: Verdict = { failure: undefined, verified: false, names: NO_NAMES };
 const REFUSED: Verdict = { failure: NO_CERTIFICATE, verified: false, names: NO_NAMES };
 
-/** Whom a context believes: authority, validity and names. OpenSSL has checked the chain; this judges what it found. */
+/** Whether a context wants to know who its peer is. */
+export function asksForCertificate(config: CertificateValidationContext | undefined): boolean {
+  return (
+    config !== undefined &&
+    (config.trusted_ca !== undefined ||
+      config.custom_validator_config !== undefined ||
+      config.verify_certificate_hash.length > 0 ||
+      config.verify_certificate_spki.length > 0)
+  );
+}
+
+/** Whom a context believes: authority, names, pins. A resumed session is judged like a first one. */
 export class CertificateCheck {
-  private readonly asksAuthority: boolean;
+  private readonly authority: Authority | undefined;
+  private readonly pins: CertificatePins | undefined;
   private readonly acceptsUntrusted: boolean;
   private readonly required: boolean;
   private readonly matches: NameMatcher | undefined;
@@ -29,12 +57,28 @@ export class CertificateCheck {
   /**
    * @param required whether a peer without a certificate is refused.
    * @param namesServer whether the certificate must hold for the server name that was asked for, and nothing else.
-   * @throws RegexError
+   * @param peer what the peers are.
+   * @throws TlsLoadError, RegexError
    */
-  constructor(config: CertificateValidationContext | undefined, required: boolean, namesServer = false) {
-    this.asksAuthority = config?.trusted_ca !== undefined;
+  constructor(
+    config: CertificateValidationContext | undefined,
+    required: boolean,
+    namesServer = false,
+    peer: 'client' | 'server' = 'client',
+  ) {
+    const reader = new SourceReader();
+    const read: ReadSource = (source, what) => reader.read(source, what);
+    const spiffe = config?.custom_validator_config?.typed_config.value as SpiffeValidatorConfig | undefined;
+    this.authority =
+      config === undefined
+        ? undefined
+        : spiffe === undefined
+          ? createChainAuthority(config, peer, read)
+          : new SpiffeAuthority(spiffe, config, peer, read);
+    this.pins = CertificatePins.from(config);
     this.acceptsUntrusted = config?.trust_chain_verification === 'ACCEPT_UNTRUSTED';
-    this.required = required;
+    // As in Envoy, SPIFFE knows no peer without an identity.
+    this.required = required || spiffe !== undefined;
     this.matches = compileNameMatchers(config?.match_typed_subject_alt_names ?? []);
     this.namesServer = namesServer;
   }
@@ -42,19 +86,30 @@ export class CertificateCheck {
   judge(socket: TLSSocket, certificate: X509Certificate | undefined, serverName: string): Verdict {
     if (certificate === undefined) return this.required ? REFUSED : UNKNOWN;
     const names = peerNames(certificate);
-    if (!this.asksAuthority) return { failure: undefined, verified: false, names };
-    const problem = verifyProblem(socket) ?? expiry(certificate);
-    if (problem !== undefined) {
-      return { failure: this.acceptsUntrusted ? undefined : untrusted(problem), verified: false, names };
-    }
-    const right = this.namesServer
-      ? names.dns.some((name) => coversHost(name, serverName))
-      : (this.matches?.(names) ?? true);
-    return { failure: right ? undefined : wrongName(names.all), verified: right, names };
+    const failure = this.refusal(socket, certificate, names, serverName);
+    if (failure === undefined)
+      return { failure, verified: this.authority !== undefined || this.pins !== undefined, names };
+    // Envoy lets those in whom nobody vouches for, not those with another name.
+    const isLetIn =
+      this.acceptsUntrusted && failure.kind === 'fail_verify_error' && (this.pins?.hold(certificate) ?? true);
+    return { failure: isLetIn ? undefined : failure, verified: false, names };
   }
-}
 
-/** A resumed session brings the verdict of its first handshake along: the certificate may have expired since. */
-function expiry(certificate: X509Certificate): string | undefined {
-  return certificate.validToDate.getTime() < Date.now() ? 'certificate has expired' : undefined;
+  private refusal(
+    socket: TLSSocket,
+    certificate: X509Certificate,
+    names: PeerNames,
+    serverName: string,
+  ): TlsFailure | undefined {
+    const { authority, pins } = this;
+    if (authority !== undefined) {
+      const refusal = authority.refusal(socket, certificate, names);
+      if (refusal !== undefined) return refusal;
+      const isRight = this.namesServer
+        ? names.dns.some((name) => coversHost(name, serverName))
+        : (this.matches?.(names, certificate) ?? true);
+      if (!isRight) return authority.wrongName(names);
+    }
+    return pins === undefined || pins.hold(certificate) ? undefined : WRONG_PIN;
+  }
 }

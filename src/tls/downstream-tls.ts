@@ -5,7 +5,7 @@ import type { DownstreamTlsContext } from '../config/schema/tls.ts';
 import type { Connection, ConnectionHandler } from '../network/connection.ts';
 import type { StatsScope } from '../observe/stats.ts';
 import type { TlsInfo } from '../observe/stream-info.ts';
-import { CertificateCheck } from './certificate-check.ts';
+import { asksForCertificate, CertificateCheck } from './certificate-check.ts';
 import { Handshake, type HandshakeEnv, type HandshakeEvents } from './handshake.ts';
 import { createContexts } from './secure-context.ts';
 import { TlsConnection } from './tls-connection.ts';
@@ -36,9 +36,9 @@ export class DownstreamTls {
     this.options = {
       isServer: true,
       secureContext: fallback,
-      requestCert: common.validation_context?.trusted_ca !== undefined,
+      requestCert: asksForCertificate(common.validation_context),
       // Without a certificate the handshake fails; one that is not good fails in `CertificateCheck`.
-      rejectUnauthorized: required,
+      rejectUnauthorized: required || common.validation_context?.custom_validator_config !== undefined,
       ...(common.alpn_protocols.length === 0 ? {} : { ALPNProtocols: [...common.alpn_protocols] }),
       ...(forServerName === undefined ? {} : { SNICallback: chooser(forServerName) }),
     };

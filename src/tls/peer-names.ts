@@ -1,6 +1,8 @@
 import type { X509Certificate } from 'node:crypto';
+import { isIP } from 'node:net';
 import type { SubjectAltNameMatcher } from '../config/schema/tls.ts';
 import { compileStringMatcher } from '../matching/string-matcher.ts';
+import { certificateFacts } from './certificate-facts.ts';
 
 /** The subject alternative names of a certificate, by kind and in their order. */
 export interface PeerNames {
@@ -37,11 +39,17 @@ export function peerNames(certificate: Pick<X509Certificate, 'subjectAltName'>):
     const [, label = '', raw = ''] = match;
     const kind = KINDS[label];
     if (kind === undefined) continue;
-    const value = raw.startsWith('"') ? (JSON.parse(raw) as string) : raw;
+    const written = raw.startsWith('"') ? (JSON.parse(raw) as string) : raw;
+    const value = kind === 'ip' ? addressText(written) : written;
     names[kind].push(value);
     all.push(value);
   }
   return { ...names, all };
+}
+
+/** OpenSSL writes IPv6 in full and in capitals; configurations have it as RFC 5952 does. */
+function addressText(text: string): string {
+  return text.includes(':') && isIP(text) === 6 ? new URL(`http://[${text}]`).hostname.slice(1, -1) : text;
 }
 
 const NO_NAMES: PeerNames = { dns: [], uri: [], ip: [], email: [], all: [] };
@@ -55,16 +63,16 @@ export function rfc2253(subject: string | undefined): string {
 }
 
 /** Whether any name of a certificate is as one of the matchers wants it. */
-export type NameMatcher = (names: PeerNames) => boolean;
+export type NameMatcher = (names: PeerNames, certificate: Pick<X509Certificate, 'raw'>) => boolean;
 
 /** Compiles `match_typed_subject_alt_names`; undefined without any. @throws RegexError */
 export function compileNameMatchers(configs: readonly SubjectAltNameMatcher[]): NameMatcher | undefined {
   if (configs.length === 0) return undefined;
   const matchers = configs.map(compileNameMatcher);
-  return (names) => matchers.some((matches) => matches(names));
+  return (names, certificate) => matchers.some((matches) => matches(names, certificate));
 }
 
-function compileNameMatcher({ san_type: type, matcher }: SubjectAltNameMatcher): NameMatcher {
+function compileNameMatcher({ san_type: type, matcher, oid }: SubjectAltNameMatcher): NameMatcher {
   const { exact } = matcher;
   // Envoy compares an exact DNS name as a host name: without case, and with the certificate's wildcard.
   if (type === 'DNS' && exact !== undefined) return (names) => names.dns.some((name) => coversHost(name, exact));
@@ -78,6 +86,11 @@ function compileNameMatcher({ san_type: type, matcher }: SubjectAltNameMatcher):
       return (names) => names.ip.some(matches);
     case 'EMAIL':
       return (names) => names.email.some(matches);
+    case 'OTHER_NAME':
+      return (_, certificate) => {
+        const { otherNames } = certificateFacts(certificate);
+        return otherNames.some((name) => name.oid === oid && matches(name.value));
+      };
     default:
       return () => false;
   }

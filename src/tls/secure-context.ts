@@ -53,7 +53,8 @@ interface KeyPair {
 function commonOptions(common: CommonTlsContext, defaultMaximum: 'TLSv1.2' | 'TLSv1.3'): SecureContextOptions {
   const { tls_params: params, validation_context: validation } = common;
   const ca = validation?.trusted_ca;
-  const crl = validation?.crl;
+  // Node knows lists for whole chains alone; those for the first certificate are looked at by `ChainVerifier`.
+  const crl = validation?.only_verify_leaf_cert_crl ? undefined : validation?.crl;
   return {
     minVersion: params.tls_minimum_protocol_version === 'TLSv1_3' ? 'TLSv1.3' : 'TLSv1.2',
     maxVersion: maximumVersion(params, defaultMaximum),

@@ -1,12 +1,14 @@
 /** Why a handshake failed: Envoy's words, and what is counted for it. */
 export interface TlsFailure {
   readonly reason: string;
-  /** `closed` is the peer's or the network's doing, which counts for no statistic of TLS; `timeout` is ours. */
+  /** `closed` is the peer's or the network's doing, which counts for no statistic of TLS; `timeout` and `not_ready` are ours. */
   readonly kind:
     | 'connection_error'
     | 'fail_verify_no_cert'
     | 'fail_verify_error'
     | 'fail_verify_san'
+    | 'fail_verify_cert_hash'
+    | 'not_ready'
     | 'closed'
     | 'timeout';
 }
@@ -74,6 +76,9 @@ export function handshakeFailure(error: NodeJS.ErrnoException & { readonly reaso
   return { reason: `TLS_error:|0:SSL routines:OPENSSL_internal:${reason}:TLS_error_end`, kind: 'connection_error' };
 }
 
+/** A secret of the context is missing: there is nothing to show, or nobody to believe. */
+export const NOT_READY: TlsFailure = { reason: 'TLS error: Secret is not supplied by SDS', kind: 'not_ready' };
+
 export const NO_CERTIFICATE: TlsFailure = {
   reason: tlsError(192, 'PEER_DID_NOT_RETURN_A_CERTIFICATE', 'peer did not provide required client certificate'),
   kind: 'fail_verify_no_cert',
@@ -89,4 +94,18 @@ export function untrusted(why: string): TlsFailure {
 export function wrongName(names: readonly string[]): TlsFailure {
   const data = `verify cert failed: SAN matcher, certificate SANs are [${names.join(', ')}]`;
   return { reason: tlsError(125, 'CERTIFICATE_VERIFY_FAILED', data), kind: 'fail_verify_san' };
+}
+
+/** The peer's certificate is none of those that are pinned. */
+export const WRONG_PIN: TlsFailure = {
+  reason: tlsError(125, 'CERTIFICATE_VERIFY_FAILED', 'verify cert failed: cert hash and spki'),
+  kind: 'fail_verify_cert_hash',
+};
+
+/** What the SPIFFE validator refuses, in Envoy's words. */
+export function notSpiffe(
+  why: string,
+  kind: 'fail_verify_error' | 'fail_verify_san' = 'fail_verify_error',
+): TlsFailure {
+  return { reason: tlsError(125, 'CERTIFICATE_VERIFY_FAILED', `verify cert failed: ${why}`), kind };
 }

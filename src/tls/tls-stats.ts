@@ -10,6 +10,7 @@ export class TlsStats {
   readonly failVerifyNoCert: Counter;
   readonly failVerifyError: Counter;
   readonly failVerifySan: Counter;
+  readonly failVerifyCertHash: Counter;
   private readonly scope: StatsScope;
   private readonly dynamic = new Map<string, Counter>();
 
@@ -23,6 +24,7 @@ export class TlsStats {
     this.failVerifyNoCert = this.scope.counter('fail_verify_no_cert');
     this.failVerifyError = this.scope.counter('fail_verify_error');
     this.failVerifySan = this.scope.counter('fail_verify_san');
+    this.failVerifyCertHash = this.scope.counter('fail_verify_cert_hash');
   }
 
   /** Counts a finished handshake by what it agreed on; an empty curve is not known. */
@@ -48,6 +50,9 @@ export class TlsStats {
         break;
       case 'fail_verify_san':
         this.failVerifySan.inc();
+        break;
+      case 'fail_verify_cert_hash':
+        this.failVerifyCertHash.inc();
         break;
       default:
     }

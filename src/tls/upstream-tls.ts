@@ -4,7 +4,7 @@ import type { UpstreamTlsContext } from '../config/schema/tls.ts';
 import type { Connection, ConnectionHandler } from '../network/connection.ts';
 import type { StatsScope } from '../observe/stats.ts';
 import type { TlsInfo } from '../observe/stream-info.ts';
-import { CertificateCheck } from './certificate-check.ts';
+import { asksForCertificate, CertificateCheck } from './certificate-check.ts';
 import { Handshake, type HandshakeEnv, type HandshakeEvents } from './handshake.ts';
 import { createContexts } from './secure-context.ts';
 import { TlsConnection } from './tls-connection.ts';
@@ -27,9 +27,9 @@ export class UpstreamTls {
     const common = config.common_tls_context;
     // As in Envoy, clients speak TLS 1.2 unless the configuration allows more.
     this.context = createContexts(owner, common, 'TLSv1.2').fallback;
-    const required = common.validation_context?.trusted_ca !== undefined;
+    const required = asksForCertificate(common.validation_context);
     this.env = {
-      check: new CertificateCheck(common.validation_context, required, config.auto_sni_san_validation),
+      check: new CertificateCheck(common.validation_context, required, config.auto_sni_san_validation, 'server'),
       stats: new TlsStats(scope),
     };
     this.sni = config.sni;

@@ -12,12 +12,19 @@ import {
 export interface CertificateOptions {
   readonly commonName?: string;
   readonly organization?: string;
-  /** `DNS:a.test`, `URI:spiffe://a/b`, `IP:127.0.0.1` (IPv4), `email:a@b.test`. */
+  /** `DNS:a.test`, `URI:spiffe://a/b`, `IP:127.0.0.1` (IPv4), `email:a@b.test`, `1.2.3.4:text` of another kind. */
   readonly names?: readonly string[];
   readonly notBefore?: Date;
   readonly notAfter?: Date;
   readonly isCa?: boolean;
   readonly keyType?: 'ec' | 'rsa';
+  /** Bits of RFC 5280 §4.2.1.3, the first one highest: 0x80 is digitalSignature. */
+  readonly keyUsage?: number;
+  /** Object identifiers of extendedKeyUsage. */
+  readonly purposes?: readonly string[];
+  readonly pathLength?: number;
+  /** A critical extension that nobody knows. */
+  readonly strangeExtension?: string;
 }
 
 /** A certificate and its key, as PEM. */
@@ -34,11 +41,12 @@ export class TestCa {
   private readonly key: KeyObject;
   private readonly name: Buffer;
 
-  constructor(commonName = 'Test CA') {
+  /** @param above the authority that vouches for this one; by default itself. */
+  constructor(commonName = 'Test CA', above?: TestCa, options: CertificateOptions = {}) {
     const { privateKey } = keyPair('ec');
     this.key = privateKey;
     this.name = distinguishedName({ commonName });
-    this.cert = this.build(privateKey, { commonName, isCa: true });
+    this.cert = (above ?? this).build(privateKey, { commonName, isCa: true, ...options });
   }
 
   issue(options: CertificateOptions = {}): Issued {
@@ -51,6 +59,11 @@ export class TestCa {
 
   /** A certificate revocation list that names these certificates' serial numbers. */
   revoke(...certs: readonly { readonly serialNumber: string }[]): string {
+    return this.revocationList(certs, new Date(Date.now() + DAY_MS));
+  }
+
+  /** The same, with the time at which the next list is due. */
+  revocationList(certs: readonly { readonly serialNumber: string }[], nextUpdate: Date): string {
     const entries = certs.map(({ serialNumber }) =>
       sequence(integer(Buffer.from(serialNumber, 'hex')), time(new Date(Date.now() - DAY_MS))),
     );
@@ -59,7 +72,7 @@ export class TestCa {
       ECDSA_SHA256,
       this.name,
       time(new Date(Date.now() - DAY_MS)),
-      time(new Date(Date.now() + DAY_MS)),
+      time(nextUpdate),
       ...(entries.length === 0 ? [] : [sequence(...entries)]),
     );
     return pem('X509 CRL', this.signed(body));
@@ -147,15 +160,22 @@ function distinguishedName({ commonName, organization }: CertificateOptions): Bu
   );
 }
 
-function extensions({ isCa = false, names = [] }: CertificateOptions, publicKey: Buffer): Buffer[] {
+function extensions(options: CertificateOptions, publicKey: Buffer): Buffer[] {
+  const { isCa = false, names = [], pathLength, purposes, strangeExtension } = options;
+  // A CA signs certificates and revocation lists (keyCertSign, cRLSign).
+  const keyUsage = options.keyUsage ?? (isCa ? 0x06 : undefined);
   const critical = tlv(0x01, Buffer.from([0xff]));
   const keyId = octets(createHash('sha1').update(publicKey).digest());
+  const limit = pathLength === undefined ? [] : [integer(Buffer.from([pathLength]))];
   const list = [
-    sequence(oid('2.5.29.19'), critical, octets(sequence(...(isCa ? [critical] : [])))),
+    sequence(oid('2.5.29.19'), critical, octets(sequence(...(isCa ? [critical, ...limit] : [])))),
     sequence(oid('2.5.29.14'), octets(keyId)),
   ];
-  // A CA signs certificates and revocation lists (keyCertSign, cRLSign).
-  if (isCa) list.push(sequence(oid('2.5.29.15'), critical, octets(tlv(0x03, Buffer.from([1, 0x06])))));
+  if (keyUsage !== undefined) {
+    list.push(sequence(oid('2.5.29.15'), critical, octets(tlv(0x03, Buffer.from([1, keyUsage])))));
+  }
+  if (purposes !== undefined) list.push(sequence(oid('2.5.29.37'), octets(sequence(...purposes.map(oid)))));
+  if (strangeExtension !== undefined) list.push(sequence(oid(strangeExtension), critical, octets(sequence())));
   if (names.length > 0) list.push(sequence(oid('2.5.29.17'), octets(sequence(...names.map(generalName)))));
   return list;
 }
@@ -166,6 +186,7 @@ function generalName(name: string): Buffer {
   const colon = name.indexOf(':');
   const kind = name.substring(0, colon);
   const value = name.substring(colon + 1);
+  if (/^[\d.]+$/.test(kind)) return context(0, oid(kind), context(0, utf8(value)));
   const tag = NAME_TAGS[kind];
   if (tag === undefined) throw new Error(`no kind of name: ${name}`);
   return tlv(tag, kind === 'IP' ? Buffer.from(value.split('.').map(Number)) : Buffer.from(value, 'latin1'));

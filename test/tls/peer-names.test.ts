@@ -5,6 +5,9 @@ import { TestCa } from '../support/pki.ts';
 
 const ca = new TestCa();
 
+/** For matchers that look at names alone. */
+const NOBODY = { raw: Buffer.alloc(0) };
+
 function namesOf(...names: string[]) {
   return peerNames(new X509Certificate(ca.issue({ names }).cert));
 }
@@ -64,14 +67,32 @@ test.each([
 
 test('one matcher of the kind must match', () => {
   const matcher = (type: 'DNS' | 'URI' | 'IP_ADDRESS' | 'EMAIL', match: object) =>
-    compileNameMatchers([{ san_type: type, matcher: { ignore_case: false, ...match } as never }]);
+    compileNameMatchers([{ san_type: type, matcher: { ignore_case: false, ...match } as never, oid: '' }]);
   const names = namesOf('DNS:*.svc.test', 'URI:spiffe://t/ns/a', 'IP:10.0.0.1', 'email:a@b.test');
-  expect(matcher('DNS', { exact: 'a.svc.test' })?.(names)).toBe(true);
-  expect(matcher('DNS', { exact: 'spiffe://t/ns/a' })?.(names)).toBe(false);
-  expect(matcher('DNS', { suffix: '.svc.test' })?.(names)).toBe(true);
-  expect(matcher('URI', { prefix: 'spiffe://t/' })?.(names)).toBe(true);
-  expect(matcher('URI', { prefix: 'spiffe://u/' })?.(names)).toBe(false);
-  expect(matcher('IP_ADDRESS', { exact: '10.0.0.1' })?.(names)).toBe(true);
-  expect(matcher('EMAIL', { exact: 'a@b.test' })?.(names)).toBe(true);
+  expect(matcher('DNS', { exact: 'a.svc.test' })?.(names, NOBODY)).toBe(true);
+  expect(matcher('DNS', { exact: 'spiffe://t/ns/a' })?.(names, NOBODY)).toBe(false);
+  expect(matcher('DNS', { suffix: '.svc.test' })?.(names, NOBODY)).toBe(true);
+  expect(matcher('URI', { prefix: 'spiffe://t/' })?.(names, NOBODY)).toBe(true);
+  expect(matcher('URI', { prefix: 'spiffe://u/' })?.(names, NOBODY)).toBe(false);
+  expect(matcher('IP_ADDRESS', { exact: '10.0.0.1' })?.(names, NOBODY)).toBe(true);
+  expect(matcher('EMAIL', { exact: 'a@b.test' })?.(names, NOBODY)).toBe(true);
   expect(compileNameMatchers([])).toBeUndefined();
+});
+
+test('a name of another kind is found by its object identifier', () => {
+  const certificate = new X509Certificate(ca.issue({ names: ['1.3.6.1.4.1.311.20.2.3:user@corp', 'DNS:a.test'] }).cert);
+  const matches = (oid: string, exact: string) =>
+    compileNameMatchers([{ san_type: 'OTHER_NAME', oid, matcher: { ignore_case: false, exact } }])?.(
+      peerNames(certificate),
+      certificate,
+    );
+  expect(matches('1.3.6.1.4.1.311.20.2.3', 'user@corp')).toBe(true);
+  expect(matches('1.3.6.1.4.1.311.20.2.3', 'user@other')).toBe(false);
+  expect(matches('1.3.6.1.4.1.311.20.2.4', 'user@corp')).toBe(false);
+  expect(matches('1.3.6.1.4.1.311.20.2.3', 'a.test')).toBe(false);
+});
+
+test('IPv6 addresses read as configurations write them', () => {
+  const text = { subjectAltName: 'IP Address:2001:DB8:0:0:0:0:0:1' };
+  expect(peerNames(text).ip).toEqual(['2001:db8::1']);
 });

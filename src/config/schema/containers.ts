@@ -67,7 +67,8 @@ export type ExtensionCategory =
   | 'upstream_options'
   | 'header_formatter'
   | 'request_id'
-  | 'retry_host_predicate';
+  | 'retry_host_predicate'
+  | 'certificate_validator';
 
 /** The configuration of a validation run: valibot hands it down to every schema. */
 export interface LoadRunConfig extends RunConfig {

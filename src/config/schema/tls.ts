@@ -1,5 +1,6 @@
 import type * as v from 'valibot';
 import {
+  anyConfig,
   bool,
   boolValue,
   check,
@@ -61,46 +62,92 @@ export const TlsCertificate = message(
 );
 export type TlsCertificate = v.InferOutput<typeof TlsCertificate>;
 
-/** SubjectAltNameMatcher: one kind of name and how it must read. */
+/** SubjectAltNameMatcher: one kind of name and how it must read; `oid` says which of the other kinds. */
 export const SubjectAltNameMatcher = message(
   {
     san_type: enumOf(['SAN_TYPE_UNSPECIFIED', 'EMAIL', 'DNS', 'URI', 'IP_ADDRESS', 'OTHER_NAME'], {
       SAN_TYPE_UNSPECIFIED: 'say which kind of name is meant',
-      OTHER_NAME: 'names of other kinds are not read',
     }),
     matcher: StringMatcher,
+    oid: optional(string(), ''),
   },
-  unsupported('names of other kinds are not read', 'oid'),
+  check(({ san_type: type, oid }) =>
+    type !== 'OTHER_NAME' || /^[0-2](\.\d+)+$/.test(oid)
+      ? undefined
+      : new Problem('OTHER_NAME needs the object identifier of its kind', {
+          path: ['oid'],
+          allowed: 'numbers as in 1.3.6.1.4.1.311.20.2.3',
+        }),
+  ),
 );
 export type SubjectAltNameMatcher = v.InferOutput<typeof SubjectAltNameMatcher>;
 
+const CertificateHash = string({
+  pattern: /^[0-9a-fA-F]{64}$|^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){31}$/,
+  allowed: 'SHA-256 in 64 hexadecimal digits, with or without colons',
+});
+
+const KeyHash = string({ pattern: /^[A-Za-z0-9+/]{43}=$/, allowed: 'SHA-256 in base64, 44 characters' });
+
 const VALIDATION_FIELDS = {
   trusted_ca: optional(DataSource),
+  /** One of these, or one of `verify_certificate_spki`, must be the peer's certificate. */
+  verify_certificate_hash: optional(list(CertificateHash), []),
+  /** Hashes of public keys. */
+  verify_certificate_spki: optional(list(KeyHash), []),
+  /** The SPIFFE validator: the trust domain chooses the authority. It takes the place of `trusted_ca`. */
+  custom_validator_config: optional(
+    message({ name: nonEmptyString(), typed_config: anyConfig('certificate_validator') }),
+  ),
+  /** The most authorities between the peer's certificate and the trusted one. */
+  max_verify_depth: optional(uint32Value({ max: 100 })),
   match_typed_subject_alt_names: optional(list(SubjectAltNameMatcher), []),
   crl: optional(DataSource),
   trust_chain_verification: optional(enumOf(['VERIFY_TRUST_CHAIN', 'ACCEPT_UNTRUSTED']), 'VERIFY_TRUST_CHAIN'),
-  allow_expired_certificate: optional(fixedBool(false, 'an expired certificate proves nothing'), false),
+  /** Time alone is left out of account. */
+  allow_expired_certificate: optional(bool(), false),
   watched_directory: optional(WatchedDirectory),
-  only_verify_leaf_cert_crl: optional(fixedBool(false, 'revocation lists hold for the whole chain'), false),
+  only_verify_leaf_cert_crl: optional(bool(), false),
 };
 
 const VALIDATION_RULES = [
   unsupported('name the authorities with trusted_ca', 'ca_certificate_provider_instance', 'system_root_certs'),
-  unsupported('use trusted_ca', 'verify_certificate_spki', 'verify_certificate_hash'),
   unsupported('use match_typed_subject_alt_names', 'match_subject_alt_names'),
-  unsupported('it is not available', 'require_signed_certificate_timestamp', 'max_verify_depth'),
-  unsupported('SPIFFE trust domains are not available yet', 'custom_validator_config'),
+  unsupported('it is not available', 'require_signed_certificate_timestamp'),
+  check(spiffeProblem),
 ] as const;
 
 /** The fields of a CertificateValidationContext whose other half, such as the authority, lies elsewhere. */
 export const CertificateValidation = message(VALIDATION_FIELDS, ...VALIDATION_RULES);
 
-/** CertificateValidationContext: whom to believe. Without `trusted_ca` nobody is asked and everybody believed. */
+/** What the SPIFFE validator has no use for. */
+function spiffeProblem(validation: {
+  custom_validator_config?: unknown;
+  trusted_ca?: unknown;
+  crl?: unknown;
+  match_typed_subject_alt_names: readonly SubjectAltNameMatcher[];
+}): Problem | undefined {
+  if (validation.custom_validator_config === undefined) return undefined;
+  const { trusted_ca: ca, crl, match_typed_subject_alt_names: names } = validation;
+  if (ca !== undefined) return new Problem('has no effect beside custom_validator_config', { path: ['trusted_ca'] });
+  if (crl !== undefined) return new Problem('belongs into the trust bundle', { path: ['crl'] });
+  const other = names.findIndex((matcher) => matcher.san_type !== 'URI');
+  if (other < 0) return undefined;
+  return new Problem('a SPIFFE ID is a URI', {
+    path: ['match_typed_subject_alt_names', other, 'san_type'],
+    allowed: 'URI',
+  });
+}
+
+/** CertificateValidationContext: whom to believe. Without anything in it nobody is asked and everybody believed. */
 export const CertificateValidationContext = message(
   VALIDATION_FIELDS,
   ...VALIDATION_RULES,
   check((validation) => {
-    if (validation.trusted_ca !== undefined) return undefined;
+    if (validation.trusted_ca !== undefined || validation.custom_validator_config !== undefined) return undefined;
+    if (validation.max_verify_depth !== undefined) {
+      return new Problem('means nothing without trusted_ca', { path: ['max_verify_depth'] });
+    }
     const needy = validation.match_typed_subject_alt_names.length > 0 ? 'match_typed_subject_alt_names' : 'crl';
     return needy === 'crl' && validation.crl === undefined
       ? undefined
@@ -174,9 +221,15 @@ function certificateCount(common: CommonTlsContext): number {
 function namesAuthority(common: CommonTlsContext): boolean {
   return (
     common.validation_context?.trusted_ca !== undefined ||
+    common.validation_context?.custom_validator_config !== undefined ||
     common.validation_context_sds_secret_config !== undefined ||
     common.combined_validation_context !== undefined
   );
+}
+
+function pinsCertificates(validation: CertificateValidationContext | undefined): boolean {
+  if (validation === undefined) return false;
+  return validation.verify_certificate_hash.length + validation.verify_certificate_spki.length > 0;
 }
 
 /** DownstreamTlsContext: TLS of a filter chain. */
@@ -209,7 +262,9 @@ export const DownstreamTlsContext = message(
       : undefined,
   ),
   check((context) =>
-    context.require_client_certificate && !namesAuthority(context.common_tls_context)
+    context.require_client_certificate &&
+    !namesAuthority(context.common_tls_context) &&
+    !pinsCertificates(context.common_tls_context.validation_context)
       ? new Problem('needs validation_context.trusted_ca: any certificate would do', {
           path: ['require_client_certificate'],
         })
