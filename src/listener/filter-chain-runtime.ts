@@ -15,7 +15,7 @@ import type { TcpProxy } from '../network/tcp-proxy.ts';
 import type { StatsScope } from '../observe/stats.ts';
 import type { Runtime } from '../runtime.ts';
 import type { DownstreamTls } from '../tls/downstream-tls.ts';
-import type { Handshake } from '../tls/handshake.ts';
+import type { PendingHandshake } from '../tls/handshake.ts';
 import type { TlsFailure } from '../tls/tls-failure.ts';
 import { NetworkFilters } from './network-filters.ts';
 
@@ -27,6 +27,7 @@ export interface ChainContext {
   readonly stats: StatsScope;
   readonly bufferLimitBytes: number;
   readonly drainsUnhealthy: boolean;
+  readonly isEgress: boolean;
 }
 
 type Terminal = ConnectionManager | TcpProxy;
@@ -45,7 +46,7 @@ export class FilterChainRuntime {
   private readonly filters: NetworkFilters;
   private readonly terminal: Terminal;
   private readonly tls: DownstreamTls | undefined;
-  private readonly handshakes = new Set<Handshake>();
+  private readonly handshakes = new Set<PendingHandshake>();
   private readonly served = new Map<Connection, Served>();
   private chain: NetworkFilterChain;
 
@@ -178,6 +179,7 @@ export class FilterChainRuntime {
   }
 
   dispose(): void {
+    this.tls?.close();
     this.terminal.dispose();
     this.filters.dispose();
   }
@@ -194,12 +196,14 @@ async function createTls(config: FilterChain, context: ChainContext): Promise<Do
   const { transport_socket: socket, transport_socket_connect_timeout: timeoutMs } = config;
   if (socket?.typed_config.type !== DOWNSTREAM_TLS) return undefined;
   const { DownstreamTls } = await import('../tls/downstream-tls.ts');
-  return new DownstreamTls(
-    `listener ${context.listenerName}`,
-    socket.typed_config.value as DownstreamTlsContext,
-    context.stats,
+  const { runtime, stats: scope, listenerName } = context;
+  return new DownstreamTls(socket.typed_config.value as DownstreamTlsContext, {
+    owner: `listener ${listenerName}`,
+    scope,
+    log: runtime.log.component('tls'),
+    shared: runtime.shared.get,
     timeoutMs,
-  );
+  });
 }
 
 /** Loads the terminal's code on first use: a proxy that only does TCP never loads HTTP. */
@@ -208,7 +212,7 @@ async function createTerminal(
   context: ChainContext,
   onClose: (connection: Connection) => void,
 ): Promise<Terminal> {
-  const { runtime, registry, listenerName, bufferLimitBytes, drainsUnhealthy } = context;
+  const { runtime, registry, listenerName, bufferLimitBytes, drainsUnhealthy, isEgress } = context;
   const { type, value } = filter.typed_config;
   switch (type) {
     case TCP_PROXY: {
@@ -224,6 +228,7 @@ async function createTerminal(
         listenerName,
         bufferLimitBytes,
         drainsUnhealthy,
+        isEgress,
         onClose,
       });
     }

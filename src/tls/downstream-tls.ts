@@ -2,11 +2,21 @@ import { constants } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { type SecureContext, type SecureContextOptions, TLSSocket, type TLSSocketOptions } from 'node:tls';
 import type { DownstreamTlsContext } from '../config/schema/tls.ts';
+import type { Logger } from '../filter/env.ts';
 import type { Connection, ConnectionHandler } from '../network/connection.ts';
 import type { StatsScope } from '../observe/stats.ts';
 import type { TlsInfo } from '../observe/stream-info.ts';
 import { asksForCertificate, CertificateCheck } from './certificate-check.ts';
-import { Handshake, type HandshakeEnv, type HandshakeEvents } from './handshake.ts';
+import {
+  Handshake,
+  type HandshakeEnv,
+  type HandshakeEvents,
+  type PendingHandshake,
+  RefusedHandshake,
+} from './handshake.ts';
+import type { ResolvedContext } from './secrets/resolved-context.ts';
+import { type ContextReaders, type MadeContext, RotatingContext } from './secrets/rotating-context.ts';
+import { readTicketKeys, SHARED_KEYS_BYTES, SharedTicketKeys, type TicketKeys } from './secrets/ticket-keys.ts';
 import { createContexts } from './secure-context.ts';
 import { TlsConnection } from './tls-connection.ts';
 import { TlsStats } from './tls-stats.ts';
@@ -17,47 +27,102 @@ const DEFAULT_TIMEOUT_MS = 120_000;
 /** BoringSSL's, in seconds. */
 const SESSION_TIMEOUT_S = 7200;
 
-/** TLS of a filter chain: one context, and the handshakes of the connections that the chain takes. */
+/** What TLS of a listener needs around it. */
+export interface DownstreamTlsEnv {
+  /** For errors and the log: `listener http`. */
+  readonly owner: string;
+  /** The listener's. */
+  readonly scope: StatsScope;
+  readonly log: Logger;
+  /** Memory that all threads of the process share, by key, zeroed when first made. */
+  readonly shared: (key: string, bytes: number) => SharedArrayBuffer;
+  /** `transport_socket_connect_timeout`, in milliseconds. */
+  readonly timeoutMs: number | undefined;
+}
+
+/** What the handshakes of one version of the context work with. */
+interface ServerContext extends MadeContext {
+  readonly options: TLSSocketOptions;
+  readonly env: HandshakeEnv;
+}
+
+/** TLS of a filter chain: its context as files and secrets change, and the handshakes of connections that the chain takes. */
 export class DownstreamTls {
-  private readonly options: TLSSocketOptions;
-  private readonly env: HandshakeEnv;
+  private readonly config: DownstreamTlsContext;
+  private readonly owner: string;
+  private readonly stats: TlsStats;
+  private readonly ownKeys: TicketKeys;
+  private readonly context: RotatingContext<ServerContext>;
   private readonly timeoutMs: number;
 
-  /**
-   * @param owner for errors: `listener http`.
-   * @param scope the listener's.
-   * @param timeoutMs `transport_socket_connect_timeout`.
-   * @throws TlsLoadError, RegexError
-   */
-  constructor(owner: string, config: DownstreamTlsContext, scope: StatsScope, timeoutMs: number | undefined) {
-    const common = config.common_tls_context;
-    const required = config.require_client_certificate;
-    const { fallback, forServerName } = createContexts(owner, common, 'TLSv1.3', sessionOptions(config));
-    this.options = {
-      isServer: true,
-      secureContext: fallback,
-      requestCert: asksForCertificate(common.validation_context),
-      // Without a certificate the handshake fails; one that is not good fails in `CertificateCheck`.
-      rejectUnauthorized: required || common.validation_context?.custom_validator_config !== undefined,
-      ...(common.alpn_protocols.length === 0 ? {} : { ALPNProtocols: [...common.alpn_protocols] }),
-      ...(forServerName === undefined ? {} : { SNICallback: chooser(forServerName) }),
-    };
-    this.env = {
-      check: new CertificateCheck(common.validation_context, required),
-      stats: new TlsStats(scope),
-    };
+  /** @throws TlsLoadError, RegexError */
+  constructor(config: DownstreamTlsContext, { owner, scope, log, shared, timeoutMs }: DownstreamTlsEnv) {
+    this.config = config;
+    this.owner = owner;
+    this.stats = new TlsStats(scope);
+    this.ownKeys = new SharedTicketKeys(shared('tls.ticket_keys', SHARED_KEYS_BYTES));
     this.timeoutMs = timeoutMs || DEFAULT_TIMEOUT_MS;
+    this.context = new RotatingContext(
+      { owner, side: 'server', common: config.common_tls_context, tickets: config, scope, log },
+      (resolved, readers) => this.make(resolved, readers),
+    );
+  }
+
+  private make(resolved: ResolvedContext, readers: ContextReaders): ServerContext {
+    const { config } = this;
+    const { common, ticketKeys } = resolved;
+    const validation = common.validation_context;
+    const required = config.require_client_certificate;
+    const keys = ticketKeys === undefined ? this.ownKeys : readTicketKeys(ticketKeys, readers.shown);
+    const { fallback, forServerName, certificates, expirations } = createContexts(
+      this.owner,
+      resolved,
+      'TLSv1.3',
+      readers,
+      {
+        options: sessionOptions(config),
+        sessions: {
+          keys: config.disable_stateless_session_resumption ? undefined : keys,
+          binding: required ? 'certificate required' : '',
+        },
+      },
+    );
+    const check = new CertificateCheck(validation, required);
+    return {
+      certificates,
+      expirations,
+      env: { check, stats: this.stats },
+      options: {
+        isServer: true,
+        secureContext: fallback,
+        requestCert: asksForCertificate(validation),
+        // Without a certificate the handshake fails; one that is not good fails in `CertificateCheck`.
+        rejectUnauthorized: required || validation?.custom_validator_config !== undefined,
+        ...(common.alpn_protocols.length === 0 ? {} : { ALPNProtocols: [...common.alpn_protocols] }),
+        ...(forServerName === undefined ? {} : { SNICallback: chooser(forServerName) }),
+      },
+    };
   }
 
   /** Begins the handshake on a socket from which nobody reads; what it has read goes into the handshake. */
-  accept(socket: Socket, events: HandshakeEvents): Handshake {
-    const secured = new TLSSocket(socket, this.options);
-    return new Handshake(secured, { isServer: true, serverName: '', timeoutMs: this.timeoutMs }, this.env, events);
+  accept(socket: Socket, events: HandshakeEvents): PendingHandshake {
+    const { current } = this.context;
+    if (current === undefined) {
+      this.context.countNotReady();
+      return new RefusedHandshake(socket, events);
+    }
+    const secured = new TLSSocket(socket, current.options);
+    return new Handshake(secured, { isServer: true, serverName: '', timeoutMs: this.timeoutMs }, current.env, events);
   }
 
   /** The connection on a socket whose handshake is over. */
   open(secured: TLSSocket, below: Socket, tls: TlsInfo, handler: ConnectionHandler): Connection {
     return TlsConnection.from(secured, below, tls, handler);
+  }
+
+  /** Follows files and secrets no more. */
+  close(): void {
+    this.context.close();
   }
 }
 
@@ -70,8 +135,6 @@ function sessionOptions(config: DownstreamTlsContext): SecureContextOptions {
   return {
     honorCipherOrder: !config.prefer_client_ciphers,
     sessionTimeout: Math.floor((config.session_timeout ?? SESSION_TIMEOUT_S * 1000) / 1000),
-    // OpenSSL refuses to resume sessions with client certificates of a context that has no name.
-    sessionIdContext: 'outrigger',
     ...(config.disable_stateless_session_resumption ? { secureOptions: constants.SSL_OP_NO_TICKET } : {}),
   };
 }

@@ -1,9 +1,11 @@
+import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { TimerEntry, timers } from '../network/timer.ts';
 import type { TlsInfo } from '../observe/stream-info.ts';
 import type { CertificateCheck } from './certificate-check.ts';
 import { rfc2253 } from './peer-names.ts';
-import { handshakeFailure, type TlsFailure } from './tls-failure.ts';
+import type { SessionHarvest } from './secrets/client-sessions.ts';
+import { handshakeFailure, NOT_READY, type TlsFailure } from './tls-failure.ts';
 import type { TlsStats } from './tls-stats.ts';
 
 /** Hears how a handshake went; exactly one of the two is called, unless it is cancelled. */
@@ -20,25 +22,53 @@ export interface HandshakeEnv {
   readonly stats: TlsStats;
 }
 
+/** A handshake that is under way. */
+export interface PendingHandshake {
+  /** Gives the handshake up; nothing is called any more. */
+  cancel(): void;
+}
+
+/** A handshake that cannot begin, since there is no context for it. Like others, it fails after the call has returned. */
+export class RefusedHandshake implements PendingHandshake {
+  private cancelled = false;
+
+  constructor(socket: Socket, events: HandshakeEvents) {
+    socket.on('error', ignore);
+    queueMicrotask(() => {
+      if (this.cancelled) return;
+      socket.destroy();
+      events.onHandshakeFailure(NOT_READY);
+    });
+  }
+
+  cancel(): void {
+    this.cancelled = true;
+  }
+}
+
 /** One handshake, on either side, up to the verdict on the peer's certificate. */
-export class Handshake extends TimerEntry {
+export class Handshake extends TimerEntry implements PendingHandshake {
   private readonly socket: TLSSocket;
   private readonly isServer: boolean;
   private readonly serverName: string;
   private readonly env: HandshakeEnv;
   private readonly events: HandshakeEvents;
+  private readonly harvest: SessionHarvest | undefined;
   private done = false;
 
   /**
    * @param side `serverName` is what a client asks for, '' for a server; `timeoutMs` is 0 for no limit.
+   * @param harvest what keeps the sessions of a server, once it is believed.
    */
   constructor(
     socket: TLSSocket,
     side: { readonly isServer: boolean; readonly serverName: string; readonly timeoutMs: number },
     env: HandshakeEnv,
     events: HandshakeEvents,
+    harvest?: SessionHarvest,
   ) {
     super();
+    this.harvest = harvest;
     this.socket = socket;
     this.isServer = side.isServer;
     this.serverName = side.serverName;
@@ -68,6 +98,7 @@ export class Handshake extends TimerEntry {
     if (certificate === undefined) stats.noCertificate.inc();
     stats.countHandshake(version, cipher, this.isServer ? '' : curveOf(socket), reused);
     this.finish();
+    this.harvest?.believe();
     this.events.onSecure(
       socket,
       {

@@ -1,9 +1,22 @@
-import { constants, X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { constants, createHash, X509Certificate } from 'node:crypto';
 import { createSecureContext, getCiphers, type SecureContext, type SecureContextOptions } from 'node:tls';
 import type { DataSource } from '../config/schema/core.ts';
-import type { CommonTlsContext, TlsCertificate, TlsParameters } from '../config/schema/tls.ts';
+import type { CommonTlsContext, TlsParameters } from '../config/schema/tls.ts';
+import type { CertificateDetails, ContextCertificates } from '../observe/certificates.ts';
 import { peerNames } from './peer-names.ts';
+import { type KeyPair, readAuthorities, readKeyPair, readRevocationLists } from './secrets/pem.ts';
+import type { ResolvedContext } from './secrets/resolved-context.ts';
+import type { ContextReaders } from './secrets/rotating-context.ts';
+import { SourceReader, TlsLoadError } from './secrets/source-reader.ts';
+import { installTicketKeys, type TicketKeys } from './secrets/ticket-keys.ts';
+
+export { pemBlocks } from './secrets/pem.ts';
+export { TlsLoadError } from './secrets/source-reader.ts';
+
+/** The bytes that a data source names. @throws TlsLoadError */
+export function readSource(source: DataSource, what: string): Buffer {
+  return new SourceReader().read(source, what);
+}
 
 /** Those of TLS 1.3 are not a matter of configuration. AES with 128 bits comes first: as safe, and cheaper. */
 const TLS13_CIPHERS = ['TLS_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256'];
@@ -20,39 +33,14 @@ const TLS12_CIPHERS = [
 
 const CURVES = ['X25519', 'P-256'];
 
-/** A mistake in a TLS context that only reading its files shows. */
-export class TlsLoadError extends Error {
-  override readonly name = 'TlsLoadError';
-}
-
-/** The bytes that a data source names. @throws TlsLoadError */
-function readSource(source: DataSource, what: string): Buffer {
-  const { filename, inline_bytes: bytes, inline_string: text, environment_variable: variable } = source;
-  if (text !== undefined) return Buffer.from(text);
-  if (bytes !== undefined) return Buffer.from(bytes);
-  if (filename !== undefined) {
-    try {
-      return readFileSync(filename);
-    } catch (error) {
-      throw new TlsLoadError(`cannot read ${what}: ${(error as Error).message}`);
-    }
-  }
-  const value = process.env[variable ?? ''];
-  if (value === undefined) throw new TlsLoadError(`${what}: the environment variable ${variable} is not set`);
-  return Buffer.from(value);
-}
-
-interface KeyPair {
-  readonly cert: Buffer;
-  readonly key: Buffer;
-  readonly passphrase: string | undefined;
-  readonly leaf: X509Certificate;
-}
-
 /** What is common to all certificates of a context. */
-function commonOptions(common: CommonTlsContext, defaultMaximum: 'TLSv1.2' | 'TLSv1.3'): SecureContextOptions {
+function commonOptions(
+  common: CommonTlsContext,
+  defaultMaximum: 'TLSv1.2' | 'TLSv1.3',
+  authorities: readonly string[],
+  { trusted }: ContextReaders,
+): SecureContextOptions {
   const { tls_params: params, validation_context: validation } = common;
-  const ca = validation?.trusted_ca;
   // Node knows lists for whole chains alone; those for the first certificate are looked at by `ChainVerifier`.
   const crl = validation?.only_verify_leaf_cert_crl ? undefined : validation?.crl;
   return {
@@ -61,10 +49,10 @@ function commonOptions(common: CommonTlsContext, defaultMaximum: 'TLSv1.2' | 'TL
     ciphers: [...TLS13_CIPHERS, ...cipherSuites(params.cipher_suites)].join(':'),
     ecdhCurve: (params.ecdh_curves.length === 0 ? CURVES : params.ecdh_curves).join(':'),
     // Without an authority of its own a context trusts none: not those that Node brings along.
-    ca: ca === undefined ? [] : authorities(readSource(ca, 'trusted_ca')),
+    ca: [...authorities],
     // A certificate that is trusted itself needs no authority above it, as in Envoy.
     allowPartialTrustChain: true,
-    ...(crl === undefined ? {} : { crl: pemBlocks(readSource(crl, 'crl').toString('latin1'), 'X509 CRL', 'crl') }),
+    ...(crl === undefined ? {} : { crl: readRevocationLists(crl, trusted, validation?.watched_directory) }),
     ...(params.signature_algorithms.length === 0 ? {} : { sigalgs: params.signature_algorithms.join(':') }),
   };
 }
@@ -90,44 +78,21 @@ function cipherSuites(names: readonly string[]): readonly string[] {
   return suites;
 }
 
-function authorities(pem: Buffer): string[] {
-  const certificates = pemBlocks(pem.toString('latin1'), 'CERTIFICATE', 'trusted_ca');
-  for (const certificate of certificates) parse(certificate, 'trusted_ca');
-  return certificates;
-}
-
-function pemBlocks(text: string, label: string, what: string): string[] {
-  const blocks = text.match(new RegExp(`-----BEGIN ${label}-----[^-]+-----END ${label}-----`, 'g')) ?? [];
-  if (blocks.length === 0) throw new TlsLoadError(`${what} has no ${label} in PEM`);
-  return [...blocks];
-}
-
-function parse(pem: string | Buffer, what: string): X509Certificate {
-  try {
-    return new X509Certificate(pem);
-  } catch (error) {
-    throw new TlsLoadError(`${what}: ${(error as Error).message}`);
-  }
-}
-
-function keyPair(config: TlsCertificate, index: number): KeyPair {
-  const what = `tls_certificates[${index}]`;
-  const cert = readSource(config.certificate_chain, `${what}.certificate_chain`);
-  const key = readSource(config.private_key, `${what}.private_key`);
-  const password = config.password;
-  return {
-    cert,
-    key,
-    passphrase: password === undefined ? undefined : readSource(password, `${what}.password`).toString(),
-    leaf: parse(cert, `${what}.certificate_chain`),
-  };
-}
-
 /** The contexts of one configuration: what a server name gets, and what everybody else gets. */
 export interface Contexts {
   readonly fallback: SecureContext;
   /** A better one for a server name; undefined when the fallback is right. Absent with one certificate of each kind. */
   readonly forServerName: ((name: string) => SecureContext | undefined) | undefined;
+  readonly certificates: ContextCertificates;
+  /** When each certificate expires, in seconds since the epoch, by the name that statistics have for it. */
+  readonly expirations: ReadonlyMap<string, number>;
+}
+
+/** What a context has besides certificates and authorities. */
+export interface ContextExtras {
+  readonly options?: SecureContextOptions;
+  /** Who makes session tickets, and what a session is bound to besides the trust; a client has neither. */
+  readonly sessions?: { readonly keys: TicketKeys | undefined; readonly binding: string };
 }
 
 /**
@@ -137,42 +102,125 @@ export interface Contexts {
  */
 export function createContexts(
   owner: string,
-  common: CommonTlsContext,
+  resolved: ResolvedContext,
   defaultMaximum: 'TLSv1.2' | 'TLSv1.3',
-  extra: SecureContextOptions = {},
+  readers: ContextReaders,
+  extras: ContextExtras = {},
 ): Contexts {
   try {
-    return contextsOf(common, defaultMaximum, extra);
+    return contextsOf(resolved, defaultMaximum, readers, extras);
   } catch (error) {
     throw error instanceof TlsLoadError ? new TlsLoadError(`${owner}: ${error.message}`) : error;
   }
 }
 
 function contextsOf(
-  common: CommonTlsContext,
+  resolved: ResolvedContext,
   defaultMaximum: 'TLSv1.2' | 'TLSv1.3',
-  extra: SecureContextOptions,
+  readers: ContextReaders,
+  extras: ContextExtras,
 ): Contexts {
-  const pairs = common.tls_certificates.map(keyPair);
+  const { common } = resolved;
+  const validation = common.validation_context;
+  readers.trusted.readAll(validation, validation?.watched_directory);
+  const trust = readers.trusted.fingerprint();
+  const pairs = common.tls_certificates.map((config, index) =>
+    readKeyPair(config, `tls_certificates[${index}]`, readers.shown),
+  );
+  const ca = validation?.trusted_ca;
+  const authorities = ca === undefined ? [] : readAuthorities(ca, readers.trusted, validation?.watched_directory);
   // Renegotiation lets a peer change who it is in the middle, and costs much to answer (RFC 9325 §3.5).
-  const secureOptions = constants.SSL_OP_NO_RENEGOTIATION | (extra.secureOptions ?? 0);
-  const base = { ...commonOptions(common, defaultMaximum), ...extra, secureOptions };
-  const fallback = secureContext(base, firstOfEachKind(pairs));
-  if (pairs.length <= 1 || firstOfEachKind(pairs).length === pairs.length) {
-    return { fallback, forServerName: undefined };
+  const secureOptions = constants.SSL_OP_NO_RENEGOTIATION | (extras.options?.secureOptions ?? 0);
+  const base: SecureContextOptions = {
+    ...commonOptions(common, defaultMaximum, authorities, readers),
+    ...extras.options,
+    secureOptions,
+  };
+  const { sessions } = extras;
+  if (sessions !== undefined) {
+    base.sessionIdContext = sessionContextId(trust, sessions.binding, JSON.stringify(validation ?? null), pairs);
   }
+  const create = (own: readonly KeyPair[]): SecureContext => {
+    const context = secureContext(base, firstOfEachKind(own));
+    if (sessions?.keys !== undefined) installTicketKeys(context, sessions.keys);
+    return context;
+  };
+  return {
+    fallback: create(pairs),
+    forServerName: byServerName(pairs, create),
+    ...described(resolved, pairs, authorities),
+  };
+}
+
+/** OpenSSL's limit (SSL_MAX_SID_CTX_LENGTH). */
+const SESSION_ID_CONTEXT_BYTES = 32;
+
+/**
+ * What a session is bound to. A ticket that was issued under another one leads to a full handshake: whoever is believed
+ * now, by whatever names and lists, has to be asked again, and a ticket for one server is none for another. A renewed
+ * certificate for the same names changes nothing.
+ */
+function sessionContextId(trust: string, binding: string, validation: string, pairs: readonly KeyPair[]): string {
+  const names = pairs.map(({ leaf }) => leaf.subjectAltName ?? leaf.subject);
+  const text = JSON.stringify([trust, binding, validation, names]);
+  return createHash('sha256').update(text).digest('base64').substring(0, SESSION_ID_CONTEXT_BYTES);
+}
+
+/** The contexts of certificates by their DNS names, where there are several of one kind. */
+function byServerName(
+  pairs: readonly KeyPair[],
+  create: (own: readonly KeyPair[]) => SecureContext,
+): Contexts['forServerName'] {
+  if (pairs.length <= 1 || firstOfEachKind(pairs).length === pairs.length) return undefined;
   const named = pairs.flatMap((pair) => peerNames(pair.leaf).dns.map((name) => ({ name: name.toLowerCase(), pair })));
   const contexts = new Map<string, SecureContext>();
   for (const name of new Set(named.map((entry) => entry.name))) {
-    const own = named.filter((entry) => entry.name === name).map((entry) => entry.pair);
-    contexts.set(name, secureContext(base, firstOfEachKind(own)));
+    contexts.set(name, create(named.filter((entry) => entry.name === name).map((entry) => entry.pair)));
   }
+  return (name) => {
+    const host = name.toLowerCase();
+    return contexts.get(host) ?? contexts.get(`*${host.substring(host.indexOf('.'))}`);
+  };
+}
+
+function described(
+  { common, certificateNames, authorityName }: ResolvedContext,
+  pairs: readonly KeyPair[],
+  authorities: readonly string[],
+): Pick<Contexts, 'certificates' | 'expirations'> {
+  const believed = authorities.map((pem) => new X509Certificate(pem));
+  const chain = pairs.map(({ leaf, path }) => detailsOf(leaf, path));
+  const path = common.validation_context?.trusted_ca?.filename ?? '<inline>';
+  const expirations = new Map<string, number>();
+  for (const [index, { leaf }] of pairs.entries()) {
+    expirations.set(certificateNames[index] || unnamed('cert', leaf), Math.floor(leaf.validToDate.getTime() / 1000));
+  }
+  const [first] = believed;
+  if (first !== undefined) {
+    const untilMs = Math.min(...believed.map((one) => one.validToDate.getTime()));
+    expirations.set(authorityName || unnamed('ca_cert', first), Math.floor(untilMs / 1000));
+  }
+  return { certificates: { authorities: believed.map((one) => detailsOf(one, path)), chain }, expirations };
+}
+
+/** As in Envoy, a certificate that is no secret with a name is told by a hash; the same for a renewed one. */
+function unnamed(kind: string, { subject, subjectAltName }: X509Certificate): string {
+  const digest = createHash('sha256').update(`${subject} ${subjectAltName}`).digest('hex');
+  return `unnamed_${kind}_${digest.substring(0, 8)}`;
+}
+
+function detailsOf(certificate: X509Certificate, path: string): CertificateDetails {
+  const { dns, uri, ip } = peerNames(certificate);
   return {
-    fallback,
-    forServerName: (name) => {
-      const host = name.toLowerCase();
-      return contexts.get(host) ?? contexts.get(`*${host.substring(host.indexOf('.'))}`);
-    },
+    path,
+    serialNumber: certificate.serialNumber.toLowerCase(),
+    subjectAltNames: [
+      ...dns.map((name) => ({ dns: name })),
+      ...uri.map((name) => ({ uri: name })),
+      ...ip.map((name) => ({ ip_address: name })),
+    ],
+    validFromEpochMs: certificate.validFromDate.getTime(),
+    validToEpochMs: certificate.validToDate.getTime(),
   };
 }
 

@@ -96,7 +96,7 @@ export class ClusterManager {
       next.set(config.name, entry);
     }
     await loadPools(configs);
-    for (const cluster of fresh) await secure(cluster);
+    for (const cluster of fresh) await secure(cluster, this.options.log);
     for (const cluster of fresh) {
       await this.addHealthChecks(cluster);
       await this.addOutlierDetection(cluster);
@@ -236,11 +236,15 @@ function canonicalJson(value: unknown): string {
 }
 
 /** Gives a cluster its TLS, which is loaded on first use: it costs milliseconds and megabytes. */
-async function secure(cluster: Cluster): Promise<void> {
+async function secure(cluster: Cluster, log: Logger): Promise<void> {
   const socket = cluster.config.transport_socket?.typed_config;
   if (socket?.type !== UPSTREAM_TLS) return;
   const { UpstreamTls } = await import('../tls/upstream-tls.ts');
-  cluster.tls = new UpstreamTls(`cluster ${cluster.name}`, socket.value as UpstreamTlsContext, cluster.stats.scope);
+  cluster.tls = UpstreamTls.create(socket.value as UpstreamTlsContext, {
+    owner: `cluster ${cluster.name}`,
+    scope: cluster.stats.scope,
+    log,
+  });
 }
 
 async function withTimeLimit(work: Promise<unknown>, limitMs: number): Promise<void> {

@@ -167,6 +167,7 @@ export class Cluster {
 
   /** Stops following DNS and checking. Endpoints stay for what is still under way. */
   stop(): void {
+    this.tls?.close();
     this.health?.stop();
     this.outliers?.stop();
     this.followed = undefined;

@@ -6,7 +6,7 @@ import { HandleConnection } from '../network/handle-connection.ts';
 import { StreamConnection } from '../network/stream-connection.ts';
 import { TimerEntry, timers } from '../network/timer.ts';
 import type { TlsInfo } from '../observe/stream-info.ts';
-import type { Handshake, HandshakeEvents } from '../tls/handshake.ts';
+import type { HandshakeEvents, PendingHandshake } from '../tls/handshake.ts';
 import type { TlsFailure } from '../tls/tls-failure.ts';
 import type { UpstreamTls } from '../tls/upstream-tls.ts';
 import type { Cluster } from './cluster.ts';
@@ -53,7 +53,7 @@ export class ConnectAttempt extends TimerEntry implements HandshakeEvents {
   private readonly events: ConnectEvents;
   private readonly socket: Socket;
   private readonly alpn: readonly string[];
-  private handshake: Handshake | undefined = undefined;
+  private handshake: PendingHandshake | undefined = undefined;
   private readonly startedMs = performance.now();
   private done = false;
 

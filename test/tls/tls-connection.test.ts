@@ -7,6 +7,7 @@ import { DownstreamTlsContext } from '../../src/config/schema/tls.ts';
 import { drainSoon } from '../../src/network/bulk-reader.ts';
 import type { Connection } from '../../src/network/connection.ts';
 import { StreamConnection } from '../../src/network/stream-connection.ts';
+import { createLogger } from '../../src/observe/log.ts';
 import { StatsStore } from '../../src/observe/stats.ts';
 import { DownstreamTls } from '../../src/tls/downstream-tls.ts';
 import { TlsConnection } from '../../src/tls/tls-connection.ts';
@@ -26,11 +27,15 @@ interface Pair extends AsyncDisposable {
 /** A TLS connection of ours, to a client. */
 async function openPair(maxVersion: 'TLSv1.2' | 'TLSv1.3'): Promise<Pair> {
   const tls = new DownstreamTls(
-    'listener test',
     runSchema(DownstreamTlsContext, { common_tls_context: { tls_certificates: [certificate(pki.server)] } }, {})
       .value as DownstreamTlsContext,
-    new StatsStore(),
-    undefined,
+    {
+      owner: 'listener test',
+      scope: new StatsStore(),
+      log: createLogger(),
+      shared: (_, bytes) => new SharedArrayBuffer(bytes),
+      timeoutMs: undefined,
+    },
   );
   const recorder = new Recorder();
   const server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true });

@@ -169,7 +169,7 @@ function checkerType(config: HealthCheck): 'HTTP' | 'TCP' | 'GRPC' {
 
 async function loadProbes(cluster: Cluster, config: HealthCheck, stats: HealthCheckStats): Promise<CreateProbe> {
   const { http_health_check: http, tcp_health_check: tcp, grpc_health_check: grpc } = config;
-  const target = await probeTarget(cluster, config);
+  const target = probeTarget(cluster, config);
   if (tcp !== undefined) {
     const { tcpProbes } = await import('./tcp-probe.ts');
     return tcpProbes(tcp, target, config.reuse_connection);

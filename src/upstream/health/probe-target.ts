@@ -1,7 +1,5 @@
 import type { HealthCheck } from '../../config/schema/health-check.ts';
-import type { UpstreamTlsContext } from '../../config/schema/tls.ts';
 import { StatsStore } from '../../observe/stats.ts';
-import type { UpstreamTls } from '../../tls/upstream-tls.ts';
 import type { Cluster } from '../cluster.ts';
 import { ClusterStats } from '../cluster-stats.ts';
 import type { ConnectTarget } from '../connect.ts';
@@ -14,22 +12,15 @@ const CONNECT_SLACK_MS = 1000;
 const unseen = new ClusterStats(new StatsStore());
 
 /** How a cluster's endpoints are connected to for their checks: as for requests, but uncounted. */
-export async function probeTarget(cluster: Cluster, check: HealthCheck): Promise<ConnectTarget> {
+export function probeTarget(cluster: Cluster, check: HealthCheck): ConnectTarget {
+  const alpn = check.tls_options?.alpn_protocols ?? [];
   return {
     config: cluster.config,
     connectTimeoutMs: check.timeout + CONNECT_SLACK_MS,
     stats: unseen,
-    tls: await probeTls(cluster, check.tls_options?.alpn_protocols ?? []),
+    // The cluster's TLS, or the same with other protocols to offer.
+    tls: alpn.length === 0 ? cluster.tls : cluster.tls?.withProtocols(alpn),
   };
-}
-
-/** The cluster's TLS, or the same with other protocols to offer. */
-async function probeTls(cluster: Cluster, alpn: readonly string[]): Promise<UpstreamTls | undefined> {
-  if (cluster.tls === undefined || alpn.length === 0) return cluster.tls;
-  const { UpstreamTls } = await import('../../tls/upstream-tls.ts');
-  const context = cluster.config.transport_socket?.typed_config.value as UpstreamTlsContext;
-  const common = { ...context.common_tls_context, alpn_protocols: [...alpn] };
-  return new UpstreamTls(`cluster ${cluster.name}`, { ...context, common_tls_context: common }, cluster.stats.scope);
 }
 
 /** The address at which an endpoint is checked, as an endpoint. */

@@ -1,0 +1,67 @@
+/** Servers whose sessions are kept at a time; the one that was used longest ago is forgotten first. */
+const MAX_SERVERS = 256;
+
+/**
+ * Sessions that servers gave to this client, by server. They belong to one version of a context: with a new one, whoever
+ * is believed now has to be asked again.
+ */
+export class ClientSessions {
+  private readonly maxPerServer: number;
+  private readonly byServer = new Map<string, Buffer[]>();
+
+  /** @param maxPerServer `max_session_keys`; 0 keeps none. */
+  constructor(maxPerServer: number) {
+    this.maxPerServer = maxPerServer;
+  }
+
+  get enabled(): boolean {
+    return this.maxPerServer > 0;
+  }
+
+  /** The newest session with a server. A session is used once (RFC 8446 appendix C.4); servers give a new one each time. */
+  take(server: string): Buffer | undefined {
+    const sessions = this.byServer.get(server);
+    const newest = sessions?.pop();
+    if (sessions?.length === 0) this.byServer.delete(server);
+    return newest;
+  }
+
+  keep(server: string, session: Buffer): void {
+    let sessions = this.byServer.get(server);
+    if (sessions === undefined) sessions = [];
+    else this.byServer.delete(server);
+    sessions.push(session);
+    if (sessions.length > this.maxPerServer) sessions.shift();
+    this.byServer.set(server, sessions);
+    if (this.byServer.size <= MAX_SERVERS) return;
+    for (const [oldest] of this.byServer) {
+      this.byServer.delete(oldest);
+      break;
+    }
+  }
+}
+
+/** What one handshake brings of sessions: nothing is kept of a server before it was believed. */
+export class SessionHarvest {
+  private readonly sessions: ClientSessions;
+  private readonly server: string;
+  private believed = false;
+  private early: Buffer | undefined = undefined;
+
+  constructor(sessions: ClientSessions, server: string) {
+    this.sessions = sessions;
+    this.server = server;
+  }
+
+  readonly onSession = (session: Buffer): void => {
+    if (this.believed) this.sessions.keep(this.server, session);
+    else this.early = session;
+  };
+
+  /** The handshake went well. With TLS 1.2 the session comes before that, with TLS 1.3 after. */
+  believe(): void {
+    this.believed = true;
+    if (this.early !== undefined) this.sessions.keep(this.server, this.early);
+    this.early = undefined;
+  }
+}

@@ -1,0 +1,132 @@
+import type { SdsSecretConfig } from '../../config/schema/config-source.ts';
+import type { Secret } from '../../config/schema/secret.ts';
+import { watchFiles } from '../../config/watch-files.ts';
+import type { Logger } from '../../filter/env.ts';
+import type { Counter, Gauge, StatsScope } from '../../observe/stats.ts';
+import { checkSecret } from './check-secret.ts';
+import { readSecret, SecretFileError, type SecretKind } from './sds-file.ts';
+
+/** Who uses a secret; called after each new version. */
+export type SecretUser = () => void;
+
+/** The `sds.<name>.*` statistics under Envoy's names. */
+class SdsStats {
+  readonly attempt: Counter;
+  readonly success: Counter;
+  readonly failure: Counter;
+  readonly rejected: Counter;
+  readonly updateTime: Gauge;
+
+  constructor(root: StatsScope, name: string) {
+    const scope = root.scope('sds').scope(name);
+    this.attempt = scope.counter('update_attempt');
+    this.success = scope.counter('update_success');
+    this.failure = scope.counter('update_failure');
+    this.rejected = scope.counter('update_rejected');
+    this.updateTime = scope.gauge('update_time');
+  }
+}
+
+/** One secret in one file, and its latest good version. A version that is broken changes nothing. */
+export class SdsSecret {
+  readonly name: string;
+  /** Undefined until a first good version was read. */
+  current: Secret | undefined = undefined;
+  /** Why there is none. */
+  problem = '';
+  readonly users = new Set<SecretUser>();
+  private readonly path: string;
+  private readonly kind: SecretKind;
+  private readonly stats: SdsStats;
+  private readonly log: Logger;
+  private readonly unwatch: () => void;
+  private fingerprint = '';
+
+  constructor(config: SdsSecretConfig, kind: SecretKind, root: StatsScope, log: Logger) {
+    const { path, watched_directory: folder } = config.sds_config.path_config_source;
+    this.name = config.name;
+    this.path = path;
+    this.kind = kind;
+    this.stats = new SdsStats(root, config.name);
+    this.log = log;
+    // Before it is read, so that no change in between is missed.
+    this.unwatch = watchFiles([folder?.path ?? path], () => this.update());
+    this.update();
+  }
+
+  private update(): void {
+    const { stats } = this;
+    stats.attempt.inc();
+    try {
+      const { secret, fingerprint } = readSecret(this.path, this.name, this.kind);
+      if (fingerprint !== this.fingerprint) {
+        checkSecret(secret);
+        this.current = secret;
+        this.fingerprint = fingerprint;
+        this.problem = '';
+        for (const user of [...this.users]) user();
+      }
+      stats.success.inc();
+      stats.updateTime.set(Date.now());
+    } catch (error) {
+      this.refuse(error as Error);
+    }
+  }
+
+  private refuse(error: Error): void {
+    if (error instanceof SecretFileError) this.stats.failure.inc();
+    else this.stats.rejected.inc();
+    this.problem = error.message;
+    this.log.warn(this.current === undefined ? 'a secret is missing' : 'a secret was refused, the old one stays', {
+      secret: this.name,
+      reason: error.message,
+    });
+  }
+
+  close(): void {
+    this.unwatch();
+  }
+}
+
+/** The secrets of one thread's proxy that come from files of their own: one watch each, however many contexts use it. */
+export class SecretStore {
+  private readonly root: StatsScope;
+  private readonly log: Logger;
+  private readonly secrets = new Map<string, SdsSecret>();
+
+  constructor(root: StatsScope, log: Logger) {
+    this.root = root;
+    this.log = log;
+  }
+
+  /** The secret that a configuration names; `user` is called after each change, until `release`. */
+  use(config: SdsSecretConfig, kind: SecretKind, user: SecretUser): SdsSecret {
+    const key = JSON.stringify([kind, config.name, config.sds_config.path_config_source]);
+    let secret = this.secrets.get(key);
+    if (secret === undefined) {
+      secret = new SdsSecret(config, kind, this.root, this.log);
+      this.secrets.set(key, secret);
+    }
+    secret.users.add(user);
+    return secret;
+  }
+
+  release(secret: SdsSecret, user: SecretUser): void {
+    secret.users.delete(user);
+    if (secret.users.size > 0) return;
+    secret.close();
+    for (const [key, other] of this.secrets) if (other === secret) this.secrets.delete(key);
+  }
+}
+
+const stores = new WeakMap<StatsScope, SecretStore>();
+
+/** The store of the proxy whose statistics these are. */
+export function secretStoreOf(root: StatsScope, log: Logger): SecretStore {
+  let store = stores.get(root);
+  if (store === undefined) {
+    store = new SecretStore(root, log);
+    stores.set(root, store);
+  }
+  return store;
+}
