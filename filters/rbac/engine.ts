@@ -1,3 +1,4 @@
+import { toWireText } from '../../src/matching/wire-text.ts';
 import { compileFirstMatch, type HeaderSource, type RuleStream } from './policy-index.ts';
 import { compilePolicy } from './predicate.ts';
 import type { Rules } from './schema.ts';
@@ -23,8 +24,10 @@ export function compileEngine(rules: Rules): Engine {
   return {
     action: rules.action,
     policyNames,
-    // White space would shift the fields of an access log line.
-    denialDetails: policyNames.map((name) => `rbac_access_denied_matched_policy[${name.replace(/\s/g, '_')}]`),
+    // White space would shift the fields of an access log line, which is written byte by byte.
+    denialDetails: policyNames.map(
+      (name) => `rbac_access_denied_matched_policy[${toWireText(name.replace(/\s/g, '_'))}]`,
+    ),
     firstMatch: compileFirstMatch(policies),
   };
 }

@@ -1,4 +1,4 @@
-import { defineHttpFilter, type FilterEnv, type HttpStream, reply } from '../../src/filter/index.ts';
+import { defineHttpFilter, type HttpStream, reply } from '../../src/filter/index.ts';
 import type { Reply } from '../../src/filter/verdict.ts';
 import type { RequestHead } from '../../src/http/message.ts';
 import type { Counter, StatsScope } from '../../src/observe/stats.ts';
@@ -34,9 +34,11 @@ export const httpRbac = defineHttpFilter<HttpRbac, HttpRbacPerRoute>({
   create(base, env) {
     const override = env.routeConfigs.at(-1);
     const config = override === undefined ? base : override.rbac;
-    if (config !== undefined) makeCounters(config, env.stats.scope('rbac'));
-    const shadow = config?.shadow_rules === undefined ? undefined : compileShadow(config.shadow_rules, config, env);
-    const enforce = config?.rules === undefined ? undefined : compileEnforced(config.rules, config, env);
+    const stats = env.stats.scope('rbac');
+    makeCounters(base, stats);
+    const shadow =
+      config?.shadow_rules === undefined ? undefined : compileShadow(config.shadow_rules, config, base, stats);
+    const enforce = config?.rules === undefined ? undefined : compileEnforced(config.rules, config, base, stats);
     if (enforce === undefined && shadow === undefined) return {};
     if (shadow === undefined) return { onRequest: enforce as Enforce };
     return {
@@ -51,7 +53,6 @@ export const httpRbac = defineHttpFilter<HttpRbac, HttpRbacPerRoute>({
 const NAMESPACE = 'envoy.filters.http.rbac';
 
 type Enforce = (request: RequestHead, stream: HttpStream) => Reply | undefined;
-type Env = FilterEnv<HttpRbacPerRoute>;
 type Rules = NonNullable<HttpRbac['rules']>;
 
 /** Envoy shows all four counters of a filter, also where it has no rules of that kind. */
@@ -66,13 +67,14 @@ function deny(details: string): Reply {
   return reply(403, { body: 'RBAC: access denied', details });
 }
 
-function compileEnforced(rules: Rules, config: HttpRbac, env: Env): Enforce {
+/** A route's own prefixes name what it leaves in metadata; statistics keep those of the filter, as Envoy's do. */
+function compileEnforced(rules: Rules, config: HttpRbac, base: HttpRbac, stats: StatsScope): Enforce {
   const engine = compileEngine(rules);
   const prefix = config.rules_stat_prefix;
-  const stats = env.stats.scope('rbac');
-  const allowed = stats.counter(`${statPrefix(prefix)}allowed`);
-  const denied = stats.counter(`${statPrefix(prefix)}denied`);
-  const perPolicy = config.track_per_rule_stats ? policyCounters(engine, stats, prefix, '') : undefined;
+  const statsPrefix = base.rules_stat_prefix;
+  const allowed = stats.counter(`${statPrefix(statsPrefix)}allowed`);
+  const denied = stats.counter(`${statPrefix(statsPrefix)}denied`);
+  const perPolicy = config.track_per_rule_stats ? policyCounters(engine, stats, statsPrefix, '') : undefined;
   const resultKey = `${prefix}enforced_engine_result`;
   const policyKey = `${prefix}enforced_effective_policy_id`;
   const denials = engine.denialDetails.map(deny);
@@ -97,13 +99,18 @@ function compileEnforced(rules: Rules, config: HttpRbac, env: Env): Enforce {
   };
 }
 
-function compileShadow(rules: Rules, config: HttpRbac, env: Env): (request: RequestHead, stream: HttpStream) => void {
+function compileShadow(
+  rules: Rules,
+  config: HttpRbac,
+  base: HttpRbac,
+  stats: StatsScope,
+): (request: RequestHead, stream: HttpStream) => void {
   const engine = compileEngine(rules);
   const prefix = config.shadow_rules_stat_prefix;
-  const stats = env.stats.scope('rbac');
-  const allowed = stats.counter(`${statPrefix(prefix)}shadow_allowed`);
-  const denied = stats.counter(`${statPrefix(prefix)}shadow_denied`);
-  const perPolicy = config.track_per_rule_stats ? policyCounters(engine, stats, prefix, 'shadow_') : undefined;
+  const statsPrefix = base.shadow_rules_stat_prefix;
+  const allowed = stats.counter(`${statPrefix(statsPrefix)}shadow_allowed`);
+  const denied = stats.counter(`${statPrefix(statsPrefix)}shadow_denied`);
+  const perPolicy = config.track_per_rule_stats ? policyCounters(engine, stats, statsPrefix, 'shadow_') : undefined;
   const resultKey = `${prefix}shadow_engine_result`;
   const policyKey = `${prefix}shadow_effective_policy_id`;
 

@@ -1,5 +1,6 @@
 import type { MetadataMatcher, ValueMatcher } from '../config/schema/matcher.ts';
 import { compileStringMatcher } from './string-matcher.ts';
+import { toWireText } from './wire-text.ts';
 
 /** Where metadata is looked up: a stream. */
 export interface MetadataSource {
@@ -14,7 +15,8 @@ export interface MetadataSource {
 export function compileValueMatcher(config: ValueMatcher): (value: unknown) => boolean {
   if (config.string_match !== undefined) {
     const matches = compileStringMatcher(config.string_match);
-    return (value) => typeof value === 'string' && matches(value);
+    // String matchers compare the bytes of messages, metadata is Unicode.
+    return (value) => typeof value === 'string' && matches(toWireText(value));
   }
   if (config.double_match !== undefined) {
     const { exact, range } = config.double_match;
@@ -27,8 +29,8 @@ export function compileValueMatcher(config: ValueMatcher): (value: unknown) => b
     return (value) => value === wanted;
   }
   if (config.present_match !== undefined) {
-    const wanted = config.present_match;
-    return (value) => (value !== undefined) === wanted;
+    // As in Envoy, present_match: false is no test for absence: it never matches.
+    return config.present_match ? (value) => value !== undefined : () => false;
   }
   if (config.list_match?.one_of !== undefined) {
     const matches = compileValueMatcher(config.list_match.one_of);

@@ -13,7 +13,8 @@ describe('compileValueMatcher', () => {
     [{ double_match: { range: { start: 1, end: 2 } } }, [1, 1.9], [2, 0.9, '1']],
     [{ bool_match: false }, [false], [true, undefined, null]],
     [{ present_match: true }, [null, 0, ''], [undefined]],
-    [{ present_match: false }, [undefined], [0]],
+    [{ present_match: false }, [], [undefined, 0]],
+    [{ string_match: { prefix: 'é' } }, ['é', 'éa'], ['e', 'É']],
     [{ list_match: { one_of: { string_match: { exact: 'a' } } } }, [['b', 'a']], [['b'], 'a', []]],
     [{ or_match: { value_matchers: [{ bool_match: true }, { null_match: {} }] } }, [true, null], [false]],
   ];

@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import type { HttpStream } from '../../filter/http.ts';
 import { formatFlags } from '../../http/response-flags.ts';
 import type { StreamInfo, TlsInfo, WireBytes } from '../stream-info.ts';
+import { toByteString } from './escape.ts';
 import type { Field, FieldFactory } from './field.ts';
 import { addressOf, joinAddress, portOf, textOrUnset } from './field.ts';
 import { formatFlagsLong } from './long-flags.ts';
@@ -60,7 +61,9 @@ function walk(value: unknown, path: readonly string[]): string | number | boolea
 function printable(value: unknown): string | number | boolean | object | undefined {
   if (value === undefined || value === null || typeof value === 'function' || typeof value === 'symbol')
     return undefined;
-  return typeof value === 'bigint' ? String(value) : (value as string | number | boolean | object);
+  // Metadata is Unicode, a field is bytes.
+  if (typeof value === 'string') return toByteString(value);
+  return typeof value === 'bigint' ? String(value) : (value as number | boolean | object);
 }
 
 const filterState: FieldFactory = (argument) => {
@@ -132,6 +135,8 @@ export const STREAM_OPERATORS: Readonly<Record<string, FieldFactory>> = {
   DOWNSTREAM_TRANSPORT_FAILURE_REASON: text((info) => info.downstreamTransportFailureReason.replaceAll(' ', '_')),
   UPSTREAM_TRANSPORT_FAILURE_REASON: text((info) => info.upstreamTransportFailureReason.replaceAll(' ', '_')),
   UPSTREAM_REQUEST_ATTEMPT_COUNT: plain((info) => info.upstreamAttemptCount),
+  TRACE_ID: plain((info) => info.trace?.traceId),
+  SPAN_ID: plain((info) => info.trace?.spanId),
   ROUTE_NAME: text((info) => info.routeName),
   VIRTUAL_HOST_NAME: text((info) => info.virtualHostName),
   DYNAMIC_METADATA: dynamicMetadata,
