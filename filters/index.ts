@@ -9,6 +9,7 @@ import { headerMutation } from './header-mutation.ts';
 import { headerToMetadata } from './header-to-metadata/header-to-metadata.ts';
 import { healthCheck } from './health-check.ts';
 import { ipTagging } from './ip-tagging.ts';
+import { jwtAuthn } from './jwt-authn/jwt-authn.ts';
 import { localRateLimit } from './local-ratelimit/local-ratelimit.ts';
 import { httpRbac } from './rbac/http.ts';
 import { networkRbac } from './rbac/network.ts';
@@ -25,6 +26,7 @@ export const HTTP_FILTERS: readonly AnyHttpFilter[] = [
   healthCheck,
   httpRbac,
   ipTagging,
+  jwtAuthn,
   localRateLimit,
 ];
 

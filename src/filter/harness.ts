@@ -111,6 +111,7 @@ export async function testFilter<C, R>(
   for (const config of options.routeConfigs ?? []) routeConfigs.push(await validated(routeSchema, config));
   const env = new TestEnv(filter.name, routeConfigs, options.calls);
   const config = (await validated(filter.config, options.config ?? {})) as C;
+  await filter.prepare?.();
   const hooks = filter.create(config, env as never);
   const problem = hooksProblem(hooks, 'http');
   if (problem !== undefined) throw new Error(`'${filter.name}': ${problem}`);

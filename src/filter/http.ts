@@ -64,6 +64,8 @@ export interface HttpFilterHooks {
   rewritesBody?(stream: HttpStream): boolean;
   /** The stream is over and its figures are final. */
   onDone?(stream: HttpStream): void;
+  /** The configuration that made these hooks serves from now on, its clusters too: begin what runs in the background. */
+  onStart?(): void;
   /** The configuration that made these hooks is gone: stop timers, close files. */
   dispose?(): void;
 }
@@ -86,6 +88,8 @@ export interface HttpFilterDefinition<C = unknown, R = C> {
   readonly onError?: 'closed' | 'open';
   /** Longest time that a promise of a hook may take, default 5000 ms. */
   readonly timeoutMs?: number;
+  /** Loads modules that only users of the filter need; settled before `create` is first called. */
+  prepare?(): Promise<void>;
   create(config: C, env: FilterEnv<R>): HttpFilterHooks;
 }
 

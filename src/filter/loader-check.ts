@@ -14,6 +14,7 @@ export const HOOKS: Readonly<Record<FilterKind, readonly string[]>> = {
     'onResponseBody',
     'onResponseTrailers',
     'onDone',
+    'onStart',
     'dispose',
   ],
   network: ['onConnection', 'onData', 'onWrite', 'onClose', 'dispose'],

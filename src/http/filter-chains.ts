@@ -134,8 +134,9 @@ export class FilterChains {
     };
   }
 
-  /** Follows the files of the custom filters. */
+  /** The configuration serves: begins what filters do in the background, and follows the files of the custom ones. */
   async watch(): Promise<void> {
+    for (const source of this.sources) for (const { hooks } of source.variants.values()) hooks.onStart?.();
     const custom = this.sources.filter((source) => source.module !== undefined && source.module.version !== 'package');
     if (custom.length === 0) return;
     const { watchFilterModule } = await import('../filter/watch.ts');
@@ -157,11 +158,13 @@ export class FilterChains {
     const before = { definition: source.definition, config: source.config, variants: source.variants };
     try {
       source.config = await checkModuleConfig(source.name, module.definition.config, source.rawConfig);
+      await module.definition.prepare?.();
       source.definition = module.definition;
       source.variants = new Map();
       // The other filters keep their hooks: their timers and files go on.
       this.remake();
       source.module = module;
+      for (const { hooks } of source.variants.values()) hooks.onStart?.();
     } catch (error) {
       Object.assign(source, before);
       this.runtime.log
@@ -209,12 +212,14 @@ async function sourceOf(
   const { name, typed_config: typed, disabled } = filter;
   if (isModule(typed, 'http')) {
     const module = (await loadModule(typed, 'http', runtime)) as LoadedFilterModule<'http'>;
+    await module.definition.prepare?.();
     const rawConfig = typed.value.config;
     const config = await checkModuleConfig(name, module.definition.config, rawConfig);
     return { name, disabled, definition: module.definition, config, rawConfig, module, variants: new Map(), slots: [] };
   }
   const definition = definitions.get(typed.type);
   if (definition === undefined) throw new Error(`no filter for ${typed.type}`);
+  await definition.prepare?.();
   return {
     name,
     disabled,
