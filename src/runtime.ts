@@ -17,6 +17,8 @@ export interface Runtime {
   readonly denials: DenialLog;
   readonly facts: ProxyFacts;
   readonly calls: Calls;
+  /** What the proxy waits for at its end, while its clusters still serve. */
+  readonly atClose: Set<() => Promise<void>>;
   /** Folder from which module paths of the configuration are meant. */
   readonly baseDir: string;
   readonly filterDir: string | undefined;

@@ -75,9 +75,14 @@ export class SidecarProxy implements RunningProxy, ViewSource {
         healthy: () => this.state === 'LIVE' && !this.healthChecksFail,
         healthyPercent: (name) => clusters.get(name)?.healthyPercent,
         clusterStats: (name) => clusters.get(name)?.stats.scope,
-        node: { id: config.bootstrap.node.id, cluster: config.bootstrap.node.cluster },
+        node: {
+          id: config.bootstrap.node.id,
+          cluster: config.bootstrap.node.cluster,
+          zone: config.bootstrap.node.locality?.zone ?? '',
+        },
       },
       calls: new ClusterCalls(clusters),
+      atClose: new Set(),
       baseDir: dirname(resolve(config.file)),
       filterDir,
       onCustomFilter: once(() => options.onCustomFilter?.(stats)),
@@ -264,6 +269,7 @@ export class SidecarProxy implements RunningProxy, ViewSource {
       await new Promise((done) => setImmediate(done));
     }
     for (const runtime of runtimes) runtime.dispose();
+    await Promise.all([...this.runtime.atClose].map((wait) => wait()));
     for (const cluster of this.runtime.clusters.clusters) {
       for (const endpoint of cluster.endpoints) drainPools(endpoint, true);
     }

@@ -6,6 +6,7 @@ import type { RouteConfiguration } from './schema/route.ts';
 import type { RequestMirrorPolicy, Route } from './schema/route-components.ts';
 import { Problem } from './schema/schema.ts';
 import type { TcpProxy } from './schema/tcp-proxy.ts';
+import type { OpenTelemetryConfig, ZipkinConfig } from './schema/tracing.ts';
 import { nearest } from './suggest.ts';
 import type { TypedConfig } from './typed-config.ts';
 
@@ -84,6 +85,7 @@ class CrossCheck {
 
   private connectionManager(manager: HttpConnectionManager, path: Path): void {
     this.httpFilters(manager, path);
+    this.tracing(manager, path);
     const routes = manager.route_config;
     if (routes === undefined) return;
     const root = [...path, 'route_config'];
@@ -124,6 +126,20 @@ class CrossCheck {
       }
       if (isRouter && filter.disabled) this.report('the router cannot be disabled', [...at, 'disabled']);
     }
+  }
+
+  /** Where spans are sent. */
+  private tracing(manager: HttpConnectionManager, path: Path): void {
+    const at = [...path, 'tracing', 'provider', 'typed_config'];
+    const config = manager.tracing?.provider?.typed_config.value as
+      | Partial<OpenTelemetryConfig & ZipkinConfig>
+      | undefined;
+    const grpc = config?.grpc_service?.envoy_grpc.cluster_name;
+    const http = config?.http_service?.http_uri.cluster;
+    const zipkin = config?.collector_cluster;
+    if (grpc !== undefined) this.cluster(grpc, [...at, 'grpc_service', 'envoy_grpc', 'cluster_name']);
+    if (http !== undefined) this.cluster(http, [...at, 'http_service', 'http_uri', 'cluster']);
+    if (zipkin !== undefined) this.cluster(zipkin, [...at, 'collector_cluster']);
   }
 
   private route(route: Route, path: Path): void {

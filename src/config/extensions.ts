@@ -11,6 +11,7 @@ import { Router } from './schema/router.ts';
 import { SpiffeValidatorConfig } from './schema/spiffe.ts';
 import { TcpProxy } from './schema/tcp-proxy.ts';
 import { DownstreamTlsContext, TlsInspector, UpstreamTlsContext } from './schema/tls.ts';
+import { OpenTelemetryConfig, StaticResourceDetector, ZipkinConfig } from './schema/tracing.ts';
 import { RawBuffer } from './schema/transport-socket.ts';
 import { UPSTREAM_HTTP_OPTIONS } from './schema/upstream-http-options.ts';
 
@@ -38,6 +39,7 @@ export const FilterModule = message({ module: nonEmptyString(), config: optional
 export type FilterModule = v.InferOutput<typeof FilterModule>;
 
 const EMPTY = message({});
+const OTEL = 'envoy.extensions.tracers.opentelemetry';
 
 /** What the extension points take without any filter registered. */
 export const BUILT_IN_TYPES: Readonly<Record<ExtensionCategory, Readonly<Record<string, StandardSchemaV1>>>> = {
@@ -58,6 +60,15 @@ export const BUILT_IN_TYPES: Readonly<Record<ExtensionCategory, Readonly<Record<
   upstream_transport_socket: { [RAW_BUFFER]: RawBuffer, [UPSTREAM_TLS]: UpstreamTlsContext },
   upstream_options: { [UPSTREAM_HTTP_OPTIONS]: UpstreamHttpProtocolOptions },
   header_formatter: { [PRESERVE_CASE]: PreserveCaseFormatterConfig },
+  tracer: {
+    'envoy.config.trace.v3.OpenTelemetryConfig': OpenTelemetryConfig,
+    'envoy.config.trace.v3.ZipkinConfig': ZipkinConfig,
+  },
+  resource_detector: {
+    [`${OTEL}.resource_detectors.v3.EnvironmentResourceDetectorConfig`]: EMPTY,
+    [`${OTEL}.resource_detectors.v3.StaticConfigResourceDetectorConfig`]: StaticResourceDetector,
+  },
+  tracing_sampler: { [`${OTEL}.samplers.v3.AlwaysOnSamplerConfig`]: EMPTY },
   request_id: { 'envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig': UuidRequestIdConfig },
   certificate_validator: { [SPIFFE_VALIDATOR]: SpiffeValidatorConfig },
   retry_host_predicate: {

@@ -28,7 +28,7 @@ export interface ProxyFacts {
   healthyPercent(cluster: string): number | undefined;
   /** Statistics of a cluster, `cluster.<name>.`; undefined when there is no such cluster. */
   clusterStats(cluster: string): StatsScope | undefined;
-  readonly node: { readonly id: string; readonly cluster: string };
+  readonly node: { readonly id: string; readonly cluster: string; readonly zone?: string };
 }
 
 /** A place for one filter's state in every stream. */

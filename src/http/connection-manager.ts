@@ -1,12 +1,14 @@
 import { ROUTER } from '../config/extensions.ts';
-import type { HttpConnectionManager } from '../config/schema/http-connection-manager.ts';
+import type { HttpConnectionManager, UuidRequestIdConfig } from '../config/schema/http-connection-manager.ts';
 import type { Router as RouterConfig } from '../config/schema/router.ts';
 import type { Logger, ProxyFacts } from '../filter/env.ts';
 import type { AnyHttpFilter } from '../filter/registry.ts';
 import type { Connection, ConnectionHandler } from '../network/connection.ts';
 import { CidrSet } from '../network/ip.ts';
 import { type AccessLogger, compileAccessLogs } from '../observe/access-log/index.ts';
+import type { StatsScope } from '../observe/stats.ts';
 import type { ConnectionInfo } from '../observe/stream-info.ts';
+import type { HttpTracing, ManagerTracing } from '../observe/tracing/index.ts';
 import type { Runtime } from '../runtime.ts';
 import { compileAuthorityNormalizer } from './authority.ts';
 import { type HttpSettings, resolveSettings } from './connection-manager-settings.ts';
@@ -43,6 +45,8 @@ export interface ConnectionManagerOptions {
   readonly bufferLimitBytes: number;
   /** Whether connections end while health checks are failed from outside: the listener's `drain_type: DEFAULT`. */
   readonly drainsUnhealthy: boolean;
+  /** The listener is for what the app sends (`traffic_direction: OUTBOUND`). */
+  readonly isEgress: boolean;
   /** The connection's close, after the codec has let go of it. */
   readonly onClose: (connection: Connection) => void;
 }
@@ -65,6 +69,9 @@ export class ConnectionManager {
   readonly normalizeAuthority: ((authority: string, localPort: number) => string) | undefined;
   readonly rewriteLocalReply: LocalReplyRewriter | undefined;
   readonly node: ProxyFacts['node'];
+  /** Undefined without tracing. */
+  readonly tracing: HttpTracing | undefined;
+  private readonly managerTracing: ManagerTracing | undefined;
   readonly router: { readonly suppressEnvoyHeaders: boolean };
   private readonly chains: FilterChains;
   private readonly runtime: Runtime;
@@ -77,7 +84,7 @@ export class ConnectionManager {
   private drainIdleMs: number | undefined = undefined;
   private readonly drainsUnhealthy: boolean;
 
-  private constructor(options: ConnectionManagerOptions, chains: FilterChains) {
+  private constructor(options: ConnectionManagerOptions, chains: FilterChains, tracing: ManagerTracing | undefined) {
     const { config, runtime } = options;
     this.chains = chains;
     this.config = config;
@@ -86,6 +93,8 @@ export class ConnectionManager {
     this.stats = new HttpStats(runtime.stats.scope(`http.${config.stat_prefix}`));
     this.clusters = runtime.clusters;
     this.node = runtime.facts.node;
+    this.managerTracing = tracing;
+    this.tracing = tracing?.http;
     this.log = runtime.log.component('http');
     this.listenerName = options.listenerName;
     this.drainsUnhealthy = options.drainsUnhealthy;
@@ -105,6 +114,7 @@ export class ConnectionManager {
       suppressEnvoyHeaders: this.router.suppressEnvoyHeaders,
     });
     for (const entry of this.routes.entries) {
+      entry.traceRules = this.tracing?.compileRoute(entry.tracing, entry.decorator);
       chains.override(entry.perFilterConfigs, (chain) => {
         entry.chain = chain;
       });
@@ -116,7 +126,8 @@ export class ConnectionManager {
     const { config, definitions, runtime } = options;
     const stats = runtime.stats.scope(`http.${config.stat_prefix}`);
     const chains = await FilterChains.create(config.http_filters, definitions, runtime, stats, config.stat_prefix);
-    const manager = new ConnectionManager(options, chains);
+    const tracing = config.tracing === undefined ? undefined : await createManagerTracing(options, stats);
+    const manager = new ConnectionManager(options, chains, tracing);
     if (config.codec_type === 'HTTP2') await manager.loadHttp2();
     return manager;
   }
@@ -244,5 +255,23 @@ export class ConnectionManager {
   dispose(): void {
     this.chains.dispose();
     this.accessLog?.dispose();
+    this.managerTracing?.release();
   }
+}
+
+/** Loaded when a configuration names it. */
+async function createManagerTracing(options: ConnectionManagerOptions, stats: StatsScope): Promise<ManagerTracing> {
+  const { createTracing } = await import('../observe/tracing/index.ts');
+  const { config, runtime, isEgress } = options;
+  const ids = config.request_id_extension?.typed_config.value as UuidRequestIdConfig | undefined;
+  return createTracing(
+    {
+      config: config.tracing as NonNullable<typeof config.tracing>,
+      isEgress,
+      requestIds: ids ?? { pack_trace_reason: true, use_request_id_for_trace_sampling: true },
+      stats,
+    },
+    { stats: runtime.stats, calls: runtime.calls, node: runtime.facts.node },
+    runtime.atClose,
+  );
 }

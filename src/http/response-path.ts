@@ -120,6 +120,7 @@ export abstract class ResponsePath extends StreamCore {
     this.responseHeadSent = true;
     mutateResponse(this, head);
     if (this.responseCookies !== undefined) for (const cookie of this.responseCookies) head.add('set-cookie', cookie);
+    if (this.trace !== undefined) this.trace.onResponseHead(head);
     this.responseCode = head.status;
     this.downstreamTxBeginMs = nowMs();
     if (this.isUpgrade) {

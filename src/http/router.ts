@@ -186,7 +186,7 @@ export class Router implements UpstreamEvents, TimedRouter {
     this.endpoint?.failureMonitor?.onConnected();
     stream.upstreamLocalAddress = codec.localAddress;
     if (stream.upstreamTxBeginMs === 0) stream.upstreamTxBeginMs = now;
-    if (stream.trace !== undefined) stream.trace.inject(stream.request, codec.protocol);
+    if (stream.trace !== undefined) stream.trace.inject(stream.request, codec);
     const body = this.replay?.peek();
     const endStream = this.requestEnded && (body === undefined || body.length === 0) && this.trailers === undefined;
     try {

@@ -285,6 +285,7 @@ export abstract class StreamCore extends StreamRecord implements FilterStream, T
     stats.downstreamRqTime.record(this.endMs - this.startMs);
     if (this.deniedBy !== '') this.manager.onDenied(this, this.deniedBy);
     this.manager.accessLog?.log(this);
+    if (this.trace !== undefined) this.trace.finish(this);
   }
 
   /** A cookie that the route's hash policy wants the client to keep. */

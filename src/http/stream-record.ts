@@ -1,4 +1,5 @@
 import type { ConnectionInfo, StreamInfo } from '../observe/stream-info.ts';
+import type { StreamTrace } from '../observe/tracing/index.ts';
 import type { HeaderMap } from './headers.ts';
 import type { RequestHead, ResponseHead } from './message.ts';
 
@@ -35,6 +36,9 @@ export abstract class StreamRecord implements StreamInfo {
   upstreamAttemptCount = 0;
   routeName = '';
   virtualHostName = '';
+  /** Undefined where nobody is told of traces. */
+  trace: StreamTrace | undefined = undefined;
+  isTraceable = false;
   readonly slots: unknown[] = [];
   private metadata: Map<string, Map<string, unknown>> | undefined = undefined;
   private filterState: Map<string, unknown> | undefined = undefined;
@@ -76,6 +80,8 @@ export abstract class StreamRecord implements StreamInfo {
     this.upstreamAttemptCount = 0;
     this.routeName = '';
     this.virtualHostName = '';
+    this.trace = undefined;
+    this.isTraceable = false;
     for (let i = 0; i < this.slots.length; i++) this.slots[i] = undefined;
     this.metadata = undefined;
     this.filterState = undefined;

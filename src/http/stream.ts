@@ -91,6 +91,8 @@ export class HttpStream extends ResponsePath implements DownstreamEvents {
       return;
     }
     this.matchRoute();
+    const { tracing } = this.manager;
+    if (tracing !== undefined) this.trace = tracing.start(this, this.routeEntry?.traceRules);
     if (this.routeEntry !== undefined) this.chain = (this.routeEntry.chain as FilterChain | undefined) ?? this.chain;
     if ((this.request.upgrade !== '' || this.request.method === 'CONNECT') && !this.admitUpgrade()) return;
     if (this.request.expectContinue && !this.manager.settings.proxy100Continue) {

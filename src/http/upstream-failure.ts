@@ -10,7 +10,8 @@ export interface UpstreamFailure {
   readonly details: string;
 }
 
-const TEXT = {
+/** Envoy's words for why an exchange ended. */
+export const RESET_TEXT = {
   connection_failure: 'remote connection failure',
   connection_timeout: 'connection timeout',
   connection_termination: 'connection termination',
@@ -38,7 +39,7 @@ export function upstreamFailure(
   transportFailure: string,
   retried: boolean,
 ): UpstreamFailure {
-  const text = TEXT[reason];
+  const text = RESET_TEXT[reason];
   const transport = reason === 'connection_failure' ? transportFailure : '';
   const which = retried ? 'retried and the latest reset reason' : 'reset reason';
   const detail = transport === '' ? text : `${text}|${transport}`;

@@ -72,6 +72,7 @@ export class ListenerRuntime {
       stats: scope,
       bufferLimitBytes: config.per_connection_buffer_limit_bytes,
       drainsUnhealthy: config.drain_type === 'DEFAULT',
+      isEgress: config.traffic_direction === 'OUTBOUND',
     };
     const chains: FilterChainRuntime[] = [];
     for (const chain of config.filter_chains) chains.push(await FilterChainRuntime.create(chain, context));

@@ -99,6 +99,10 @@ export interface StreamInfo {
   readonly upstreamAttemptCount: number;
   readonly routeName: string;
   readonly virtualHostName: string;
+  /** The trace that the stream belongs to, and the span of its request; undefined where nobody is told of traces. */
+  readonly trace?: { readonly traceId: string; readonly spanId: string } | undefined;
+  /** Tracing decided for this stream. */
+  readonly isTraceable?: boolean;
   /** A value that a filter left for others: `get('envoy.lb', 'canary')`. */
   getMetadata(namespace: string, key?: string): unknown;
   getFilterState(key: string): unknown;

@@ -68,6 +68,9 @@ export type ExtensionCategory =
   | 'header_formatter'
   | 'request_id'
   | 'retry_host_predicate'
+  | 'tracer'
+  | 'resource_detector'
+  | 'tracing_sampler'
   | 'certificate_validator';
 
 /** The configuration of a validation run: valibot hands it down to every schema. */

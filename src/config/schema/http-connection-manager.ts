@@ -24,6 +24,7 @@ import { CidrRange } from './core-address.ts';
 import { Http1ProtocolOptions, HttpProtocolOptions } from './http-protocol-options.ts';
 import { Http2ProtocolOptions } from './http2-protocol-options.ts';
 import { RouteConfiguration } from './route.ts';
+import { Tracing } from './tracing.ts';
 
 /** envoy.extensions.filters.network.http_connection_manager.v3; times in milliseconds. */
 
@@ -95,6 +96,7 @@ export const HttpConnectionManager = message(
     drain_timeout: optional(duration(), '5s'),
     delayed_close_timeout: optional(duration(), '1s'),
     access_log: optional(list(AccessLog), []),
+    tracing: optional(Tracing),
     use_remote_address: optional(boolValue(), false),
     xff_num_trusted_hops: optional(uint32(), 0),
     internal_address_config: optional(
@@ -150,7 +152,6 @@ export const HttpConnectionManager = message(
   oneof(['rds', 'route_config', 'scoped_routes'], { required: true }),
   unsupported('routes are not discovered yet, write route_config', 'rds', 'scoped_routes'),
   unsupported('HTTP/3 is not available', 'http3_protocol_options'),
-  unsupported('tracing is not available yet', 'tracing'),
   unsupported(
     'a request is logged once, at its end',
     'access_log_options',

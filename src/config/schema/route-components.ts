@@ -25,6 +25,7 @@ import { MetadataMatcher, RegexMatchAndSubstitute, RegexMatcher, StringMatcher }
 import { RuntimeFractionalPercent } from './percent.ts';
 import { RetryPolicy } from './retry-policy.ts';
 import { HeaderMatcher, QueryParameterMatcher } from './route-matchers.ts';
+import { Decorator, RouteTracing } from './tracing.ts';
 
 /** envoy.config.route.v3: one route and what it can do. */
 
@@ -280,12 +281,13 @@ export const Route = message(
     redirect: optional(RedirectAction),
     direct_response: optional(DirectResponseAction),
     metadata: optional(Metadata),
+    decorator: optional(Decorator),
+    tracing: optional(RouteTracing),
     ...perFilterConfigField,
     ...headerMutationFields,
   },
   oneof(['route', 'redirect', 'direct_response', 'filter_action', 'non_forwarding_action'], { required: true }),
   unsupported('a route needs route, redirect or direct_response', 'filter_action', 'non_forwarding_action'),
-  unsupported('tracing is not available yet', 'decorator', 'tracing'),
   unsupported('routes have no statistics of their own', 'stat_prefix'),
   unsupported(
     'use per_connection_buffer_limit_bytes of the listener',

@@ -92,6 +92,8 @@ function commonFacts(route: Route, scope: RouteScope): Omit<RouteFacts, keyof Re
     keepOriginal: !scope.suppressEnvoyHeaders,
     redirect: undefined,
     directResponse: undefined,
+    tracing: route.tracing,
+    decorator: route.decorator,
   };
 }
 

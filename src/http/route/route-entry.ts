@@ -1,5 +1,7 @@
+import type { Decorator, RouteTracing } from '../../config/schema/tracing.ts';
 import type { RouteView } from '../../filter/http.ts';
 import type { StreamInfo } from '../../observe/stream-info.ts';
+import type { RouteTraceRules } from '../../observe/tracing/index.ts';
 import type { RequestHead, ResponseHead } from '../message.ts';
 import type { RetryRules } from '../retry.ts';
 import type { DirectResponse } from './direct-response.ts';
@@ -61,6 +63,8 @@ export interface RouteFacts {
   readonly keepOriginal: boolean;
   readonly redirect: Redirect | undefined;
   readonly directResponse: DirectResponse | undefined;
+  readonly tracing: RouteTracing | undefined;
+  readonly decorator: Decorator | undefined;
 }
 
 /**
@@ -96,6 +100,10 @@ export class RouteEntry {
   readonly view: RouteView;
   /** The connection manager's: the filter chain of this route. */
   chain: unknown = undefined;
+  /** The connection manager's: what the route says of traces, where it traces. */
+  traceRules: RouteTraceRules | undefined = undefined;
+  readonly tracing: RouteTracing | undefined;
+  readonly decorator: Decorator | undefined;
   private readonly clusterHeader: string;
   private readonly requestMutators: readonly HeaderMutator[];
   private readonly responseMutators: readonly HeaderMutator[];
@@ -127,6 +135,8 @@ export class RouteEntry {
     this.perFilterConfigs = facts.perFilterConfigs;
     this.redirect = facts.redirect;
     this.directResponse = facts.directResponse;
+    this.tracing = facts.tracing;
+    this.decorator = facts.decorator;
     this.rewriteHost = facts.autoHostRewrite
       ? autoHostRewrite({ forwarded: facts.appendForwardedHost, keepOriginal: facts.keepOriginal })
       : undefined;

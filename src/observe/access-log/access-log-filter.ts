@@ -32,8 +32,9 @@ export function compileLogFilter(config: AccessLogFilter): LogCondition {
     return (info) => accepts(Math.floor(info.endMs - info.startMs));
   }
   if (config.not_health_check_filter !== undefined) return (info) => info.getFilterState(HEALTH_CHECK_STATE) !== true;
-  // Nothing is traced, so nothing is traceable: Envoy's answer without a tracing configuration.
-  if (config.traceable_filter !== undefined) return () => false;
+  // Without a tracing configuration nothing is traceable, as in Envoy.
+  if (config.traceable_filter !== undefined)
+    return (info) => info.isTraceable === true && info.getFilterState(HEALTH_CHECK_STATE) !== true;
   if (config.runtime_filter !== undefined) return compileSampling(config.runtime_filter);
   if (config.and_filter !== undefined) {
     const conditions = config.and_filter.filters.map(compileLogFilter);

@@ -1,0 +1,96 @@
+import type { UuidRequestIdConfig } from '../../config/schema/http-connection-manager.ts';
+import type { FractionalPercent } from '../../config/schema/percent.ts';
+import type { RouteTracing, Tracing } from '../../config/schema/tracing.ts';
+import type { RequestHead } from '../../http/message.ts';
+import { PERCENT_DENOMINATOR } from '../../matching/fraction.ts';
+
+/** Why a request is traced, or that it is not; the names are those of Envoy's statistics. */
+export type TraceReason = 'random_sampling' | 'service_forced' | 'client_enabled' | 'not_traceable';
+
+/** `numerator` of `whole` requests. */
+interface Share {
+  readonly numerator: number;
+  readonly whole: number;
+}
+
+/** What share of requests is traced. */
+export interface Shares {
+  readonly client: Share;
+  readonly random: Share;
+  readonly overall: Share;
+}
+
+/** Where a UUID's digit tells proxies further on what was decided (Envoy's UUID extension). */
+const REASON_AT = 14;
+const UUID_LENGTH = 36;
+const DIGIT: Readonly<Record<TraceReason, string>> = {
+  not_traceable: '4',
+  random_sampling: '9',
+  service_forced: 'a',
+  client_enabled: 'b',
+};
+const REASONS: Readonly<Record<string, TraceReason>> = {
+  9: 'random_sampling',
+  a: 'service_forced',
+  b: 'client_enabled',
+};
+const FIRST_GROUP = /^[0-9a-f]{8}/i;
+
+/** Shares of a connection manager. Envoy counts in whole percents, and in hundredths of one for random sampling. */
+export function managerShares(config: Tracing): Shares {
+  return {
+    client: { numerator: Math.trunc(config.client_sampling.value), whole: 100 },
+    random: { numerator: Math.round(config.random_sampling.value * 100), whole: 10_000 },
+    overall: { numerator: Math.trunc(config.overall_sampling.value), whole: 100 },
+  };
+}
+
+export function routeShares(config: RouteTracing): Shares {
+  return {
+    client: shareOf(config.client_sampling),
+    random: shareOf(config.random_sampling),
+    overall: shareOf(config.overall_sampling),
+  };
+}
+
+function shareOf(config: FractionalPercent): Share {
+  return { numerator: config.numerator, whole: PERCENT_DENOMINATOR[config.denominator] };
+}
+
+/**
+ * Decides, as Envoy does, whether a request is traced: by what its id says, by who asks for it, by share. The id
+ * decides over shares, so that all proxies on the way choose the same requests, and it is told the outcome.
+ */
+export function decideReason(
+  request: RequestHead,
+  shares: Shares,
+  ids: UuidRequestIdConfig,
+  random: () => number = Math.random,
+): TraceReason {
+  if (!ids.use_request_id_for_trace_sampling) return 'random_sampling';
+  const id = request.get('x-request-id') ?? '';
+  if (!FIRST_GROUP.test(id)) return 'not_traceable';
+  const number = Number.parseInt(id.substring(0, 8), 16) % 10_000;
+  const isUuid = ids.pack_trace_reason && id.length === UUID_LENGTH;
+  const told = isUuid ? REASONS[id.charAt(REASON_AT)] : undefined;
+  let reason = told ?? 'not_traceable';
+  if (told === undefined) {
+    if (request.has('x-client-trace-id') && random() * shares.client.whole < shares.client.numerator)
+      reason = 'client_enabled';
+    else if (request.hasEnvoyHeaders && request.has('x-envoy-force-trace')) reason = 'service_forced';
+    else if (isIn(shares.random, number)) reason = 'random_sampling';
+  }
+  if (reason !== 'not_traceable' && !isIn(shares.overall, number)) reason = 'not_traceable';
+  if (isUuid && reason !== (told ?? 'not_traceable')) request.set('x-request-id', withReason(id, reason));
+  return reason;
+}
+
+function isIn(share: Share, number: number): boolean {
+  return number % share.whole < share.numerator;
+}
+
+/** A UUID that says `reason`; other ids stay as they are. */
+export function withReason(id: string, reason: TraceReason): string {
+  if (id.length !== UUID_LENGTH) return id;
+  return id.substring(0, REASON_AT) + DIGIT[reason] + id.substring(REASON_AT + 1);
+}
