@@ -84,7 +84,7 @@ export const rateLimit: PolicyKind<Spec> = {
               failure_mode_deny: spec.on_failure === 'DENY',
               ...(spec.headers ? { enable_x_ratelimit_headers: 'DRAFT_VERSION_03' } : {}),
               rate_limit_service: {
-                grpc_service: { envoy_grpc: { cluster_name: cluster }, timeout: spec.service.timeout },
+                grpc_service: { envoy_grpc: { cluster_name: cluster } },
                 transport_api_version: 'V3',
               },
             }),
