@@ -9,6 +9,7 @@ import type {
   ProxyView,
   ServerState,
 } from './observe/admin/view.ts';
+import { certificatesOf } from './observe/certificates.ts';
 import { snapshotOf } from './observe/stats-snapshot.ts';
 import { packageInfo } from './package-info.ts';
 import type { Runtime } from './runtime.ts';
@@ -45,6 +46,7 @@ export function createProxyView(source: ViewSource): ProxyView {
     state: () => (source.state === 'LIVE' && !source.healthy() ? 'DRAINING' : source.state),
     stats: () => {
       runtime.clusters.publishStats();
+      certificatesOf(runtime.stats).publish();
       return snapshotOf(runtime.stats);
     },
     resetCounters: () => {
@@ -62,7 +64,7 @@ export function createProxyView(source: ViewSource): ProxyView {
       hash: source.config.hash,
       loadedAtEpochMs: source.loadedAtEpochMs,
     }),
-    certificates: () => [],
+    certificates: () => certificatesOf(runtime.stats).list(),
     pendingInit: () => (source.state === 'INITIALIZING' ? ['listeners'] : []),
     failHealthChecks: (fail) => source.failHealthChecks(fail),
     drainListeners: ({ inboundOnly }) => source.drainListeners(inboundOnly),

@@ -41,6 +41,11 @@ const RULES: readonly TagRule[] = [
   { label: 'envoy_ratelimit_prefix', pattern: /^ratelimit\.((.*?)\.)\w+$/ds },
   { label: 'envoy_tcp_prefix', pattern: /^tcp\.((.*?)\.)\w+$/ds },
   { label: 'envoy_http_conn_manager_prefix', pattern: /^(?:http|listener\..*?\.http)\.((.*?)\.)/ds },
+  {
+    label: 'envoy_tls_certificate',
+    pattern: /^(?:listener|cluster)\..*?\.ssl\.certificate\.((.*)\.)expiration_unix_time_seconds$/d,
+  },
+  { label: 'envoy_xds_resource_name', pattern: /^sds\.((.*)\.)\w+$/d },
   { label: 'envoy_cluster_name', pattern: /^cluster\.((.*?)\.)/ds },
   { label: 'envoy_listener_address', pattern: /^listener\.((\d+\.\d+\.\d+\.\d+_\d+|(?!admin\.).*?)\.)/ds },
   { label: 'envoy_virtual_host', pattern: /^vhost\.((.*?)\.)/ds },

@@ -27,11 +27,14 @@ export function snapshotOf(store: StatsStore): StatsSnapshot {
 
 /** Gauges of what all threads share or know alike: limits over shared memory, members of clusters, the clusters. */
 const ALIKE_IN_EVERY_THREAD =
-  /\.(circuit_breakers\.|membership_|max_host_weight$|health_check\.|outlier_detection\.)|^(cluster_manager|server)\./;
+  /\.(circuit_breakers\.|membership_|max_host_weight$|health_check\.|outlier_detection\.|ssl\.certificate\.)|^(cluster_manager|server|sds)\./;
+
+/** Counters of what every thread does, where the process does it once: reading secrets, making contexts of them. */
+const DONE_BY_EVERY_THREAD = /^sds\.|\.(ssl_context_update_by_sds|ssl\.context_update_(success|rejected))$/;
 
 /**
  * The sum of several threads' values. Gauges add up too, since each thread counts its own connections, unless every
- * thread says the same.
+ * thread says the same; so do counters, unless every thread does the same.
  */
 export function mergeSnapshots(snapshots: readonly StatsSnapshot[]): StatsSnapshot {
   const [only, ...others] = snapshots;
@@ -40,7 +43,10 @@ export function mergeSnapshots(snapshots: readonly StatsSnapshot[]): StatsSnapsh
   const gauges = new Map<string, number>();
   const histograms = new Map<string, HistogramValues>();
   for (const snapshot of snapshots) {
-    for (const [name, value] of snapshot.counters) counters.set(name, (counters.get(name) ?? 0) + value);
+    for (const [name, value] of snapshot.counters) {
+      const before = counters.get(name) ?? 0;
+      counters.set(name, DONE_BY_EVERY_THREAD.test(name) ? Math.max(before, value) : before + value);
+    }
     for (const [name, value] of snapshot.gauges) {
       const before = gauges.get(name) ?? 0;
       gauges.set(name, ALIKE_IN_EVERY_THREAD.test(name) ? Math.max(before, value) : before + value);

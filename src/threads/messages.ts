@@ -1,5 +1,6 @@
 import type { WatchedThread } from '../filter/supervision.ts';
 import type { ClusterView, ListenerView } from '../observe/admin/view.ts';
+import type { ContextCertificates } from '../observe/certificates.ts';
 import type { Denial } from '../observe/denials.ts';
 import type { LogLevel } from '../observe/log.ts';
 import type { FilterTime } from '../observe/probe.ts';
@@ -28,6 +29,7 @@ export interface WorkerCommands {
   clusters: { argument: undefined; result: readonly ClusterView[] };
   filterTimes: { argument: undefined; result: readonly FilterTime[] };
   denials: { argument: undefined; result: readonly Denial[] };
+  certificates: { argument: undefined; result: readonly ContextCertificates[] };
   reload: { argument: string; result: 'unchanged' | 'updated' };
   failHealthChecks: { argument: boolean; result: undefined };
   drainListeners: { argument: boolean; result: undefined };

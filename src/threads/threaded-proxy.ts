@@ -149,7 +149,8 @@ export class ThreadedProxy implements RunningProxy {
         hash: this.config.hash,
         loadedAtEpochMs: this.loadedAtEpochMs,
       }),
-      certificates: () => [],
+      // Every worker has the same.
+      certificates: async () => (await this.workers[0]?.ask('certificates')) ?? [],
       pendingInit: () => (this.state === 'INITIALIZING' ? ['workers'] : []),
       failHealthChecks: (fail) => {
         this.healthChecksFail = fail;

@@ -42,6 +42,7 @@ const commands: { [Name in CommandName]: (argument: WorkerCommands[Name]['argume
   clusters: () => view.clusters(),
   filterTimes: () => view.filterTimes(),
   denials: () => view.denials(),
+  certificates: () => view.certificates(),
   reload: (text) => proxy.reload(load(text)),
   failHealthChecks: (fail) => proxy.failHealthChecks(fail),
   drainListeners: (inboundOnly) => proxy.drainListeners(inboundOnly),

@@ -1,7 +1,6 @@
 export type { AdminOptions, AdminServer } from './server.ts';
 export { startAdminServer } from './server.ts';
 export type {
-  CertificateView,
   ClusterView,
   ConfigView,
   DrainOptions,

@@ -1,3 +1,4 @@
+import { type CertificateDetails, type ContextCertificates, daysUntil } from '../certificates.ts';
 import { PROMETHEUS_CONTENT_TYPE, renderPrometheus } from '../prometheus.ts';
 import { clustersJson, clustersText, listenersJson, listenersText } from './cluster-status.ts';
 import type { Command, CommandContext } from './command.ts';
@@ -5,7 +6,7 @@ import { dumpConfig } from './config-dump.ts';
 import { liveStatus } from './live.ts';
 import { AdminError, type AdminReply, jsonReply, textReply } from './reply.ts';
 import { selectStats, statsJson, statsText } from './stats-text.ts';
-import type { CertificateView, ProxyView } from './view.ts';
+import type { ProxyView } from './view.ts';
 
 const STATS_FORMATS = ['text', 'json', 'prometheus'];
 
@@ -82,20 +83,24 @@ async function configDump({ view, query }: CommandContext): Promise<AdminReply> 
   return jsonReply(dump);
 }
 
-function certificateJson(certificate: CertificateView): object {
+function contextJson({ authorities, chain }: ContextCertificates): object {
+  return { ca_cert: authorities.map(certificateJson), cert_chain: chain.map(certificateJson) };
+}
+
+function certificateJson(certificate: CertificateDetails): object {
   return {
-    ca_cert: [],
-    cert_chain: [
-      {
-        path: certificate.path,
-        serial_number: certificate.serialNumber,
-        subject_alt_names: certificate.subjectAltNames,
-        days_until_expiration: String(certificate.daysUntilExpiration),
-        valid_from: certificate.validFrom,
-        expiration_time: certificate.validTo,
-      },
-    ],
+    path: certificate.path,
+    serial_number: certificate.serialNumber,
+    subject_alt_names: certificate.subjectAltNames,
+    days_until_expiration: String(daysUntil(certificate.validToEpochMs)),
+    valid_from: isoSeconds(certificate.validFromEpochMs),
+    expiration_time: isoSeconds(certificate.validToEpochMs),
   };
+}
+
+/** RFC 3339 without fractions, as protobuf writes whole seconds. */
+function isoSeconds(epochMs: number): string {
+  return `${new Date(epochMs).toISOString().substring(0, 19)}Z`;
 }
 
 function memory(): AdminReply {
@@ -173,7 +178,7 @@ export const READ_COMMANDS: readonly Command[] = [
     path: '/certs',
     method: 'GET',
     help: 'print certificates in use',
-    run: ({ view }) => jsonReply({ certificates: view.certificates().map(certificateJson) }),
+    run: async ({ view }) => jsonReply({ certificates: (await view.certificates()).map(contextJson) }),
   },
   { path: '/memory', method: 'GET', help: 'print memory in use', run: memory },
   {

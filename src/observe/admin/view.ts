@@ -1,3 +1,4 @@
+import type { ContextCertificates } from '../certificates.ts';
 import type { Denial } from '../denials.ts';
 import type { FilterTime } from '../probe.ts';
 import type { StatsSnapshot } from '../stats-snapshot.ts';
@@ -63,16 +64,6 @@ export interface ClusterView {
   readonly endpoints: readonly EndpointView[];
 }
 
-/** A certificate in use. Dates as ISO 8601. */
-export interface CertificateView {
-  readonly path: string;
-  readonly serialNumber: string;
-  readonly subjectAltNames: readonly string[];
-  readonly validFrom: string;
-  readonly validTo: string;
-  readonly daysUntilExpiration: number;
-}
-
 /** The running configuration in protobuf's JSON form (`@type`, durations as `1.5s`), before secrets are redacted. */
 export interface ConfigView {
   readonly bootstrap: Readonly<Record<string, unknown>>;
@@ -105,7 +96,8 @@ export interface ProxyView {
   /** The newest first. */
   denials(): Maybe<readonly Denial[]>;
   config(): ConfigView;
-  certificates(): readonly CertificateView[];
+  /** By TLS context, of listeners and clusters. */
+  certificates(): Maybe<readonly ContextCertificates[]>;
   /** Names of what start-up still waits for. */
   pendingInit(): readonly string[];
   /** Makes the health-check filter, and `/ready`, answer that this proxy is not healthy, or takes that back. */

@@ -114,14 +114,19 @@ export class FakeView implements ProxyView {
   }
 
   certificates() {
+    const DAY_MS = 86_400_000;
     return [
       {
-        path: '/etc/certs/cert.pem',
-        serialNumber: '01ab',
-        subjectAltNames: ['spiffe://shop.test/sa/web'],
-        validFrom: '2026-01-01T00:00:00Z',
-        validTo: '2027-01-01T00:00:00Z',
-        daysUntilExpiration: 41,
+        authorities: [],
+        chain: [
+          {
+            path: '/etc/certs/cert.pem',
+            serialNumber: '01ab',
+            subjectAltNames: [{ uri: 'spiffe://shop.test/sa/web' }],
+            validFromEpochMs: Date.UTC(2026, 0, 1),
+            validToEpochMs: Date.now() + 41.5 * DAY_MS,
+          },
+        ],
       },
     ];
   }

@@ -78,7 +78,11 @@ describe('reading', () => {
     expect(Number((await json('/memory')).total_physical_bytes)).toBeGreaterThan(1e6);
     expect((await json('/certs')).certificates[0].cert_chain[0]).toMatchObject({
       path: '/etc/certs/cert.pem',
+      serial_number: '01ab',
+      subject_alt_names: [{ uri: 'spiffe://shop.test/sa/web' }],
       days_until_expiration: '41',
+      valid_from: '2026-01-01T00:00:00Z',
+      expiration_time: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/),
     });
   });
 
