@@ -1,19 +1,24 @@
 /**
  * Adds up what the suites of a CI run reported and prints `N passed, N failed, N skipped`; exit code 1 on any failure.
- * A folder is given: vitest's JSON reports (`*.json`), and one line per other check in `checks.tsv` (name, exit code).
+ * A folder is given: vitest's JSON reports (`*.json`), those of files that failed and were run once more by themselves
+ * (`*.again.json`), and one line per other check in `checks.tsv` (name, exit code). A test that failed and then passed has
+ * passed, and is named as unsteady.
  */
 import { existsSync, globSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 
 interface VitestReport {
   readonly numPassedTests: number;
   readonly numFailedTests: number;
   readonly numPendingTests: number;
   readonly numTodoTests: number;
-  readonly testResults: readonly {
-    readonly status: string;
-    readonly assertionResults: readonly { readonly status: string }[];
-  }[];
+  readonly testResults: readonly TestFile[];
+}
+
+interface TestFile {
+  readonly name: string;
+  readonly status: string;
+  readonly assertionResults: readonly { readonly fullName: string; readonly status: string }[];
 }
 
 const folder = process.argv[2];
@@ -24,17 +29,19 @@ let failed = 0;
 let skipped = 0;
 
 for (const name of globSync('*.json', { cwd: folder }).sort()) {
-  const report = JSON.parse(readFileSync(join(folder, name), 'utf8')) as VitestReport;
+  if (name.endsWith('.again.json')) continue;
+  const report = read(join(folder, name));
+  const mended = steadied(report, join(folder, name.replace(/json$/, 'again.json')));
   // A file that could not even be loaded has no failed test, yet is no success.
   const broken = report.testResults.filter(
     (file) => file.status === 'failed' && !file.assertionResults.some((test) => test.status === 'failed'),
   ).length;
+  const failedHere = report.numFailedTests + broken - mended.length;
   const skippedHere = report.numPendingTests + report.numTodoTests;
-  console.log(
-    `${name}: ${report.numPassedTests} passed, ${report.numFailedTests + broken} failed, ${skippedHere} skipped`,
-  );
-  passed += report.numPassedTests;
-  failed += report.numFailedTests + broken;
+  console.log(`${name}: ${report.numPassedTests + mended.length} passed, ${failedHere} failed, ${skippedHere} skipped`);
+  for (const test of mended) console.log(`  unsteady, passed when run again: ${test}`);
+  passed += report.numPassedTests + mended.length;
+  failed += failedHere;
   skipped += skippedHere;
 }
 
@@ -49,3 +56,21 @@ for (const line of existsSync(checks) ? readFileSync(checks, 'utf8').split('\n')
 
 console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
 process.exitCode = failed > 0 || passed === 0 ? 1 : 0;
+
+function read(file: string): VitestReport {
+  return JSON.parse(readFileSync(file, 'utf8')) as VitestReport;
+}
+
+/** The tests that failed first, and passed in the report of the second run. */
+function steadied(report: VitestReport, again: string): string[] {
+  if (!existsSync(again)) return [];
+  const second = new Map(read(again).testResults.map((file) => [file.name, file.assertionResults]));
+  return report.testResults.flatMap(({ name, assertionResults }) =>
+    assertionResults
+      .filter(({ status, fullName }) => {
+        const retried = second.get(name)?.filter((test) => test.fullName === fullName) ?? [];
+        return status === 'failed' && retried.length > 0 && retried.every((test) => test.status === 'passed');
+      })
+      .map(({ fullName }) => `${relative('.', name)} > ${fullName}`),
+  );
+}
