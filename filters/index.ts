@@ -11,6 +11,7 @@ import { healthCheck } from './health-check.ts';
 import { ipTagging } from './ip-tagging.ts';
 import { jwtAuthn } from './jwt-authn/jwt-authn.ts';
 import { localRateLimit } from './local-ratelimit/local-ratelimit.ts';
+import { rateLimit } from './ratelimit/ratelimit.ts';
 import { httpRbac } from './rbac/http.ts';
 import { networkRbac } from './rbac/network.ts';
 
@@ -28,6 +29,7 @@ export const HTTP_FILTERS: readonly AnyHttpFilter[] = [
   ipTagging,
   jwtAuthn,
   localRateLimit,
+  rateLimit,
 ];
 
 /** Every network filter that comes with the proxy, besides the terminal ones. */

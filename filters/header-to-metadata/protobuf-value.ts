@@ -26,6 +26,11 @@ export function decodeProtobufValue(bytes: Buffer, depth = 0): unknown {
   return value;
 }
 
+/** As `decodeProtobufValue`, for a google.protobuf.Struct. */
+export function decodeProtobufStruct(bytes: Buffer): Record<string, unknown> {
+  return decodeStruct(bytes, 0);
+}
+
 /** google.protobuf.Struct: a map of `fields`. */
 function decodeStruct(bytes: Buffer, depth: number): Record<string, unknown> {
   const entries: [string, unknown][] = [];

@@ -1,5 +1,6 @@
 import type { HttpStream } from '../../src/filter/index.ts';
 import type { RequestHead } from '../../src/http/message.ts';
+import { ApplicableLimits } from '../ratelimit/applicable-limits.ts';
 import { compileRateLimit, type DescribeRequest, descriptorParts, descriptorText } from './descriptors.ts';
 import { DynamicBuckets, dynamicBucketWords } from './dynamic-buckets.ts';
 import type { LocalRateLimit, LocalRateLimitDescriptor } from './schema.ts';
@@ -18,6 +19,8 @@ function hasWildcard(descriptor: LocalRateLimitDescriptor): boolean {
   return descriptor.entries.some((entry) => entry.value === '');
 }
 
+const NO_LIMITS: readonly DescribeRequest[] = [];
+
 interface Wildcard {
   /** Keys and values one after the other; '' for any value. */
   readonly parts: readonly string[];
@@ -34,7 +37,8 @@ export class Limiter {
   decisive: TokenBucket | undefined = undefined;
   readonly #default: TokenBucket | undefined;
   readonly #alwaysDefault: boolean;
-  readonly #describe: readonly DescribeRequest[];
+  readonly #hasDescriptors: boolean;
+  readonly #limits: ApplicableLimits<DescribeRequest>;
   readonly #exact = new Map<string, TokenBucket>();
   readonly #wildcards: Wildcard[] = [];
   /** Buckets that the request at hand matched; reused. */
@@ -44,8 +48,10 @@ export class Limiter {
     let at = BUCKET_WORDS;
     this.#default = config.token_bucket === undefined ? undefined : new TokenBucket(config.token_bucket, words, 0);
     this.#alwaysDefault = config.always_consume_default_token_bucket;
-    this.#describe =
-      config.descriptors.length === 0 ? [] : config.rate_limits.map((limit) => compileRateLimit(limit, sourceCluster));
+    this.#hasDescriptors = config.descriptors.length > 0;
+    this.#limits = new ApplicableLimits(config.rate_limits, config.stage, config.vh_rate_limits, (limit) =>
+      compileRateLimit(limit, sourceCluster),
+    );
     for (const descriptor of config.descriptors) {
       const text = descriptorText(descriptor.entries);
       if (hasWildcard(descriptor)) {
@@ -61,11 +67,12 @@ export class Limiter {
 
   /** Whether the request may pass; sets `decisive`. */
   allow(request: RequestHead, stream: HttpStream, nowMs: number): boolean {
-    if (this.#describe.length === 0) {
+    const limits = this.#hasDescriptors ? this.#limits.of(stream.route) : NO_LIMITS;
+    if (limits.length === 0) {
       this.decisive = this.#default;
       return this.#default === undefined || this.#default.consume(nowMs);
     }
-    const matched = this.#match(request, stream);
+    const matched = this.#match(limits, request, stream);
     for (const bucket of matched) {
       if (!bucket.consume(nowMs)) {
         this.decisive = bucket;
@@ -79,11 +86,11 @@ export class Limiter {
     return false;
   }
 
-  #match(request: RequestHead, stream: HttpStream): readonly TokenBucket[] {
+  #match(limits: readonly DescribeRequest[], request: RequestHead, stream: HttpStream): readonly TokenBucket[] {
     const matched = this.#matched;
     matched.length = 0;
-    for (let i = 0; i < this.#describe.length; i++) {
-      const text = (this.#describe[i] as DescribeRequest)(request, stream);
+    for (let i = 0; i < limits.length; i++) {
+      const text = (limits[i] as DescribeRequest)(request, stream);
       const bucket = text === undefined ? undefined : (this.#exact.get(text) ?? this.#matchWildcard(text));
       if (bucket !== undefined) matched.push(bucket);
     }

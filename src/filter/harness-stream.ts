@@ -3,7 +3,7 @@ import { RequestHead, ResponseHead } from '../http/message.ts';
 import { StreamRecord } from '../http/stream-record.ts';
 import type { TestHeaders, TestRequest } from './harness.ts';
 import { testConnection } from './harness-env.ts';
-import type { HttpStream, RouteView } from './http.ts';
+import { type HttpStream, NO_RATE_LIMITS, type RouteView } from './http.ts';
 
 /** The stream of one test request. */
 export class TestStream extends StreamRecord implements HttpStream {
@@ -25,7 +25,15 @@ export class TestStream extends StreamRecord implements HttpStream {
     this.startMs = performance.now();
     this.isUpgrade = test.upgrade ?? false;
     this.isGrpc = isGrpcContentType(request.get('content-type') ?? '');
-    this.route = { name: 'test', virtualHostName: 'test', clusterName: 'app', metadata: {}, ...test.route };
+    this.route = {
+      name: 'test',
+      virtualHostName: 'test',
+      clusterName: 'app',
+      clusterHeader: '',
+      metadata: {},
+      rateLimits: NO_RATE_LIMITS,
+      ...test.route,
+    };
     this.routeName = this.route.name;
     for (const [namespace, values] of Object.entries(test.metadata ?? {})) {
       for (const [key, value] of Object.entries(values)) this.setMetadata(namespace, key, value);

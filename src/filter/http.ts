@@ -1,3 +1,4 @@
+import type { RateLimit } from '../config/schema/rate-limit.ts';
 import type { HeaderMap } from '../http/headers.ts';
 import type { RequestHead, ResponseHead } from '../http/message.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
@@ -34,8 +35,26 @@ export interface RouteView {
   readonly virtualHostName: string;
   /** '' for a redirect or a direct response. */
   readonly clusterName: string;
+  /** Lower-case name of the header that names the cluster; '' where the configuration does. */
+  readonly clusterHeader: string;
   readonly metadata: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  /** The same object for every request to the route. */
+  readonly rateLimits: RouteRateLimits;
 }
+
+/** `rate_limits` of a route and its virtual host; a route that leads nowhere has none. */
+export interface RouteRateLimits {
+  readonly route: readonly RateLimit[];
+  readonly virtualHost: readonly RateLimit[];
+  /** `include_vh_rate_limits`. */
+  readonly includesVirtualHost: boolean;
+}
+
+export const NO_RATE_LIMITS: RouteRateLimits = Object.freeze({
+  route: [],
+  virtualHost: [],
+  includesVirtualHost: false,
+});
 
 /** What a hook returns: nothing (go on), a verdict, or a promise of either (the stream waits, the source is paused). */
 export type HookResult = undefined | Verdict | void;

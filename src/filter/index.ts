@@ -11,6 +11,7 @@ export type {
   HttpFilterDefinition,
   HttpFilterHooks,
   HttpStream,
+  RouteRateLimits,
   RouteView,
 } from './http.ts';
 export { defineHttpFilter } from './http.ts';

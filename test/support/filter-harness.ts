@@ -1,5 +1,6 @@
 import { parse } from 'yaml';
 import { type CallScript, ScriptedCalls } from '../../src/filter/harness-calls.ts';
+import { NO_RATE_LIMITS } from '../../src/filter/http.ts';
 import {
   type FilterEnv,
   type HttpFilterDefinition,
@@ -126,10 +127,7 @@ export class TestStream implements HttpStream {
       serverName: facts.serverName ?? '',
       tls: facts.tls,
     };
-    this.route =
-      facts.route === undefined
-        ? undefined
-        : { name: '', virtualHostName: '', clusterName: '', metadata: {}, ...facts.route };
+    this.route = facts.route === undefined ? undefined : { ...NO_ROUTE, ...facts.route };
   }
 
   get signal(): AbortSignal {
@@ -172,6 +170,15 @@ export class TestStream implements HttpStream {
     this.#abort.abort();
   }
 }
+
+const NO_ROUTE: RouteView = {
+  name: '',
+  virtualHostName: '',
+  clusterName: '',
+  clusterHeader: '',
+  metadata: {},
+  rateLimits: NO_RATE_LIMITS,
+};
 
 export interface HarnessOptions<R = unknown> {
   routeConfigs?: R[];

@@ -23,6 +23,7 @@ import {
 import { DataSource, HeaderMutation, HeaderValueOption, Metadata, SubstitutionFormatString } from './core.ts';
 import { MetadataMatcher, RegexMatchAndSubstitute, RegexMatcher, StringMatcher } from './matcher.ts';
 import { RuntimeFractionalPercent } from './percent.ts';
+import { RateLimit } from './rate-limit.ts';
 import { RetryPolicy } from './retry-policy.ts';
 import { HeaderMatcher, QueryParameterMatcher } from './route-matchers.ts';
 import { Decorator, RouteTracing } from './tracing.ts';
@@ -195,6 +196,8 @@ export const RouteAction = message(
     request_mirror_policies: optional(list(RequestMirrorPolicy), []),
     priority: optional(enumOf(['DEFAULT', 'HIGH']), 'DEFAULT'),
     hash_policy: optional(list(HashPolicy), []),
+    rate_limits: optional(list(RateLimit), []),
+    include_vh_rate_limits: optional(boolValue(), false),
     upgrade_configs: optional(list(RouteUpgradeConfig), []),
     max_stream_duration: optional(
       message({
@@ -224,7 +227,6 @@ export const RouteAction = message(
   unsupported('subset load balancing is not available', 'metadata_match'),
   unsupported('use prefix_rewrite or regex_rewrite', 'path_rewrite_policy', 'path_rewrite'),
   unsupported('use host_rewrite_literal', 'host_rewrite'),
-  unsupported('the global rate limit service is not available yet', 'rate_limits', 'include_vh_rate_limits'),
   unsupported('configure envoy.filters.http.cors with typed_per_filter_config', 'cors'),
   unsupported(
     'internal redirects are not available',

@@ -16,6 +16,7 @@ import {
   unsupported,
 } from './building-blocks.ts';
 import { Metadata } from './core.ts';
+import { RateLimit } from './rate-limit.ts';
 import { RetryPolicy } from './retry-policy.ts';
 import { headerMutationFields, perFilterConfigField, RequestMirrorPolicy, Route } from './route-components.ts';
 
@@ -41,11 +42,11 @@ export const VirtualHost = message(
     include_is_timeout_retry_header: optional(fixedBool(false, 'the header is not sent'), false),
     retry_policy: optional(RetryPolicy),
     request_mirror_policies: optional(list(RequestMirrorPolicy), []),
+    rate_limits: optional(list(RateLimit), []),
     metadata: optional(Metadata),
   },
   unsupported('generic matchers are not available, use routes', 'matcher'),
   unsupported('virtual clusters are not available', 'virtual_clusters'),
-  unsupported('the global rate limit service is not available yet', 'rate_limits'),
   unsupported('configure envoy.filters.http.cors with typed_per_filter_config', 'cors'),
   unsupported('request hedging is not available', 'hedge_policy'),
   unsupported(

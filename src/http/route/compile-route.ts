@@ -1,5 +1,6 @@
 import type { RouteConfiguration, VirtualHost } from '../../config/schema/route.ts';
 import type { Route, RouteAction, WeightedCluster } from '../../config/schema/route-components.ts';
+import { NO_RATE_LIMITS } from '../../filter/http.ts';
 import { toWireText } from '../../matching/wire-text.ts';
 import { RetryRules } from '../retry.ts';
 import { compileDirectResponse } from './direct-response.ts';
@@ -72,6 +73,7 @@ function commonFacts(route: Route, scope: RouteScope): Omit<RouteFacts, keyof Re
     clusterName: '',
     clusterHeader: '',
     metadata: route.metadata?.filter_metadata ?? {},
+    rateLimits: NO_RATE_LIMITS,
     clusterNotFoundStatus: 503,
     timeoutMs: 0,
     idleTimeoutMs: undefined,
@@ -114,6 +116,11 @@ function actionFacts(action: RouteAction, route: Route, scope: RouteScope): Part
     retry: retry === undefined ? undefined : new RetryRules(retry),
     hash: compileHashPolicies(action.hash_policy),
     mirrors: mirrorConfigs(action, scope).map((policy) => compileMirrorPolicy(policy, scope.random)),
+    rateLimits: {
+      route: action.rate_limits,
+      virtualHost: scope.host.rate_limits,
+      includesVirtualHost: action.include_vh_rate_limits,
+    },
     upgrades: new Map(action.upgrade_configs.map((upgrade) => [upgrade.upgrade_type.toLowerCase(), upgrade.enabled])),
     hostRewrite: compileHostRewrite(action, !scope.suppressEnvoyHeaders),
     autoHostRewrite: action.auto_host_rewrite ?? false,

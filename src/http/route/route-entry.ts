@@ -33,6 +33,7 @@ export interface RouteFacts {
   /** Lower-case name of the header that names the cluster; '' without. */
   readonly clusterHeader: string;
   readonly metadata: RouteView['metadata'];
+  readonly rateLimits: RouteView['rateLimits'];
   readonly clusterNotFoundStatus: 404 | 500 | 503;
   /** For the whole response, retries included; 0 is off. */
   readonly timeoutMs: number;
@@ -144,7 +145,9 @@ export class RouteEntry {
       name: facts.name,
       virtualHostName: facts.virtualHostName,
       clusterName: facts.clusterName,
+      clusterHeader: facts.clusterHeader,
       metadata: facts.metadata,
+      rateLimits: facts.rateLimits,
     });
     this.clusterHeader = facts.clusterHeader;
     this.requestMutators = facts.requestMutators;
