@@ -36,6 +36,8 @@ export class ClusterHealth {
   private readonly cluster: Cluster;
   private readonly eventLog: HealthEventLog | undefined;
   private readonly sessions = new Map<Endpoint, HealthSession>();
+  /** Healthy endpoints that the gauge has of this cluster. */
+  private counted = 0;
   private onFirstRound: (() => void)[] = [];
   /** 1 once some thread had traffic: it stays, also when counters are reset. */
   private readonly traffic: Int32Array;
@@ -149,7 +151,9 @@ export class ClusterHealth {
     let healthy = 0;
     for (const { healthFlags } of this.sessions.keys())
       if ((healthFlags & HEALTH_FLAG.FAILED_ACTIVE_HC) === 0) healthy++;
-    this.stats.healthy.set(healthy);
+    // The cluster that takes this one's place counts in the same gauge.
+    this.stats.healthy.value += healthy - this.counted;
+    this.counted = healthy;
   }
 
   hadTraffic(): boolean {

@@ -47,6 +47,8 @@ export class OutlierDetector implements MonitorOwner {
   private readonly stats: OutlierStats;
   private readonly monitors = new Map<Endpoint, OutlierMonitor>();
   private readonly timer: NodeJS.Timeout;
+  /** Ejected endpoints that the gauge has of this cluster. */
+  private counted = 0;
 
   constructor(cluster: Cluster, config: OutlierDetection, env: OutlierEnv) {
     this.cluster = cluster;
@@ -77,12 +79,16 @@ export class OutlierDetector implements MonitorOwner {
     clearInterval(this.timer);
     for (const endpoint of this.monitors.keys()) endpoint.failureMonitor = undefined;
     this.monitors.clear();
+    this.publish();
     this.env.eventLog?.close();
   }
 
   /** Brings the gauge up to date: another thread may have ejected. */
   publish(): void {
-    this.stats.active.set(this.countEjected());
+    const ejected = this.countEjected();
+    // The cluster that takes this one's place counts in the same gauge.
+    this.stats.active.value += ejected - this.counted;
+    this.counted = ejected;
   }
 
   /** Percent of the endpoint's requests that succeeded in the last interval; −1 when there were not enough. */
