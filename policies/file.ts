@@ -78,9 +78,9 @@ function parseDocument(file: string, text: string, lineOffset: number): Policy |
   const source = parseFully(text);
   if (Array.isArray(source)) return source;
   if (source.data === null || source.data === undefined) return undefined;
-  const line = 1 + lineOffset + text.slice(0, Math.max(0, text.search(/^[^#\s]/m))).split('\n').length - 1;
+  const line = text.slice(0, Math.max(0, text.search(/^[^#\s]/m))).split('\n').length;
   if (!isRecord(source.data)) {
-    return [{ line: 1, column: 1, path: '', message: `expected a policy, got ${describe(source.data)}` }];
+    return [{ line, column: 1, path: '', message: `expected a policy, got ${describe(source.data)}` }];
   }
   const { spec: rawSpec, ...envelope } = source.data as Record<string, unknown>;
   const outer = runSchema(Envelope, envelope, {});
@@ -91,7 +91,18 @@ function parseDocument(file: string, text: string, lineOffset: number): Policy |
   findings.push(...issues);
   if (findings.length > 0) return problemsOf(findings, source);
   const { metadata } = outer.value as { metadata: Policy['metadata'] };
-  return { kind, metadata: { name: metadata.name, namespace: metadata.namespace }, selector, spec, file, line };
+  return {
+    kind,
+    metadata: { name: metadata.name, namespace: metadata.namespace },
+    selector,
+    spec,
+    file,
+    line: line + lineOffset,
+    locate: (path) => {
+      const place = source.locate(path);
+      return { ...place, line: place.line + lineOffset };
+    },
+  };
 }
 
 function kindOf(name: unknown): PolicyKind | undefined {
@@ -154,7 +165,7 @@ function problemsOf(findings: readonly Finding[], source: SourceDocument): Confi
   return findings
     .map(({ path, message, allowed, suggestion }) => ({
       ...source.locate(path),
-      path: formatPath(path),
+      path: formatPath(message === 'is required' ? path.map(asWritten) : path),
       message,
       allowed,
       suggestion,
@@ -177,19 +188,19 @@ function duplicates(policies: readonly Policy[]): ConfigProblem[] {
 
 /** Why a policy cannot be enforced on a side, with its place in the file. */
 export function placedProblem(policy: Policy, problem: Problem): ConfigProblem {
-  const text = readText(policy.file);
-  const document = documentsOf(text).findLast(({ lineOffset }) => lineOffset < policy.line);
-  const source = document === undefined ? [] : parseFully(document.text);
   const path: Path = ['spec', ...problem.path];
-  const place = Array.isArray(source) ? { line: policy.line, column: 1 } : source.locate(path);
   return {
-    line: place.line + (document?.lineOffset ?? 0),
-    column: place.column,
-    path: formatPath(path.map((key) => (typeof key === 'string' ? camelCase(key) : key))),
+    ...policy.locate(path),
+    path: formatPath(path.map(asWritten)),
     message: problem.message,
     allowed: problem.allowed,
     suggestion: problem.suggestion,
   };
+}
+
+/** The names that the documents have. */
+function asWritten(key: string | number): string | number {
+  return typeof key === 'string' ? camelCase(key) : key;
 }
 
 /** True when a workload with these labels is meant. */

@@ -1,3 +1,5 @@
+import type { Position } from '../src/config/document.ts';
+import type { Path } from '../src/config/errors.ts';
 import type { Problem, Schema } from '../src/config/schema/building-blocks.ts';
 
 /** Whose sidecar enforces a policy: that of the workload that calls, or that of the one which is called. */
@@ -44,6 +46,8 @@ export interface Policy<Spec = unknown> {
   /** Where it stands. */
   readonly file: string;
   readonly line: number;
+  /** The place of a part of the document in the file. */
+  locate(path: Path): Position;
 }
 
 /** A kind of policy: its form, its semantics, and what it becomes. */
