@@ -89,7 +89,8 @@ function importKey(value: unknown): Key | string {
   }
   if (kty === 'OKP' && curve !== 'Ed25519') return `has the curve ${curve}`;
   try {
-    const key = kty === 'oct' ? importSecret(value as webcrypto.JsonWebKey) : importPublic(value as webcrypto.JsonWebKey);
+    const key =
+      kty === 'oct' ? importSecret(value as webcrypto.JsonWebKey) : importPublic(value as webcrypto.JsonWebKey);
     return typeof key === 'string' ? key : { id: kid, algorithm: alg, type: kty, curve, key };
   } catch {
     return 'cannot be read';

@@ -98,11 +98,12 @@ export class Provider {
     const { notBefore, expires } = jwt;
     if (notBefore > nowSeconds + this.#skewSeconds) return FAILURE.NOT_YET_VALID;
     if (expires !== 0 && nowSeconds > expires + this.#skewSeconds) return FAILURE.EXPIRED;
+    if (!isForOneOf(audiences, jwt.audiences)) return FAILURE.AUDIENCE;
     if (this.#allowsSubject?.(jwt.subject) === false) return FAILURE.VERIFICATION;
     const { max_lifetime: maxLifetimeMs, require_expiration: isExpirationRequired } = this.#config;
     if (expires === 0 && (isExpirationRequired || maxLifetimeMs !== undefined)) return FAILURE.VERIFICATION;
     if (maxLifetimeMs !== undefined && (expires - nowSeconds) * 1000 > maxLifetimeMs) return FAILURE.VERIFICATION;
-    return isForOneOf(audiences, jwt.audiences) ? undefined : FAILURE.AUDIENCE;
+    return undefined;
   }
 
   #verifySignature(jwt: Jwt, token: string, keys: KeySet): Outcome {

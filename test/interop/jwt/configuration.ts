@@ -1,0 +1,140 @@
+import { LOG_FILE } from '../../support/proxy-process.ts';
+
+/** One configuration for both proxies. `jwks` is a text, `app` the port of the upstream. */
+export function configuration(jwks: string, app: number): string {
+  const local = { local_jwks: { inline_string: jwks } };
+  const providers = {
+    p: {
+      ...local,
+      issuer: 'iss',
+      audiences: ['a1', 'a2'],
+      failed_status_in_metadata: 'failed',
+      payload_in_metadata: 'payload',
+      header_in_metadata: 'header',
+      forward_payload_header: 'x-payload',
+      normalize_payload_in_metadata: { space_delimited_claims: ['scope'] },
+      claim_to_headers: [
+        { header_name: 'x-claim', claim_name: 'c' },
+        { header_name: 'x-nested', claim_name: 'n.m' },
+      ],
+      jwt_cache_config: { jwt_cache_size: 10 },
+    },
+    q: {
+      ...local,
+      from_headers: [{ name: 'x-tok', value_prefix: 'pre=' }],
+      from_params: ['tok'],
+      from_cookies: ['ck'],
+      failed_status_in_metadata: 'failed-q',
+      subjects: { prefix: 's' },
+      require_expiration: true,
+      max_lifetime: '3600s',
+    },
+    other: { ...local, issuer: 'other' },
+    r: {
+      ...local,
+      issuer: 'iss-r',
+      audiences: ['a1'],
+      subjects: { exact: 's1' },
+      require_expiration: true,
+      forward: true,
+      forward_payload_header: 'x-padded',
+      pad_forward_payload_header: true,
+      payload_in_metadata: 'r',
+      claim_to_headers: [{ header_name: 'x-deep', claim_path: [{ key: 'deep' }, { key: 'a.b' }] }],
+      jwt_cache_config: {},
+    },
+  };
+  const p = { provider_name: 'p' };
+  const q = { provider_name: 'q' };
+  const rule = (prefix: string, requires?: object): object => ({
+    match: { prefix },
+    ...(requires === undefined ? {} : { requires }),
+  });
+  const any = (...requirements: object[]): object => ({ requires_any: { requirements } });
+  const filter = {
+    name: 'jwt',
+    typed_config: {
+      '@type': 'type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication',
+      stat_prefix: 'own',
+      bypass_cors_preflight: true,
+      requirement_map: { b: p, a: q },
+      providers,
+      rules: [
+        rule('/q', q),
+        rule('/r', { provider_name: 'r' }),
+        rule('/any', any(p, q)),
+        rule('/yna', any(q, p)),
+        rule('/two', any(p, { provider_name: 'other' })),
+        rule('/all', { requires_all: { requirements: [p, q] } }),
+        rule('/audience', { provider_and_audiences: { provider_name: 'p', audiences: ['zz'] } }),
+        rule('/open'),
+        rule('/missing', any(p, { allow_missing: {} })),
+        rule('/failed', { allow_missing_or_failed: {} }),
+        rule('/lenient', { allow_missing: {} }),
+        rule('/p', p),
+      ],
+    },
+  };
+  const route = (prefix: string, override: object): object => ({
+    match: { prefix },
+    route: { cluster: 'app' },
+    typed_per_filter_config: {
+      jwt: { '@type': 'type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig', ...override },
+    },
+  });
+  const routes = [
+    route('/disabled', { disabled: true }),
+    route('/named', { requirement_name: 'b' }),
+    route('/misnamed', { requirement_name: 'z' }),
+    { match: { prefix: '/' }, route: { cluster: 'app' } },
+  ];
+  const manager = {
+    '@type': 'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
+    stat_prefix: 'test',
+    access_log: [
+      {
+        name: 'file',
+        typed_config: {
+          '@type': 'type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog',
+          path: LOG_FILE,
+          log_format: {
+            json_format: {
+              id: '%REQ(X-CASE)%',
+              details: '%RESPONSE_CODE_DETAILS%',
+              metadata: '%DYNAMIC_METADATA(envoy.filters.http.jwt_authn)%',
+            },
+          },
+        },
+      },
+    ],
+    http_filters: [
+      filter,
+      {
+        name: 'router',
+        typed_config: { '@type': 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router' },
+      },
+    ],
+    route_config: { virtual_hosts: [{ name: 'all', domains: ['*'], routes }] },
+  };
+  const address = (port: number): object => ({ socket_address: { address: '127.0.0.1', port_value: port } });
+  const resources = {
+    listeners: [
+      {
+        name: 'jwt',
+        address: address(0),
+        filter_chains: [{ filters: [{ name: 'http', typed_config: manager }] }],
+      },
+    ],
+    clusters: [
+      {
+        name: 'app',
+        connect_timeout: '1s',
+        load_assignment: {
+          cluster_name: 'app',
+          endpoints: [{ lb_endpoints: [{ endpoint: { address: address(app) } }] }],
+        },
+      },
+    ],
+  };
+  return `static_resources: ${JSON.stringify(resources)}\n`;
+}
