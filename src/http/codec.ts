@@ -1,3 +1,4 @@
+import type { TlsInfo } from '../observe/stream-info.ts';
 import type { HeaderMap } from './headers.ts';
 import type { RequestHead, ResponseHead } from './message.ts';
 
@@ -52,6 +53,8 @@ export interface UpstreamCodec {
   readonly congested: boolean;
   /** `ip:port` of our side. */
   readonly localAddress: string;
+  /** Undefined without TLS. */
+  readonly tls?: TlsInfo | undefined;
 }
 
 /** Why an upstream exchange ended before its response did. */

@@ -1,4 +1,5 @@
 import type { HttpConnectionManager } from '../config/schema/http-connection-manager.ts';
+import { ForwardClientCert } from './forward-client-cert.ts';
 import type { HeadLimits } from './http1/head-parser.ts';
 
 /** Spelling of header names on the wire: lower-cased, as they came, or `Proper-Case`. */
@@ -42,8 +43,7 @@ export interface HttpSettings {
   readonly preserveExternalRequestId: boolean;
   readonly alwaysSetRequestIdInResponse: boolean;
   readonly appendXForwardedPort: boolean;
-  /** Keeps `x-forwarded-client-cert`; without TLS nothing else may let it through. */
-  readonly forwardsClientCert: boolean;
+  readonly clientCert: ForwardClientCert;
   /** Requests tell who sent them: the node's cluster and id. */
   readonly addUserAgent: boolean;
   /** Clients on a Unix socket count as internal. */
@@ -98,7 +98,7 @@ export function resolveSettings(config: HttpConnectionManager, bufferLimitBytes:
     preserveExternalRequestId: config.preserve_external_request_id,
     alwaysSetRequestIdInResponse: config.always_set_request_id_in_response,
     appendXForwardedPort: config.append_x_forwarded_port,
-    forwardsClientCert: config.forward_client_cert_details === 'ALWAYS_FORWARD_ONLY',
+    clientCert: new ForwardClientCert(config),
     addUserAgent: config.add_user_agent,
     unixSocketsAreInternal: config.internal_address_config?.unix_sockets ?? false,
     upgrades: new Set(

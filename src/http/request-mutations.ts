@@ -72,8 +72,7 @@ export function mutateRequest(stream: HttpStream): Reply | undefined {
   }
   if (internal) request.set('x-envoy-internal', 'true');
   else if (edge) request.set('x-envoy-external-address', stream.remoteAddress);
-  if (request.present & (1 << KNOWN.X_FORWARDED_CLIENT_CERT) && !settings.forwardsClientCert)
-    request.remove('x-forwarded-client-cert');
+  settings.clientCert.apply(request, stream.connection.tls);
   if (settings.addUserAgent) tellSender(request, manager.node);
   setRequestId(request, edge, settings);
   if (settings.via !== '') appendVia(request, settings.via);

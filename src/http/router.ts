@@ -185,6 +185,7 @@ export class Router implements UpstreamEvents, TimedRouter {
     const now = nowMs();
     this.endpoint?.failureMonitor?.onConnected();
     stream.upstreamLocalAddress = codec.localAddress;
+    stream.upstreamTls = codec.tls;
     if (stream.upstreamTxBeginMs === 0) stream.upstreamTxBeginMs = now;
     if (stream.trace !== undefined) stream.trace.inject(stream.request, codec);
     const body = this.replay?.peek();

@@ -1,4 +1,4 @@
-import type { ConnectionInfo, StreamInfo } from '../observe/stream-info.ts';
+import type { ConnectionInfo, StreamInfo, TlsInfo } from '../observe/stream-info.ts';
 import type { StreamTrace } from '../observe/tracing/index.ts';
 import type { HeaderMap } from './headers.ts';
 import type { RequestHead, ResponseHead } from './message.ts';
@@ -31,6 +31,7 @@ export abstract class StreamRecord implements StreamInfo {
   upstreamCluster = '';
   upstreamHost = '';
   upstreamLocalAddress = '';
+  upstreamTls: TlsInfo | undefined = undefined;
   upstreamTransportFailureReason = '';
   downstreamTransportFailureReason = '';
   upstreamAttemptCount = 0;
@@ -76,6 +77,7 @@ export abstract class StreamRecord implements StreamInfo {
     this.upstreamCluster = '';
     this.upstreamHost = '';
     this.upstreamLocalAddress = '';
+    this.upstreamTls = undefined;
     this.upstreamTransportFailureReason = '';
     this.upstreamAttemptCount = 0;
     this.routeName = '';

@@ -181,6 +181,7 @@ export class TcpSession implements ConnectEvents {
     this.upstreamStartedMs = performance.now();
     this.upstream = connection;
     const { localAddress, localPort } = connection;
+    this.record.upstreamTls = connection.tls;
     this.record.upstreamLocalAddress = localAddress.includes(':')
       ? `[${localAddress}]:${localPort}`
       : `${localAddress}:${localPort}`;

@@ -31,6 +31,41 @@ export interface TlsInfo {
   readonly peerDnsSans: readonly string[];
   /** As RFC 2253 writes it, '' without a certificate. */
   readonly peerSubject: string;
+  /** What few ask for; absent where no real handshake was done. */
+  readonly certificates?: TlsCertificates | undefined;
+}
+
+/** The certificates of a connection, whether or not they were verified. */
+export interface TlsCertificates {
+  readonly peer: CertificateView | undefined;
+  /** The peer's certificate and what it sent along; for a resumed session its certificate alone. */
+  readonly peerChain: readonly CertificateView[];
+  /** Ours; not known any more once the connection is closed. */
+  readonly local: CertificateView | undefined;
+  /** In hexadecimal, '' without. */
+  readonly sessionId: string;
+  /** `x-forwarded-client-cert` of the connection, and for whom it was made. */
+  forwarded: { readonly by: object; readonly text: string } | undefined;
+}
+
+/** One certificate; numbers and fingerprints in lower-case hexadecimal. */
+export interface CertificateView {
+  /** As RFC 2253 writes it. */
+  readonly subject: string;
+  readonly issuer: string;
+  readonly serial: string;
+  readonly fingerprint256: string;
+  readonly fingerprint1: string;
+  readonly uriSans: readonly string[];
+  readonly dnsSans: readonly string[];
+  readonly ipSans: readonly string[];
+  readonly emailSans: readonly string[];
+  readonly otherNameSans: readonly string[];
+  /** Milliseconds since the epoch. */
+  readonly validFromMs: number;
+  readonly validToMs: number;
+  /** PEM, URL-encoded. */
+  readonly encodedPem: string;
 }
 
 /** Bytes of one stream on the wire, heads and framing included; the header counts are the heads alone. */
@@ -92,6 +127,8 @@ export interface StreamInfo {
   readonly upstreamHost: string;
   /** `ip:port` of our side of the upstream connection, '' when there is none. */
   readonly upstreamLocalAddress: string;
+  /** TLS of the upstream connection; undefined without. */
+  readonly upstreamTls?: TlsInfo | undefined;
   readonly upstreamTransportFailureReason: string;
   /** Why the client's TLS handshake failed, in Envoy's words; '' when it did not. */
   readonly downstreamTransportFailureReason: string;

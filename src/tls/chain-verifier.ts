@@ -44,6 +44,8 @@ export class ChainVerifier {
   private readonly good = new Map<string, number>();
 
   constructor(rules: ChainRules) {
+    // What other threads see from now on counts here too.
+    intermediates.open();
     this.rules = rules;
     this.anchorPrints = new Set(rules.anchors.map((anchor) => anchor.fingerprint256));
   }

@@ -3,6 +3,7 @@ import type { TLSSocket } from 'node:tls';
 import { TimerEntry, timers } from '../network/timer.ts';
 import type { TlsInfo } from '../observe/stream-info.ts';
 import type { CertificateCheck } from './certificate-check.ts';
+import { ConnectionCertificates } from './connection-certificates.ts';
 import { rfc2253 } from './peer-names.ts';
 import type { SessionHarvest } from './secrets/client-sessions.ts';
 import { handshakeFailure, NOT_READY, type TlsFailure } from './tls-failure.ts';
@@ -109,6 +110,7 @@ export class Handshake extends TimerEntry implements PendingHandshake {
         peerUriSans: names.uri,
         peerDnsSans: names.dns,
         peerSubject: rfc2253(certificate?.subject),
+        certificates: new ConnectionCertificates(socket, certificate, names),
       },
       serverName,
     );

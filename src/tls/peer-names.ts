@@ -59,7 +59,12 @@ const NO_NAMES: PeerNames = { dns: [], uri: [], ip: [], email: [], all: [] };
  * @param subject Node's text, one part per line with RFC 2253's escapes.
  */
 export function rfc2253(subject: string | undefined): string {
-  return subject === undefined ? '' : subject.split('\n').reverse().join(',');
+  if (subject === undefined) return '';
+  const text = subject.split('\n').reverse().join(',');
+  // Node leaves Unicode as it is; the RFC wants bytes in hexadecimal.
+  return text.replace(/[\x7f-\uffff]+/g, (run) =>
+    Array.from(Buffer.from(run), (byte) => `\\${byte.toString(16).toUpperCase().padStart(2, '0')}`).join(''),
+  );
 }
 
 /** Whether any name of a certificate is as one of the matchers wants it. */

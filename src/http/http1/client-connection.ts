@@ -1,4 +1,5 @@
 import type { Connection, ConnectionHandler } from '../../network/connection.ts';
+import type { TlsInfo } from '../../observe/stream-info.ts';
 import type { UpstreamCodec, UpstreamEvents } from '../codec.ts';
 import type { HeaderMap } from '../headers.ts';
 import type { RequestHead, ResponseHead } from '../message.ts';
@@ -34,6 +35,7 @@ const PHASE = { IDLE: 0, HEAD: 1, BODY: 2, TUNNEL: 3, CLOSED: 4 } as const;
 export class Http1ClientConnection implements ConnectionHandler, UpstreamCodec, BodySink {
   readonly connection: Connection;
   readonly localAddress: string;
+  readonly tls: TlsInfo | undefined;
   private readonly owner: Http1ClientOwner;
   private readonly options: Http1ClientOptions;
   private readonly parser: HeadParser;
@@ -72,6 +74,7 @@ export class Http1ClientConnection implements ConnectionHandler, UpstreamCodec, 
     this.connection = connection;
     const { localAddress, localPort } = connection;
     this.localAddress = localAddress.includes(':') ? `[${localAddress}]:${localPort}` : `${localAddress}:${localPort}`;
+    this.tls = connection.tls;
     this.owner = owner;
     this.options = options;
     this.parser = new HeadParser(options.headLimits);

@@ -1,8 +1,9 @@
 import { hostname } from 'node:os';
 import type { HttpStream } from '../../filter/http.ts';
 import { formatFlags } from '../../http/response-flags.ts';
-import type { StreamInfo, TlsInfo, WireBytes } from '../stream-info.ts';
+import type { StreamInfo, WireBytes } from '../stream-info.ts';
 import { toByteString } from './escape.ts';
+import { CERTIFICATE_OPERATORS } from './certificate-operators.ts';
 import type { Field, FieldFactory } from './field.ts';
 import { addressOf, joinAddress, portOf, textOrUnset } from './field.ts';
 import { formatFlagsLong } from './long-flags.ts';
@@ -17,10 +18,6 @@ function plain(field: Field): FieldFactory {
 /** A text of the stream, '' of which is unset. */
 function text(read: (info: StreamInfo) => string): FieldFactory {
   return plain((info) => textOrUnset(read(info)));
-}
-
-function tls(read: (tls: TlsInfo) => string): FieldFactory {
-  return plain((info) => (info.connection.tls === undefined ? undefined : textOrUnset(read(info.connection.tls))));
 }
 
 /** Byte counts on the wire: 0 where the codec does not count them, as Envoy prints it. */
@@ -118,11 +115,7 @@ export const STREAM_OPERATORS: Readonly<Record<string, FieldFactory>> = {
   DOWNSTREAM_LOCAL_ADDRESS: plain(({ connection }) => joinAddress(connection.localAddress, connection.localPort)),
   DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: text((info) => info.connection.localAddress),
   DOWNSTREAM_LOCAL_PORT: plain((info) => info.connection.localPort),
-  DOWNSTREAM_TLS_VERSION: tls((tls) => tls.version),
-  DOWNSTREAM_TLS_CIPHER: tls((tls) => tls.cipher),
-  DOWNSTREAM_PEER_SUBJECT: tls((tls) => tls.peerSubject),
-  DOWNSTREAM_PEER_URI_SAN: tls((tls) => tls.peerUriSans.join(',')),
-  DOWNSTREAM_PEER_DNS_SAN: tls((tls) => tls.peerDnsSans.join(',')),
+  ...CERTIFICATE_OPERATORS,
   UPSTREAM_CLUSTER: text((info) => info.upstreamCluster),
   UPSTREAM_CLUSTER_RAW: text((info) => info.upstreamCluster),
   UPSTREAM_HOST: text((info) => info.upstreamHost),
