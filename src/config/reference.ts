@@ -24,6 +24,7 @@ import * as routeMatchers from './schema/route-matchers.ts';
 import * as router from './schema/router.ts';
 import * as tcpProxy from './schema/tcp-proxy.ts';
 import * as tls from './schema/tls.ts';
+import * as tracing from './schema/tracing.ts';
 import * as transport from './schema/transport-socket.ts';
 
 /** The sections of the reference, in the order of a configuration file. */
@@ -32,6 +33,7 @@ const SECTIONS: readonly (readonly [title: string, messages: Readonly<Record<str
   ['Listeners', listener],
   ['TCP proxy', tcpProxy],
   ['HTTP connection manager', manager],
+  ['Tracing', tracing],
   ['Router', router],
   ['Routes', { ...route, ...components, ...retry }],
   ['Matchers', { ...routeMatchers, ...matcher }],
@@ -44,7 +46,7 @@ const SECTIONS: readonly (readonly [title: string, messages: Readonly<Record<str
 ];
 
 /** What schemas tell about themselves. */
-interface Facts {
+export interface Facts {
   readonly type: string;
   readonly expects: string;
   readonly wrapped?: v.GenericSchema;
@@ -53,19 +55,51 @@ interface Facts {
   readonly category?: ExtensionCategory;
   readonly getter?: () => v.GenericSchema;
   readonly entries?: v.ObjectEntries;
+  readonly limits?: Limits;
+}
+
+/** Bounds of numbers, durations, texts and lists. */
+interface Limits {
+  readonly min?: number;
+  readonly max?: number;
+  readonly above?: number;
+  readonly below?: number;
+  readonly minMs?: number;
+  readonly maxMs?: number;
+  readonly aboveMs?: number;
+  readonly minLength?: number;
+  readonly maxLength?: number;
+  readonly allowed?: string;
+}
+
+/** How a page names messages that are described elsewhere, as Markdown. */
+export interface Links {
+  readonly messages: ReadonlyMap<unknown, string>;
+  /** Where the extension points are described. */
+  readonly extensionPoints: string;
 }
 
 /** The supported subset of Envoy's configuration as Markdown, from the schemas themselves. */
 export function configurationReference(registry: FilterRegistry): string {
-  const names = new Map<unknown, string>();
-  for (const [, messages] of SECTIONS) {
-    for (const [name, schema] of Object.entries(messages)) if (isMessage(schema)) names.set(schema, name);
-  }
+  const links = linksTo('');
   const sections = SECTIONS.map(([title, messages]) => {
     const tables = Object.entries(messages).filter(([, schema]) => isMessage(schema));
-    return [`## ${title}`, ...tables.map(([name, schema]) => table(name, schema as MessageFacts, names))].join('\n\n');
+    return [`## ${title}`, ...tables.map(([name, schema]) => table(`### ${name}`, schema as MessageFacts, links))].join(
+      '\n\n',
+    );
   });
   return `${INTRODUCTION}\n${sections.join('\n\n')}\n\n${extensionPoints(registry)}\n`;
+}
+
+/** Links to the messages of the reference, which lies at `page` ('' for the page itself). */
+export function linksTo(page: string): Links {
+  const messages = new Map<unknown, string>();
+  for (const [, section] of SECTIONS) {
+    for (const [name, schema] of Object.entries(section)) {
+      if (isMessage(schema)) messages.set(schema, `[${name}](${page}#${name.toLowerCase()})`);
+    }
+  }
+  return { messages, extensionPoints: `${page}#extension-points` };
 }
 
 const INTRODUCTION = `# Configuration
@@ -85,16 +119,17 @@ supported, with Envoy's defaults, message by message; it is generated from the s
   \`tcp_proxy\` or the connection manager the last network filter.
 `;
 
-function isMessage(schema: unknown): schema is MessageFacts {
+export function isMessage(schema: unknown): schema is MessageFacts {
   return typeof schema === 'object' && schema !== null && (schema as unknown as Facts).type === 'message';
 }
 
-function table(name: string, message: MessageFacts, names: ReadonlyMap<unknown, string>): string {
-  const lines = [`### ${name}`];
+/** A message's fields below a heading. */
+export function table(heading: string, message: MessageFacts, links: Links): string {
+  const lines = [heading];
   const entries = Object.entries(message.entries);
   if (entries.length === 0) lines.push('No fields.');
   else {
-    const rows = entries.map(([field, schema]) => row(field, schema as unknown as Facts, names));
+    const rows = entries.map(([field, schema]) => row(field, schema as unknown as Facts, links));
     lines.push(['| field | type | default |', '| --- | --- | --- |', ...rows].join('\n'));
   }
   const refused = byReason(message.unsupported);
@@ -102,9 +137,9 @@ function table(name: string, message: MessageFacts, names: ReadonlyMap<unknown, 
   return lines.join('\n\n');
 }
 
-function row(field: string, schema: Facts, names: ReadonlyMap<unknown, string>): string {
+function row(field: string, schema: Facts, links: Links): string {
   const fallback = schema.type === 'optional' ? defaultText(schema.default) : 'required';
-  return `| \`${field}\` | ${typeText(schema, names)} | ${fallback} |`;
+  return `| \`${field}\` | ${typeText(schema, links)} | ${fallback} |`;
 }
 
 function defaultText(value: unknown): string {
@@ -113,23 +148,46 @@ function defaultText(value: unknown): string {
   return text === '{}' || text === '[]' ? '' : `\`${text}\``;
 }
 
-function typeText(schema: Facts, names: ReadonlyMap<unknown, string>): string {
-  if (schema.wrapped !== undefined) return typeText(schema.wrapped as unknown as Facts, names);
-  if (schema.getter !== undefined) return typeText(schema.getter() as unknown as Facts, names);
-  const name = names.get(schema);
-  if (name !== undefined) return `[${name}](#${name.toLowerCase()})`;
-  if (schema.category !== undefined) return `[${schema.category}](#extension-points)`;
+function typeText(schema: Facts, links: Links): string {
+  if (schema.wrapped !== undefined) return typeText(schema.wrapped as unknown as Facts, links);
+  if (schema.getter !== undefined) return typeText(schema.getter() as unknown as Facts, links);
+  const link = links.messages.get(schema);
+  if (link !== undefined) return link;
+  if (schema.category !== undefined) return `[${schema.category}](${links.extensionPoints})`;
   if (schema.item !== undefined) {
-    const item = typeText(schema.item as unknown as Facts, names);
-    return schema.type === 'map' ? `map of ${item}` : `list of ${item}`;
+    const item = typeText(schema.item as unknown as Facts, links);
+    return schema.type === 'map' ? `map of ${item}` : `list of ${item}${listBounds(schema.limits)}`;
   }
   if (schema.entries !== undefined) {
     const parts = Object.entries(schema.entries).map(
-      ([field, part]) => `${field}: ${typeText(part as unknown as Facts, names)}`,
+      ([field, part]) => `${field}: ${typeText(part as unknown as Facts, links)}`,
     );
     return parts.length === 0 ? '{}' : `{ ${parts.join(', ')} }`;
   }
-  return schema.expects.replaceAll('|', '\\|');
+  return `${schema.expects}${bounds(schema.limits)}`.replaceAll('|', '\\|');
+}
+
+/** ` (at least 1, at most 8192)`. */
+function bounds(limits: Limits = {}): string {
+  const { minLength = 0, maxLength, allowed, minMs, maxMs, aboveMs, min, max, above, below } = limits;
+  const seconds = (ms: number | undefined): string | undefined => (ms === undefined ? undefined : `${ms / 1000}s`);
+  const parts: (readonly [string, number | string | undefined])[] = [
+    ['at least ', min ?? seconds(minMs)],
+    ['more than ', above ?? seconds(aboveMs)],
+    ['at most ', max ?? seconds(maxMs)],
+    ['less than ', below],
+    ['not empty', minLength === 1 ? '' : undefined],
+    ['at least ', minLength > 1 ? `${minLength} characters` : undefined],
+    ['at most ', maxLength === undefined ? undefined : `${maxLength} bytes`],
+    ['', allowed],
+  ];
+  const texts = parts.flatMap(([word, value]) => (value === undefined ? [] : [`${word}${value}`]));
+  return texts.length === 0 ? '' : ` (${texts.join(', ')})`;
+}
+
+function listBounds({ min, max }: Limits = {}): string {
+  if (min === undefined && max === undefined) return '';
+  return max === undefined ? ` (at least ${min})` : ` (${min ?? 0} to ${max})`;
 }
 
 function byReason(unsupported: ReadonlyMap<string, string>): string[] {

@@ -5,6 +5,7 @@ import { Node } from './core.ts';
 import { Address, hostNameProblem } from './core-address.ts';
 import { Listener } from './listener.ts';
 import { check } from './message.ts';
+import { type Tracing, TracingProvider } from './tracing.ts';
 
 /** envoy.config.bootstrap.v3. */
 
@@ -72,6 +73,8 @@ export const Bootstrap = message(
     static_resources: optional(StaticResources, {}),
     admin: optional(Admin),
     stats_flush_interval: optional(duration({ minMs: 1, maxMs: 299_999.999 })),
+    /** The provider of connection managers whose `tracing` names none. */
+    tracing: optional(message({ http: optional(TracingProvider) })),
     enable_dispatcher_stats: optional(fixedBool(false, 'there are no such statistics'), false),
   },
   unsupported(
@@ -94,7 +97,7 @@ export const Bootstrap = message(
     'stats_eviction_interval',
     'stats_server_version_override',
   ),
-  unsupported('tracing is not available yet', 'tracing', 'perf_tracing_file_path'),
+  unsupported('it is not available', 'perf_tracing_file_path'),
   unsupported('certificates come from the configuration', 'certificate_provider_instances'),
   unsupported(
     "the system's resolver is used",
@@ -119,5 +122,21 @@ export const Bootstrap = message(
     'grpc_async_client_manager_config',
     'memory_allocator_manager',
   ),
+  check(shareProvider),
 );
 export type Bootstrap = v.InferOutput<typeof Bootstrap>;
+
+/** Gives connection managers the provider of the whole proxy. */
+function shareProvider(bootstrap: {
+  static_resources: StaticResources;
+  tracing?: { http?: TracingProvider | undefined } | undefined;
+}): undefined {
+  const provider = bootstrap.tracing?.http;
+  if (provider === undefined) return;
+  for (const { filter_chains: chains, default_filter_chain: last } of bootstrap.static_resources.listeners) {
+    for (const { filters } of last === undefined ? chains : [...chains, last]) {
+      const manager = filters.at(-1)?.typed_config.value as { tracing?: Tracing } | undefined;
+      if (manager?.tracing !== undefined) manager.tracing.provider ??= provider;
+    }
+  }
+}

@@ -115,6 +115,11 @@ export class HttpTracing {
     return new StreamTrace(this, tracer, stream, request, parent, stream.isTraceable, rules);
   }
 
+  /** The span is called by a format, which is read at its end. */
+  formatsOperation(rules: RouteTraceRules | undefined): boolean {
+    return (rules?.operation ?? this.operation) !== undefined;
+  }
+
   /** What the configuration adds to a span at its end. */
   complete(span: Span, info: StreamInfo, rules: RouteTraceRules | undefined, ofTry: boolean): void {
     for (const tag of rules?.tags ?? this.tags) {

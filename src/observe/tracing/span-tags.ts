@@ -61,20 +61,29 @@ function originalUrl(request: RequestHead, maxPathLength: number): string {
 }
 
 /** The stations of a request that `verbose` lists, with the times at which it passed them. */
-const EVENTS: readonly (readonly [name: string, at: (info: StreamInfo) => number, ofTry: boolean])[] = [
-  ['last_downstream_rx_byte_received', (info) => info.requestEndMs, false],
-  ['first_upstream_tx_byte_sent', (info) => info.upstreamTxBeginMs, true],
-  ['last_upstream_tx_byte_sent', (info) => info.upstreamTxEndMs, true],
-  ['first_upstream_rx_byte_received', (info) => info.upstreamRxBeginMs, true],
-  ['last_upstream_rx_byte_received', (info) => info.upstreamRxEndMs, true],
-  ['first_downstream_tx_byte_sent', (info) => info.downstreamTxBeginMs, false],
-  ['last_downstream_tx_byte_sent', (info) => info.downstreamTxEndMs, false],
+const EVENTS: readonly (readonly [name: string, at: (info: StreamInfo) => number])[] = [
+  ['last_downstream_rx_byte_received', (info) => info.requestEndMs],
+  ['first_upstream_tx_byte_sent', (info) => info.upstreamTxBeginMs],
+  ['last_upstream_tx_byte_sent', (info) => info.upstreamTxEndMs],
+  ['first_upstream_rx_byte_received', (info) => info.upstreamRxBeginMs],
+  ['last_upstream_rx_byte_received', (info) => info.upstreamRxEndMs],
+  ['first_downstream_tx_byte_sent', (info) => info.downstreamTxBeginMs],
+  ['last_downstream_tx_byte_sent', (info) => info.downstreamTxEndMs],
 ];
 
-/** Adds what happened when; of a try only what concerns the upstream. */
-export function addEvents(span: Span, info: StreamInfo, ofTry: boolean): void {
-  for (const [name, at, isUpstream] of EVENTS) {
-    const atMs = at(info);
-    if (atMs > 0 && (isUpstream || !ofTry)) span.event(name, performance.timeOrigin + atMs);
-  }
+/** Adds what happened when. */
+export function addEvents(span: Span, info: StreamInfo): void {
+  for (const [name, at] of EVENTS) addEvent(span, name, at(info));
+}
+
+/** The same for a try: what passed between the proxy and the upstream. */
+export function addTryEvents(span: Span, info: StreamInfo, txBeginMs: number, rxBeginMs: number): void {
+  addEvent(span, 'first_upstream_tx_byte_sent', txBeginMs);
+  addEvent(span, 'last_upstream_tx_byte_sent', txBeginMs === 0 ? 0 : info.upstreamTxEndMs);
+  addEvent(span, 'first_upstream_rx_byte_received', rxBeginMs);
+  addEvent(span, 'last_upstream_rx_byte_received', info.upstreamRxEndMs);
+}
+
+function addEvent(span: Span, name: string, atMs: number): void {
+  if (atMs > 0) span.event(name, performance.timeOrigin + atMs);
 }

@@ -2,11 +2,12 @@ import type { UpstreamCodec } from '../../http/codec.ts';
 import { isGrpcContentType } from '../../http/grpc/content-type.ts';
 import { Http1ClientConnection } from '../../http/http1/client-connection.ts';
 import type { RequestHead, ResponseHead } from '../../http/message.ts';
+import { nowMs } from '../../network/clock.ts';
 import type { StreamInfo } from '../stream-info.ts';
 import type { HttpTracing, RouteTraceRules } from './http-tracing.ts';
 import { newSpanId } from './random-ids.ts';
 import { SPAN_KIND, Span } from './span.ts';
-import { addEvents, tagCall, tagCallStatus, tagOutcome, tagRequest } from './span-tags.ts';
+import { addEvents, addTryEvents, tagCall, tagCallStatus, tagOutcome, tagRequest } from './span-tags.ts';
 import type { OutgoingContext, ParentContext } from './trace-context.ts';
 import type { Tracer } from './tracer.ts';
 
@@ -30,6 +31,8 @@ export class StreamTrace {
   private trySpan: Span | undefined = undefined;
   private tryStatus = 0;
   private tryProtocol = '-';
+  private tryTxBeginMs = 0;
+  private tryRxBeginMs = 0;
 
   constructor(
     tracing: HttpTracing,
@@ -82,7 +85,8 @@ export class StreamTrace {
 
   /** The route's name for the operation, or the one that the client's proxy sent, which is better. */
   private decorate(request: RequestHead): void {
-    const decorator = this.rules?.decorator;
+    // A format of the operation takes a decorator's place altogether, as in Envoy.
+    const decorator = this.tracing.formatsOperation(this.rules) ? undefined : this.rules?.decorator;
     if (decorator !== undefined) {
       if (this.span !== undefined) this.span.name = decorator.operation;
       if (decorator.propagate) this.operation = decorator.operation;
@@ -119,6 +123,8 @@ export class StreamTrace {
     this.tryId = newSpanId();
     this.tryStatus = 0;
     this.tryProtocol = '-';
+    this.tryTxBeginMs = 0;
+    this.tryRxBeginMs = 0;
     if (!this.sampled) return;
     const span = new Span({
       traceId: this.traceId,
@@ -127,7 +133,7 @@ export class StreamTrace {
       traceState: this.traceState,
       kind: SPAN_KIND.CLIENT,
       isParentRemote: false,
-      startEpochMs: performance.timeOrigin + performance.now(),
+      startEpochMs: performance.timeOrigin + nowMs(),
       name: `router ${info.upstreamCluster} egress`,
     });
     if (info.upstreamAttemptCount > 1) span.tag('retry.count', String(info.upstreamAttemptCount - 1));
@@ -136,7 +142,10 @@ export class StreamTrace {
 
   /** The request is about to be written. */
   inject(request: RequestHead, codec: UpstreamCodec): void {
-    if (this.trySpan !== undefined) this.tryProtocol = codec instanceof Http1ClientConnection ? 'HTTP/1.1' : 'HTTP/2';
+    if (this.trySpan !== undefined) {
+      this.tryProtocol = codec instanceof Http1ClientConnection ? 'HTTP/1.1' : 'HTTP/2';
+      this.tryTxBeginMs = nowMs();
+    }
     if (!this.tracing.propagates) return;
     const ofTry = this.tryId !== '';
     this.tracer.propagation.inject(request, {
@@ -151,6 +160,7 @@ export class StreamTrace {
 
   onTryStatus(status: number): void {
     this.tryStatus = status;
+    this.tryRxBeginMs = nowMs();
   }
 
   /** The proxy gave the try up. */
@@ -179,9 +189,9 @@ export class StreamTrace {
     }
     if (isGrpcContentType(info.request?.get('content-type') ?? '')) tagCallStatus(span, info);
     tagOutcome(span, info.upstreamCluster, this.tryStatus, flag);
-    if (this.tracing.isVerbose) addEvents(span, info, true);
+    if (this.tracing.isVerbose) addTryEvents(span, info, this.tryTxBeginMs, this.tryRxBeginMs);
     this.tracing.complete(span, info, this.rules, true);
-    span.endEpochMs = performance.timeOrigin + performance.now();
+    span.endEpochMs = performance.timeOrigin + nowMs();
     this.tracer.spans.add(span);
   }
 
@@ -198,7 +208,7 @@ export class StreamTrace {
     span.tag('response_size', String(info.bytesSent));
     if (isCall) tagCallStatus(span, info);
     tagOutcome(span, info.upstreamCluster, info.responseCode, info.responseFlags);
-    if (this.tracing.isVerbose) addEvents(span, info, false);
+    if (this.tracing.isVerbose) addEvents(span, info);
     this.tracing.complete(span, info, this.rules, false);
     span.endEpochMs = performance.timeOrigin + info.endMs;
     this.tracer.spans.add(span);
