@@ -47,6 +47,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./policy.ts')).policyCommand(),
   },
   {
+    name: 'certs',
+    summary: 'make, revoke and inspect identities of workloads, as SPIFFE has them',
+    load: async () => (await import('./certs.ts')).certsCommand(),
+  },
+  {
     name: 'bench',
     summary: 'measure Outrigger side by side with Envoy, nginx and HAProxy',
     load: async () => (await import('./bench.ts')).benchCommand(),
