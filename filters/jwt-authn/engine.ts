@@ -36,6 +36,8 @@ class Engine {
   readonly #stateRules = new Map<string, Rule>();
   /** Headers that only the filter may set. */
   readonly #ownHeaders: readonly string[];
+  /** Some provider's claims decide on routes. */
+  readonly #changesRoutes: boolean;
   #isStarted = false;
   /** Sets of hooks that have not been disposed of. */
   #users = 0;
@@ -52,6 +54,7 @@ class Engine {
       if (provider.forward_payload_header !== undefined) ownHeaders.add(provider.forward_payload_header);
     }
     ownHeaders.delete('');
+    this.#changesRoutes = Object.values(config.providers).some((provider) => provider.clear_route_cache);
     this.#ownHeaders = [...ownHeaders];
     this.#rules = new RouteIndex(
       config.rules.map((rule) => compileRouteMatch(rule.match, this.#compileRule(rule), Math.random)),
@@ -79,7 +82,12 @@ class Engine {
       dispose: () => this.#release(),
       onRequest: (request, stream) => {
         // Before anything else: whoever reads them behind this filter takes them for verified.
-        for (let i = 0; i < this.#ownHeaders.length; i++) request.remove(this.#ownHeaders[i] as string);
+        let isForged = false;
+        for (let i = 0; i < this.#ownHeaders.length; i++) {
+          if (request.remove(this.#ownHeaders[i] as string)) isForged = true;
+        }
+        // Nor may they have chosen the route.
+        if (isForged && this.#changesRoutes) stream.clearRouteCache();
         if (this.#config.bypass_cors_preflight && isPreflight(request)) {
           this.#stats.bypassed.inc();
           this.#stats.allowed.inc();
