@@ -14,6 +14,7 @@ import { localRateLimit } from './local-ratelimit/local-ratelimit.ts';
 import { rateLimit } from './ratelimit/ratelimit.ts';
 import { httpRbac } from './rbac/http.ts';
 import { networkRbac } from './rbac/network.ts';
+import { tap } from './tap/tap.ts';
 
 /** Every HTTP filter that comes with the proxy. The router is part of the connection manager. */
 export const HTTP_FILTERS: readonly AnyHttpFilter[] = [
@@ -30,6 +31,7 @@ export const HTTP_FILTERS: readonly AnyHttpFilter[] = [
   jwtAuthn,
   localRateLimit,
   rateLimit,
+  tap,
 ];
 
 /** Every network filter that comes with the proxy, besides the terminal ones. */

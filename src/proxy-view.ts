@@ -59,6 +59,9 @@ export function createProxyView(source: ViewSource): ProxyView {
     },
     filterTimes: () => runtime.probe.times(),
     denials: () => runtime.denials.list(),
+    tapConfigIds: () => runtime.taps.configIds(),
+    pollTap: (poll) => runtime.taps.poll(poll),
+    detachTap: (reader) => runtime.taps.detach(reader),
     config: () => ({
       bootstrap: source.config.canonical,
       hash: source.config.hash,

@@ -4,6 +4,7 @@ import type { DenialLog } from './observe/denials.ts';
 import type { RootLogger } from './observe/log.ts';
 import type { Probe } from './observe/probe.ts';
 import type { StatsStore } from './observe/stats.ts';
+import type { TapRegistry } from './observe/tap/tap-registry.ts';
 import type { SharedMemory } from './shared-memory.ts';
 import type { ClusterManager } from './upstream/cluster-manager.ts';
 
@@ -15,6 +16,7 @@ export interface Runtime {
   readonly shared: SharedMemory;
   readonly probe: Probe;
   readonly denials: DenialLog;
+  readonly taps: TapRegistry;
   readonly facts: ProxyFacts;
   readonly calls: Calls;
   /** What the proxy waits for at its end, while its clusters still serve. */

@@ -15,6 +15,7 @@ import type { AdminServer, ServerState } from './observe/admin/index.ts';
 import { DenialLog } from './observe/denials.ts';
 import { Probe } from './observe/probe.ts';
 import { StatsStore } from './observe/stats.ts';
+import { TapRegistry } from './observe/tap/tap-registry.ts';
 import type { ProxyOptions, RunningProxy } from './proxy.ts';
 import type { ViewSource } from './proxy-view.ts';
 import type { Runtime } from './runtime.ts';
@@ -71,6 +72,7 @@ export class SidecarProxy implements RunningProxy, ViewSource {
       shared: options.thread?.shared ?? new SharedMemory(),
       probe: new Probe(PROBE_EVERY),
       denials: new DenialLog(),
+      taps: new TapRegistry(),
       facts: {
         healthy: () => this.state === 'LIVE' && !this.healthChecksFail,
         healthyPercent: (name) => clusters.get(name)?.healthyPercent,

@@ -50,6 +50,7 @@ export function filterEnv<R>(
     shared: runtime.shared.get,
     proxy: runtime.facts,
     calls: runtime.calls,
+    taps: runtime.taps,
   };
 }
 

@@ -1,6 +1,7 @@
 import type { StatsScope } from '../observe/stats.ts';
 import type { Calls } from './calls.ts';
 import type { HttpStream } from './http.ts';
+import type { Taps } from './taps.ts';
 
 /** What a filter gets at load besides its own configuration. */
 export interface FilterEnv<R = unknown> {
@@ -19,6 +20,8 @@ export interface FilterEnv<R = unknown> {
   readonly proxy: ProxyFacts;
   /** Requests to the clusters of the configuration. */
   readonly calls: Calls;
+  /** Makes the filter known to the admin server's `POST /tap`. */
+  readonly taps: Taps;
 }
 
 export interface ProxyFacts {

@@ -5,6 +5,7 @@ import { type FilterEnv, type Logger, type ProxyFacts, Slot } from './env.ts';
 import { type CallScript, ScriptedCalls } from './harness-calls.ts';
 import { issuesText } from './loader-error.ts';
 import type { StandardSchemaV1 } from './standard-schema.ts';
+import type { Taps } from './taps.ts';
 
 /** One line that a filter logged. */
 export interface LoggedLine {
@@ -33,6 +34,8 @@ export class TestEnv implements FilterEnv<never> {
     node: { id: 'test', cluster: 'test' },
   };
   readonly calls: Calls;
+  /** Nobody attaches. */
+  readonly taps: Taps = { open: () => () => undefined };
   readonly #shared = new Map<string, SharedArrayBuffer>();
   #slots = 0;
 

@@ -5,6 +5,7 @@ import type { Denial } from '../observe/denials.ts';
 import type { LogLevel } from '../observe/log.ts';
 import type { FilterTime } from '../observe/probe.ts';
 import type { StatsSnapshot } from '../observe/stats-snapshot.ts';
+import type { TapBatch, TapPoll } from '../observe/tap/tap-registry.ts';
 
 /** What a worker thread is started with. */
 export interface WorkerStart {
@@ -30,6 +31,9 @@ export interface WorkerCommands {
   filterTimes: { argument: undefined; result: readonly FilterTime[] };
   denials: { argument: undefined; result: readonly Denial[] };
   certificates: { argument: undefined; result: readonly ContextCertificates[] };
+  tapConfigIds: { argument: undefined; result: readonly string[] };
+  pollTap: { argument: TapPoll; result: TapBatch };
+  detachTap: { argument: string; result: undefined };
   reload: { argument: string; result: 'unchanged' | 'updated' };
   failHealthChecks: { argument: boolean; result: undefined };
   drainListeners: { argument: boolean; result: undefined };

@@ -9,6 +9,7 @@ import {
 } from '../observe/admin/index.ts';
 import { mergeTimes } from '../observe/probe.ts';
 import { mergeSnapshots } from '../observe/stats-snapshot.ts';
+import { mergeBatches } from '../observe/tap/tap-registry.ts';
 import { packageInfo } from '../package-info.ts';
 import type { ProxyOptions, RunningProxy } from '../proxy.ts';
 import { SharedMemory } from '../shared-memory.ts';
@@ -144,6 +145,9 @@ export class ThreadedProxy implements RunningProxy {
           .flat()
           .sort((a, b) => b.timeEpochMs - a.timeEpochMs)
           .slice(0, 128),
+      tapConfigIds: async () => [...new Set((await this.all('tapConfigIds')).flat())].sort(),
+      pollTap: async (poll) => mergeBatches(await this.all('pollTap', poll)),
+      detachTap: async (reader) => void (await this.all('detachTap', reader)),
       config: () => ({
         bootstrap: this.config.canonical,
         hash: this.config.hash,

@@ -15,6 +15,7 @@ import {
   Slot,
   type StandardSchemaV1,
 } from '../../src/filter/index.ts';
+import type { Taps } from '../../src/filter/taps.ts';
 import type { HeaderMap } from '../../src/http/headers.ts';
 import { formatFlags } from '../../src/http/response-flags.ts';
 import { StatsStore } from '../../src/observe/stats.ts';
@@ -185,6 +186,8 @@ export interface HarnessOptions<R = unknown> {
   healthy?: () => boolean;
   healthyPercent?: (cluster: string) => number | undefined;
   node?: { id: string; cluster: string };
+  /** Who may attach to the filter. */
+  taps?: Taps;
   /** What the filter's own calls lead to. */
   calls?: CallScript;
   /** Shared memory of the process, when several instances stand for several workers. */
@@ -216,6 +219,7 @@ export function filterEnv<R>(store: StatsStore, options: HarnessOptions<R> = {})
       node: options.node ?? { id: 'test-node', cluster: 'test-cluster' },
     },
     calls: new ScriptedCalls(options.calls),
+    taps: options.taps ?? { open: () => () => undefined },
   };
 }
 

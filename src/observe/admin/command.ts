@@ -6,6 +6,8 @@ export interface CommandContext {
   readonly view: ProxyView;
   readonly log: RootLogger;
   readonly query: URLSearchParams;
+  /** What came with the request. */
+  readonly body: string;
 }
 
 /** One path of the admin server. */

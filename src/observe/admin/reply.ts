@@ -3,6 +3,8 @@ export interface AdminReply {
   readonly status: number;
   readonly contentType: string;
   readonly body: string;
+  /** What follows the body, until it ends or the client has gone. */
+  readonly stream?: (gone: AbortSignal) => AsyncIterable<string>;
 }
 
 export function textReply(body: string, status = 200): AdminReply {

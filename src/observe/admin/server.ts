@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { RootLogger } from '../log.ts';
@@ -7,6 +8,7 @@ import { refusal } from './guard.ts';
 import { PAGE, PAGE_SCRIPT, PAGE_STYLE } from './page.ts';
 import { READ_COMMANDS } from './read-commands.ts';
 import { AdminError, type AdminReply, textReply } from './reply.ts';
+import { TAP_COMMAND } from './tap-command.ts';
 import type { ProxyView } from './view.ts';
 import { WRITE_COMMANDS } from './write-commands.ts';
 
@@ -32,7 +34,7 @@ const HEAD_TIMEOUT_MS = 5000;
 const REQUEST_TIMEOUT_MS = 10_000;
 
 const COMMANDS = new Map<string, Command>(
-  [...READ_COMMANDS, ...WRITE_COMMANDS].map((command): [string, Command] => [command.path, command]),
+  [...READ_COMMANDS, ...WRITE_COMMANDS, TAP_COMMAND].map((command): [string, Command] => [command.path, command]),
 );
 
 /** The page may run its own script and style, ask this server, and nothing else. */
@@ -89,8 +91,8 @@ async function handle(request: IncomingMessage, response: ServerResponse, option
   try {
     const refused = refusal(request.headers, options.host);
     if (refused !== undefined) throw new AdminError(403, `refused: ${refused}\n`);
-    await discardBody(request);
-    reply = await answer(request, options);
+    const body = await readBody(request);
+    reply = await answer(request, body, options);
   } catch (error) {
     // The client went away: nobody is left to be told.
     if (response.destroyed) return;
@@ -99,7 +101,7 @@ async function handle(request: IncomingMessage, response: ServerResponse, option
   send(request, response, reply);
 }
 
-async function answer(request: IncomingMessage, { view, log }: AdminOptions): Promise<AdminReply> {
+async function answer(request: IncomingMessage, body: string, { view, log }: AdminOptions): Promise<AdminReply> {
   const target = request.url ?? '/';
   const mark = target.indexOf('?');
   const path = mark < 0 ? target : target.slice(0, mark);
@@ -115,7 +117,7 @@ async function answer(request: IncomingMessage, { view, log }: AdminOptions): Pr
   if (command.method === 'POST' ? request.method !== 'POST' : !isRead && request.method !== 'POST') {
     throw methodError(request, command.method);
   }
-  return command.run({ view, log, query });
+  return command.run({ view, log, query, body });
 }
 
 function methodError(request: IncomingMessage, needed: string): AdminError {
@@ -128,15 +130,18 @@ function errorReply(error: unknown, { log }: AdminOptions): AdminReply {
   return textReply(`the command failed: ${(error as Error).message}\n`, 500);
 }
 
-/** No command reads a body; it is taken from the connection, within bounds. */
-async function discardBody(request: IncomingMessage): Promise<void> {
+/** Most commands do not look at it. */
+async function readBody(request: IncomingMessage): Promise<string> {
   const tooLarge = new AdminError(413, `the body is larger than ${MAX_BODY_BYTES} bytes\n`);
   if (Number(request.headers['content-length'] ?? 0) > MAX_BODY_BYTES) throw tooLarge;
+  const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of request) {
     bytes += (chunk as Buffer).length;
     if (bytes > MAX_BODY_BYTES) throw tooLarge;
+    chunks.push(chunk as Buffer);
   }
+  return Buffer.concat(chunks).toString('utf8');
 }
 
 function send(request: IncomingMessage, response: ServerResponse, reply: AdminReply): void {
@@ -144,7 +149,7 @@ function send(request: IncomingMessage, response: ServerResponse, reply: AdminRe
   const body = Buffer.from(reply.body, 'utf8');
   response.writeHead(reply.status, {
     'content-type': reply.contentType,
-    'content-length': body.length,
+    ...(reply.stream === undefined ? { 'content-length': body.length } : {}),
     'cache-control': 'no-cache, max-age=0',
     'x-content-type-options': 'nosniff',
     'x-frame-options': 'DENY',
@@ -154,7 +159,23 @@ function send(request: IncomingMessage, response: ServerResponse, reply: AdminRe
     ...(reply.status === 405 ? { allow: reply.body.includes('POST required') ? 'POST' : 'GET, HEAD' } : {}),
     ...(reply.status === 413 ? { connection: 'close' } : {}),
   });
-  response.end(request.method === 'HEAD' ? undefined : body);
+  if (reply.stream !== undefined) void stream(response, reply.stream);
+  else response.end(request.method === 'HEAD' ? undefined : body);
+}
+
+/** Writes as fast as the client reads. */
+async function stream(response: ServerResponse, texts: NonNullable<AdminReply['stream']>): Promise<void> {
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  response.flushHeaders();
+  try {
+    for await (const text of texts(gone.signal)) {
+      if (!response.write(text)) await once(response, 'drain', { signal: gone.signal });
+    }
+    response.end();
+  } catch {
+    response.destroy();
+  }
 }
 
 function helpText(): string {

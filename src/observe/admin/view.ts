@@ -2,6 +2,7 @@ import type { ContextCertificates } from '../certificates.ts';
 import type { Denial } from '../denials.ts';
 import type { FilterTime } from '../probe.ts';
 import type { StatsSnapshot } from '../stats-snapshot.ts';
+import type { TapBatch, TapPoll } from '../tap/tap-registry.ts';
 
 /** Views may have to ask worker threads. */
 export type Maybe<T> = T | Promise<T>;
@@ -95,6 +96,11 @@ export interface ProxyView {
   filterTimes(): Maybe<readonly FilterTime[]>;
   /** The newest first. */
   denials(): Maybe<readonly Denial[]>;
+  /** What `POST /tap` may attach to. */
+  tapConfigIds(): Maybe<readonly string[]>;
+  /** Traces since the reader's last visit; the first one attaches it. */
+  pollTap(poll: TapPoll): Maybe<TapBatch>;
+  detachTap(reader: string): Maybe<void>;
   config(): ConfigView;
   /** By TLS context, of listeners and clusters. */
   certificates(): Maybe<readonly ContextCertificates[]>;

@@ -9,6 +9,7 @@ import { DenialLog } from '../../../src/observe/denials.ts';
 import { Probe } from '../../../src/observe/probe.ts';
 import { StatsStore } from '../../../src/observe/stats.ts';
 import { snapshotOf } from '../../../src/observe/stats-snapshot.ts';
+import { type TapPoll, TapRegistry } from '../../../src/observe/tap/tap-registry.ts';
 
 const LIMITS: LimitsView = { max_connections: 1024, max_pending_requests: 1024, max_requests: 1024, max_retries: 3 };
 
@@ -36,6 +37,7 @@ export class FakeView implements ProxyView {
   readonly store = new StatsStore();
   readonly denialLog = new DenialLog();
   readonly probe = new Probe(64);
+  readonly taps = new TapRegistry();
   readonly orders: string[] = [];
   serverState: ServerState = 'LIVE';
   failed = false;
@@ -107,6 +109,18 @@ export class FakeView implements ProxyView {
 
   denials() {
     return this.denialLog.list();
+  }
+
+  tapConfigIds() {
+    return this.taps.configIds();
+  }
+
+  pollTap(poll: TapPoll) {
+    return this.taps.poll(poll);
+  }
+
+  detachTap(reader: string): void {
+    this.taps.detach(reader);
   }
 
   config() {
