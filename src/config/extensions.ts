@@ -6,6 +6,12 @@ import { message, nonEmptyString, optional, struct } from './schema/building-blo
 import type { ExtensionCategory, ExtensionResolver } from './schema/containers.ts';
 import { HttpConnectionManager, UuidRequestIdConfig } from './schema/http-connection-manager.ts';
 import { PreserveCaseFormatterConfig, UpstreamHttpProtocolOptions } from './schema/http-protocol-options.ts';
+import {
+  OmitHostMetadataConfig,
+  PREVIOUS_PRIORITIES,
+  PreviousPrioritiesConfig,
+  RETRY_HOST,
+} from './schema/retry-host.ts';
 import { FilterConfig } from './schema/route-components.ts';
 import { Router } from './schema/router.ts';
 import { SpiffeValidatorConfig } from './schema/spiffe.ts';
@@ -72,8 +78,11 @@ export const BUILT_IN_TYPES: Readonly<Record<ExtensionCategory, Readonly<Record<
   request_id: { 'envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig': UuidRequestIdConfig },
   certificate_validator: { [SPIFFE_VALIDATOR]: SpiffeValidatorConfig },
   retry_host_predicate: {
-    'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate': EMPTY,
+    [RETRY_HOST.previousHosts]: EMPTY,
+    [RETRY_HOST.omitCanaryHosts]: EMPTY,
+    [RETRY_HOST.omitHostMetadata]: OmitHostMetadataConfig,
   },
+  retry_priority: { [PREVIOUS_PRIORITIES]: PreviousPrioritiesConfig },
 };
 
 /** What each extension point takes: the proxy's own messages and the registry's filters. */

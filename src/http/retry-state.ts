@@ -5,6 +5,7 @@ import type { ResourceLimit, RoutingPriority } from '../upstream/limits.ts';
 import type { UpstreamResetReason } from './codec.ts';
 import type { RequestHead } from './message.ts';
 import { isIdempotent, type RetryRules } from './retry.ts';
+import type { RetryHosts } from './retry-host.ts';
 
 /** What came of the wish to try again. */
 export const RETRY = { NO: 0, AGAIN: 1, LIMIT_EXCEEDED: 2, OVERFLOW: 3 } as const;
@@ -18,11 +19,17 @@ export class RetryState {
   /** The cluster's limit of concurrent retries while one of them is this request's. */
   private held: ResourceLimit | undefined = undefined;
   private readonly tried: Endpoint[] = [];
+  /** The same since priorities were last passed over for nothing, and the priorities that are. */
+  private readonly triedOfPriorities: Endpoint[] = [];
+  private readonly excluded = new Set<number>();
 
   begin(rules: RetryRules | undefined): void {
     this.rules = rules;
     this.count = 0;
-    if (this.tried.length > 0) this.tried.length = 0;
+    if (this.tried.length === 0) return;
+    this.tried.length = 0;
+    this.triedOfPriorities.length = 0;
+    this.excluded.clear();
   }
 
   /**
@@ -61,16 +68,41 @@ export class RetryState {
     limit?.release();
   }
 
-  /** Chooses an endpoint, if the rules say so one that was not tried yet, in a limited number of draws. */
+  /** Chooses an endpoint, for a further try one that the rules like, in a limited number of draws. */
   pick(cluster: Cluster, hash: Hash64 | undefined): Endpoint | undefined {
     const { rules } = this;
-    let endpoint = cluster.pick(hash);
-    if (rules === undefined || !rules.avoidsPreviousHosts || endpoint === undefined) return endpoint;
-    for (let draw = 1; draw <= rules.maxDraws && this.tried.includes(endpoint); draw++) {
-      endpoint = cluster.pick(hash, draw) ?? endpoint;
+    if (rules === undefined || !rules.choosesHosts) return cluster.pick(hash);
+    const { hosts } = rules;
+    if (this.tried.length > 0 && hosts.priorityUpdateFrequency > 0)
+      this.excludePriorities(cluster, hosts.priorityUpdateFrequency);
+    let endpoint = this.draw(cluster, hash, 0);
+    if (endpoint === undefined) return undefined;
+    for (let draw = 1; draw <= hosts.maxDraws && this.isUnwanted(endpoint, hosts); draw++) {
+      endpoint = this.draw(cluster, hash, draw) ?? endpoint;
     }
     this.tried.push(endpoint);
+    this.triedOfPriorities.push(endpoint);
     return endpoint;
+  }
+
+  private draw(cluster: Cluster, hash: Hash64 | undefined, draw: number): Endpoint | undefined {
+    return this.excluded.size === 0 ? cluster.pick(hash, draw) : cluster.pickWithout(this.excluded, hash, draw);
+  }
+
+  /** The first try goes to any endpoint. */
+  private isUnwanted(endpoint: Endpoint, { avoidsPrevious, refuses }: RetryHosts): boolean {
+    if (this.tried.length === 0) return false;
+    return (avoidsPrevious && this.tried.includes(endpoint)) || refuses.some((refusesIt) => refusesIt(endpoint));
+  }
+
+  /** Every so many tries, the priorities that were tried are passed over, unless no other one has endpoints to offer. */
+  private excludePriorities(cluster: Cluster, frequency: number): void {
+    const { triedOfPriorities, excluded } = this;
+    if (triedOfPriorities.length < frequency || triedOfPriorities.length % frequency !== 0) return;
+    for (const { priority } of triedOfPriorities) excluded.add(priority);
+    if (cluster.canPickWithout(excluded)) return;
+    excluded.clear();
+    triedOfPriorities.length = 0;
   }
 }
 

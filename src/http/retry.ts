@@ -3,6 +3,7 @@ import { compileHeaderMatcher } from '../matching/header-matcher.ts';
 import type { UpstreamResetReason } from './codec.ts';
 import { parseGrpcStatus } from './grpc/status.ts';
 import type { RequestHead, ResponseHead } from './message.ts';
+import { type RetryHosts, retryHosts } from './retry-host.ts';
 
 const CONDITION = {
   '5xx': 1,
@@ -27,7 +28,6 @@ const GRPC_CONDITION: Readonly<Record<string, number>> = {
 };
 
 const BASE_INTERVAL_MS = 25;
-const PREVIOUS_HOSTS = 'envoy.retry_host_predicates.previous_hosts';
 
 type ResetHeaders = NonNullable<RetryPolicy['rate_limited_retry_back_off']>['reset_headers'];
 
@@ -38,9 +38,9 @@ export class RetryRules {
   readonly perTryTimeoutMs: number;
   /** 0 is off. */
   readonly perTryIdleTimeoutMs: number;
-  /** An endpoint that was tried is chosen again only after `maxDraws` draws. */
-  readonly avoidsPreviousHosts: boolean;
-  readonly maxDraws: number;
+  readonly hosts: RetryHosts;
+  /** Whether it matters which endpoints were tried. */
+  readonly choosesHosts: boolean;
   private readonly policy: RetryPolicy;
   private readonly resetHeaders: ResetHeaders;
   private readonly maxResetMs: number;
@@ -63,8 +63,8 @@ export class RetryRules {
     this.maxRetries = policy.num_retries;
     this.perTryTimeoutMs = policy.per_try_timeout ?? 0;
     this.perTryIdleTimeoutMs = policy.per_try_idle_timeout ?? 0;
-    this.avoidsPreviousHosts = policy.retry_host_predicate.some(({ name }) => name === PREVIOUS_HOSTS);
-    this.maxDraws = Math.max(1, policy.host_selection_retry_max_attempts);
+    this.hosts = retryHosts(policy);
+    this.choosesHosts = policy.retry_host_predicate.length > 0 || policy.retry_priority !== undefined;
     this.resetHeaders = policy.rate_limited_retry_back_off?.reset_headers ?? [];
     this.maxResetMs = policy.rate_limited_retry_back_off?.max_interval ?? 0;
     this.statusCodes = new Set(policy.retriable_status_codes);

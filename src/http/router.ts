@@ -391,7 +391,8 @@ export class Router implements UpstreamEvents, TimedRouter {
     if (this.perTryTimer !== undefined) timers.cancel(this.perTryTimer);
     if (this.perTryIdleTimer !== undefined) timers.cancel(this.perTryIdleTimer);
     this.holdForNextAttempt();
-    if (delayMs === undefined) (this.cluster as Cluster).stats.upstreamRqRetryBackoffExponential.inc();
+    const { stats } = this.cluster as Cluster;
+    (delayMs === undefined ? stats.upstreamRqRetryBackoffExponential : stats.upstreamRqRetryBackoffRatelimited).inc();
     this.backOffTimer ??= new RouterTimer(this, ROUTER_TIME.BACK_OFF);
     const backOffMs = delayMs ?? (this.retries.rules as RetryRules).backOffMs(this.retries.count);
     timers.start(this.backOffTimer, Math.max(1, Math.ceil(backOffMs)));
@@ -428,7 +429,7 @@ export class Router implements UpstreamEvents, TimedRouter {
     (this.cluster as Cluster).stats.upstreamRqPerTryIdleTimeout.inc();
     (this.endpoint as Endpoint).onTimeout(!this.headDone);
     if (!this.headDone && this.tryAgain(rules.onPerTryTimeout(), undefined)) return;
-    this.giveUp(FLAG.SI, 'upstream_per_try_idle_timeout');
+    this.giveUp(FLAG.UT, 'upstream_per_try_idle_timeout');
   }
 
   onRouteTimeout(): void {

@@ -53,6 +53,7 @@ export class ClusterStats {
   readonly upstreamRqRetryOverflow: Counter;
   readonly upstreamRqRetryLimitExceeded: Counter;
   readonly upstreamRqRetryBackoffExponential: Counter;
+  readonly upstreamRqRetryBackoffRatelimited: Counter;
   readonly retryOrShadowAbandoned: Counter;
   /** Milliseconds from the request's last byte sent until the response was complete. */
   readonly upstreamRqTime: Histogram;
@@ -125,6 +126,7 @@ export class ClusterStats {
     this.upstreamRqRetryOverflow = scope.counter('upstream_rq_retry_overflow');
     this.upstreamRqRetryLimitExceeded = scope.counter('upstream_rq_retry_limit_exceeded');
     this.upstreamRqRetryBackoffExponential = scope.counter('upstream_rq_retry_backoff_exponential');
+    this.upstreamRqRetryBackoffRatelimited = scope.counter('upstream_rq_retry_backoff_ratelimited');
     this.retryOrShadowAbandoned = scope.counter('retry_or_shadow_abandoned');
     this.upstreamRqTime = scope.histogram('upstream_rq_time');
 

@@ -3,7 +3,7 @@ import type { Logger } from '../filter/env.ts';
 import type { Hash64 } from '../matching/hash64.ts';
 import type { StatsScope } from '../observe/stats.ts';
 import type { UpstreamTls } from '../tls/upstream-tls.ts';
-import { type Balancer, type BalancerOptions, createBalancer } from './balancer/index.ts';
+import { type Balancer, type BalancerOptions, createBalancer, createDetour } from './balancer/index.ts';
 import { balancerPolicy } from './balancer/policy.ts';
 import { ClusterStats } from './cluster-stats.ts';
 import type { DnsResolver } from './dns.ts';
@@ -69,6 +69,9 @@ export class Cluster {
   private readonly targets: DnsTarget[] = [];
   private members: readonly Endpoint[] = [];
   private balancer: Balancer;
+  /** Balancers over some of the priorities, by those that they leave out, and the one over all that they belong to. */
+  private readonly detours = new Map<string, Balancer | undefined>();
+  private detoursOf: Balancer | undefined = undefined;
   /** Takes the balancer's place when healths have changed: however many did, one pick builds the next one. */
   private readonly outdated: Balancer = {
     pick: (hash, attempt) => {
@@ -87,6 +90,7 @@ export class Cluster {
     this.limits = createLimits(env.limitCells, config.circuit_breakers.thresholds, scope, env.limitLedger);
     this.balancing = {
       policy: balancerPolicy(config),
+      weightedPriorityHealth: config.load_assignment?.policy.weighted_priority_health ?? false,
       overprovisioningFactor: config.load_assignment?.policy.overprovisioning_factor ?? 140,
       panicThreshold: config.common_lb_config.healthy_panic_threshold.value,
       localityWeighted: config.common_lb_config.locality_weighted_lb_config !== undefined,
@@ -120,6 +124,29 @@ export class Cluster {
     const endpoint = this.balancer.pick(hash, attempt);
     if (endpoint === undefined) this.stats.upstreamCxNoneHealthy.inc();
     return endpoint;
+  }
+
+  /** As `pick`, from other priorities than these. */
+  pickWithout(priorities: ReadonlySet<number>, hash: Hash64 | undefined, attempt = 0): Endpoint | undefined {
+    const endpoint = this.balancerWithout(priorities)?.pick(hash, attempt);
+    if (endpoint === undefined) this.stats.upstreamCxNoneHealthy.inc();
+    return endpoint;
+  }
+
+  /** Whether other priorities than these have endpoints that may be picked. */
+  canPickWithout(priorities: ReadonlySet<number>): boolean {
+    return this.balancerWithout(priorities) !== undefined;
+  }
+
+  /** Only retries ask for it: built when one does, and kept until healths or endpoints change. */
+  private balancerWithout(priorities: ReadonlySet<number>): Balancer | undefined {
+    this.adoptShared();
+    if (this.balancer === this.outdated) this.balancer = createBalancer(this.members, this.balancing);
+    if (this.detoursOf !== this.balancer) this.detours.clear();
+    this.detoursOf = this.balancer;
+    const key = [...priorities].sort().join();
+    if (!this.detours.has(key)) this.detours.set(key, createDetour(this.members, this.balancing, priorities));
+    return this.detours.get(key);
   }
 
   /** Takes over what other threads have found out of the endpoints. */

@@ -28,6 +28,8 @@ export interface EndpointTraits {
   /** What the configuration says (Envoy's `health_status`). */
   readonly health: EndpointHealth;
   readonly locality: Locality;
+  /** Its metadata under `envoy.lb`. */
+  readonly labels?: Readonly<Record<string, unknown>> | undefined;
   /** Where and how it is checked, if not as its address and the cluster say. */
   readonly healthCheck?: HealthCheckTarget | undefined;
 }
@@ -70,6 +72,8 @@ export interface Locality {
   readonly weight: number;
 }
 
+const NO_LABELS: Readonly<Record<string, unknown>> = Object.freeze({});
+
 /** In a slot's flags, beside those of `HEALTH_FLAG`: a first check is over. */
 const CHECKED = 1 << 16;
 
@@ -99,6 +103,8 @@ export class Endpoint {
   pipe: string | undefined;
   hostname: string;
   hashKey: string;
+  /** Metadata by which the policies of retries know it. */
+  labels: Readonly<Record<string, unknown>>;
   /** 1 or more. */
   weight: number;
   /** 0 is the first to be used. */
@@ -134,6 +140,7 @@ export class Endpoint {
     this.pipe = address.pipe;
     this.hostname = traits.hostname;
     this.hashKey = traits.hashKey;
+    this.labels = traits.labels ?? NO_LABELS;
     this.weight = traits.weight;
     this.priority = traits.priority;
     this.locality = traits.locality;
@@ -237,6 +244,7 @@ export class Endpoint {
       this.assignedHealth === traits.health;
     this.hostname = traits.hostname;
     this.hashKey = traits.hashKey;
+    this.labels = traits.labels ?? NO_LABELS;
     this.weight = traits.weight;
     this.priority = traits.priority;
     this.locality = traits.locality;

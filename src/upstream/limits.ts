@@ -19,7 +19,7 @@ export type RoutingPriority = (typeof PRIORITIES)[number];
 export const LIMIT_BYTES = PRIORITIES.length * CELLS_PER_PRIORITY * Int32Array.BYTES_PER_ELEMENT;
 
 interface LimitGauges {
-  /** 1 while nothing more may be acquired. */
+  /** 1 while some are in use and nothing more may be acquired. */
   readonly open: Gauge;
   /** What may still be acquired; only under `track_remaining`. */
   readonly remaining: Gauge | undefined;
@@ -113,8 +113,10 @@ export class ResourceLimit {
    */
   publish(): void {
     const { open, remaining } = this.gauges;
-    const left = this.max - this.count;
-    open.value = left > 0 ? 0 : 1;
+    const { count } = this;
+    const left = this.max - count;
+    // What may not be used at all, and is not, is not open: Envoy finds that out with the first use.
+    open.value = left > 0 || count === 0 ? 0 : 1;
     if (remaining !== undefined) remaining.value = Math.max(left, 0);
   }
 }

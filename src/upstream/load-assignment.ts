@@ -38,6 +38,7 @@ export function assignedEndpoints(config: ClusterConfig): AssignedEndpoint[] {
         traits: {
           hostname: member.endpoint.hostname,
           hashKey: hashKey(member),
+          labels: member.metadata?.filter_metadata['envoy.lb'],
           weight: member.load_balancing_weight,
           priority: group.priority,
           health: HEALTH[member.health_status],

@@ -108,7 +108,7 @@ test('a try that is silent for too long is given up, one that trickles is not', 
   expect((await ask(proxy.port, { path: '/trickle' })).body).toBe('xxxxxx');
   const answer = await ask(proxy.port, { path: '/silent' });
   expect(answer.status).toBe(504);
-  expect((await proxy.logged(2))[1]).toMatchObject({ flags: 'SI', details: 'upstream_per_try_idle_timeout' });
+  expect((await proxy.logged(2))[1]).toMatchObject({ flags: 'UT', details: 'upstream_per_try_idle_timeout' });
   await quiet(proxy);
 });
 

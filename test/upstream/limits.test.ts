@@ -66,10 +66,16 @@ describe('circuit breakers', () => {
     expect(limits.HIGH.requests.count).toBe(0);
     expect(limits.DEFAULT.connections.count).toBe(0);
     expect(gauge('default.rq_open')).toBe(1);
-    expect(gauge('default.rq_retry_open')).toBe(1);
     expect(gauge('default.rq_pending_open')).toBe(0);
-    expect(gauge('high.rq_pending_open')).toBe(1);
     expect(gauge('high.rq_open')).toBe(0);
+  });
+
+  it('that let nothing through are not open by that alone, as in Envoy', () => {
+    const { limits, gauge } = setup([{ max_connections: 0 }]);
+    expect(limits.DEFAULT.connections.tryAcquire()).toBe(false);
+    expect(gauge('default.cx_open')).toBe(0);
+    limits.DEFAULT.connections.acquire();
+    expect(gauge('default.cx_open')).toBe(1);
   });
 
   it('tell what remains only where that is asked for', () => {

@@ -33,7 +33,7 @@ export function list<Item>(item: Schema<Item>, options: ListOptions = {}): Schem
     }
     dataset.value = input.map((value, index) => runPart(item, index, value, dataset, config));
   });
-  return Object.assign(schema, { item });
+  return Object.assign(schema, { item, limits: options });
 }
 
 /** A map field: keys are data and kept as written. */
@@ -68,6 +68,7 @@ export type ExtensionCategory =
   | 'header_formatter'
   | 'request_id'
   | 'retry_host_predicate'
+  | 'retry_priority'
   | 'tracer'
   | 'resource_detector'
   | 'tracing_sampler'

@@ -1,5 +1,6 @@
 import type * as v from 'valibot';
 import {
+  bool,
   check,
   enumOf,
   list,
@@ -67,8 +68,10 @@ export const ClusterLoadAssignment = message(
         {
           /** Percent: how far health may fall before traffic spills over to the next priority. */
           overprovisioning_factor: optional(uint32Value({ min: 1 }), 140),
+          /** A priority's health is its healthy share of weights, not of endpoints. */
+          weighted_priority_health: optional(bool(), false),
         },
-        unsupported('it is not available', 'drop_overloads', 'endpoint_stale_after', 'weighted_priority_health'),
+        unsupported('it is not available', 'drop_overloads', 'endpoint_stale_after'),
       ),
       {},
     ),

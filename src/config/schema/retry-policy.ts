@@ -16,6 +16,7 @@ import {
   uint32Value,
   unsupported,
 } from './building-blocks.ts';
+import { RETRY_HOST } from './retry-host.ts';
 import { HeaderMatcher } from './route-matchers.ts';
 
 /** envoy.config.route.v3.RetryPolicy; times in milliseconds. Back-off defaults (25 ms, 250 ms) belong to the router. */
@@ -27,9 +28,23 @@ export const RetryPolicy = message(
     per_try_timeout: optional(duration()),
     per_try_idle_timeout: optional(duration()),
     retry_host_predicate: optional(
-      list(message({ name: nonEmptyString(), typed_config: optional(anyConfig('retry_host_predicate')) })),
+      list(
+        message(
+          { name: nonEmptyString(), typed_config: optional(anyConfig('retry_host_predicate')) },
+          check(({ name, typed_config }) =>
+            typed_config === undefined && RETRY_HOST.byName[name] === undefined
+              ? new Problem('needs typed_config', {
+                  path: ['name'],
+                  allowed: Object.keys(RETRY_HOST.byName).join(', '),
+                })
+              : undefined,
+          ),
+        ),
+      ),
       [],
     ),
+    /** Lets further tries pass over priorities that were tried. */
+    retry_priority: optional(message({ name: nonEmptyString(), typed_config: anyConfig('retry_priority') })),
     host_selection_retry_max_attempts: optional(int64(), 0),
     retriable_status_codes: optional(list(uint32()), []),
     retriable_headers: optional(list(HeaderMatcher), []),
@@ -54,6 +69,6 @@ export const RetryPolicy = message(
       }),
     ),
   },
-  unsupported('retry extensions are not available', 'retry_priority', 'retry_options_predicates'),
+  unsupported('retry extensions are not available', 'retry_options_predicates'),
 );
 export type RetryPolicy = v.InferOutput<typeof RetryPolicy>;

@@ -8,7 +8,7 @@ import { LeastRequestBalancer, WeightedLeastRequestBalancer } from './least-requ
 import { LocalityBalancer } from './locality.ts';
 import { MaglevBalancer } from './maglev.ts';
 import { type LoadShare, PriorityBalancer } from './priority.ts';
-import { spreadLoad } from './priority-load.ts';
+import { type PriorityHealth, type PriorityLoad, spreadLoad, spreadLoadWithout } from './priority-load.ts';
 import { RandomBalancer } from './random.ts';
 import { RingHashBalancer } from './ring-hash.ts';
 import { RoundRobinBalancer, WeightedRoundRobinBalancer } from './round-robin.ts';
@@ -33,6 +33,8 @@ export interface ConsistentHashing {
 
 export interface BalancerOptions {
   readonly policy: BalancerPolicy;
+  /** Whether weights of endpoints, and not their number, tell how much load a priority can carry. */
+  readonly weightedPriorityHealth: boolean;
   /** Percent; 140 lets a priority carry its whole load on 72 % of its endpoints. */
   readonly overprovisioningFactor: number;
   /** Percent of available endpoints below which health is ignored; 0 never ignores it. */
@@ -51,16 +53,43 @@ export interface BalancerOptions {
 /** Builds the balancer of a cluster for its present endpoints of all priorities. */
 export function createBalancer(endpoints: readonly Endpoint[], options: BalancerOptions): Balancer {
   const priorities = groupByPriority(endpoints);
-  const healths = priorities.map((members) => {
-    const count = (health: EndpointHealth) => members.filter((endpoint) => endpoint.health === health).length;
-    return {
-      total: members.length,
-      healthy: count('healthy'),
-      degraded: count('degraded'),
-      excluded: count('draining'),
-    };
-  });
+  const healths = priorities.map((members) => healthOfPriority(members, options.weightedPriorityHealth));
   const load = spreadLoad(healths, options.overprovisioningFactor, options.panicThreshold);
+  return balancePriorities(priorities, load, options);
+}
+
+/** Builds a balancer that passes over some priorities; undefined when the others have nothing to offer. */
+export function createDetour(
+  endpoints: readonly Endpoint[],
+  options: BalancerOptions,
+  excluded: ReadonlySet<number>,
+): Balancer | undefined {
+  const priorities = groupByPriority(endpoints);
+  const healths = priorities.map((members) => healthOfPriority(members, options.weightedPriorityHealth));
+  const load = spreadLoadWithout(healths, options.overprovisioningFactor, options.panicThreshold, excluded);
+  return load === undefined ? undefined : balancePriorities(priorities, load, options);
+}
+
+function healthOfPriority(members: readonly Endpoint[], weighted: boolean): PriorityHealth {
+  const of = (health: EndpointHealth) => members.filter((endpoint) => endpoint.health === health);
+  const weightOf = (endpoints: readonly Endpoint[]) => endpoints.reduce((sum, { weight }) => sum + weight, 0);
+  const [healthy, degraded, excluded] = [of('healthy'), of('degraded'), of('draining')];
+  return {
+    total: members.length,
+    healthy: healthy.length,
+    degraded: degraded.length,
+    excluded: excluded.length,
+    weights: weighted
+      ? { total: weightOf(members) - weightOf(excluded), healthy: weightOf(healthy), degraded: weightOf(degraded) }
+      : undefined,
+  };
+}
+
+function balancePriorities(
+  priorities: readonly (readonly Endpoint[])[],
+  load: PriorityLoad,
+  options: BalancerOptions,
+): Balancer {
   const shares: LoadShare[] = [];
   // Healthy ones first, in all priorities: a hash finds its share by this order, which is Envoy's.
   for (const health of ['healthy', 'degraded'] as const) {

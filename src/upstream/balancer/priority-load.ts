@@ -3,6 +3,8 @@ export interface PriorityHealth {
   readonly total: number;
   readonly healthy: number;
   readonly degraded: number;
+  /** What counts for how much load it can carry: weights in place of numbers. Without those that drain. */
+  readonly weights?: { readonly total: number; readonly healthy: number; readonly degraded: number } | undefined;
   /** Those that drain: they do not count as a part of the priority that fails. */
   readonly excluded: number;
 }
@@ -28,8 +30,8 @@ export function spreadLoad(
   overprovisioningFactor: number,
   panicThreshold: number,
 ): PriorityLoad {
-  const healthyCapacity = priorities.map((p) => capacity(p.healthy, p.total - p.excluded, overprovisioningFactor));
-  const degradedCapacity = priorities.map((p) => capacity(p.degraded, p.total - p.excluded, overprovisioningFactor));
+  const healthyCapacity = capacities(priorities, 'healthy', overprovisioningFactor);
+  const degradedCapacity = capacities(priorities, 'degraded', overprovisioningFactor);
   const available = Math.min(sum(healthyCapacity) + sum(degradedCapacity), 100);
   const calm = priorities.map(() => false);
   if (available === 0 && panicThreshold === 0) {
@@ -44,6 +46,41 @@ export function spreadLoad(
   const rest = 100 - sum(healthy) - sum(degraded);
   giveTo(healthyCapacity.some((c) => c > 0) ? healthy : degraded, rest);
   return { healthy, degraded, panic };
+}
+
+/**
+ * Spreads the load over the other priorities than these (Envoy's previous_priorities). Undefined when they can carry
+ * nothing.
+ */
+export function spreadLoadWithout(
+  priorities: readonly PriorityHealth[],
+  overprovisioningFactor: number,
+  panicThreshold: number,
+  excluded: ReadonlySet<number>,
+): PriorityLoad | undefined {
+  const { panic } = spreadLoad(priorities, overprovisioningFactor, panicThreshold);
+  const left = (health: 'healthy' | 'degraded'): number[] =>
+    capacities(priorities, health, overprovisioningFactor).map((c, priority) => (excluded.has(priority) ? 0 : c));
+  const healthyCapacity = left('healthy');
+  const degradedCapacity = left('degraded');
+  const available = Math.min(sum(healthyCapacity) + sum(degradedCapacity), 100);
+  if (available === 0) return undefined;
+  const healthy = share(healthyCapacity, 100, available);
+  const degraded = share(degradedCapacity, 100 - sum(healthy), available);
+  giveTo(healthyCapacity.some((c) => c > 0) ? healthy : degraded, 100 - sum(healthy) - sum(degraded));
+  return { healthy, degraded, panic };
+}
+
+function capacities(
+  priorities: readonly PriorityHealth[],
+  health: 'healthy' | 'degraded',
+  overprovisioningFactor: number,
+): number[] {
+  return priorities.map((p) =>
+    p.weights === undefined
+      ? capacity(p[health], p.total - p.excluded, overprovisioningFactor)
+      : capacity(p.weights[health], p.weights.total, overprovisioningFactor),
+  );
 }
 
 function percentAvailable({ total, healthy, degraded, excluded }: PriorityHealth): number {

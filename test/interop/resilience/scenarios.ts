@@ -27,6 +27,10 @@ export interface Scenario {
   readonly send: readonly Sent[];
   /** Through a TCP proxy: so many connections. */
   readonly isTcp?: boolean;
+  /** Compares the requests that each endpoint got, by port. */
+  readonly countsHosts?: boolean;
+  /** Which endpoint comes first is left to chance, and with it how many attempts a request takes. */
+  readonly ignoresLog?: boolean;
   /** One request follows the other at once. */
   readonly isHasty?: boolean;
   /** Waits for one of the statistics before all are read. */
@@ -37,16 +41,22 @@ export interface Scenario {
 export interface ScenarioOutcome {
   readonly answers: readonly string[];
   readonly flags: readonly string[];
+  readonly hosts: readonly string[];
   readonly stats: Readonly<Record<string, number | undefined>>;
 }
 
-/** Answers as the path says: `/503`, `/reset`, `/stall`, `/cut`, `/grpc-14`; else 200. */
+/** Answers as the path says: `/503`, `/reset`, `/stall`, `/cut`, `/head-only`, `/grpc-14`; else 200. */
 export function obedientServer(): Promise<CheckedServer> {
   return httpServer((request, response) => {
     const path = request.url ?? '';
     if (path.startsWith('/stall')) return;
     if (path.startsWith('/reset')) {
       request.socket.resetAndDestroy();
+      return;
+    }
+    if (path.startsWith('/head-only')) {
+      response.writeHead(200, { 'content-length': '100' });
+      response.write('half');
       return;
     }
     if (path.startsWith('/cut')) {
@@ -150,7 +160,12 @@ export async function run(
     if (scenario.until !== undefined)
       await proxy.stat(`cluster.${scenario.name}.${scenario.until[0]}`, scenario.until[1], 15_000);
     const stats = await proxy.stats();
-    const flags = [...(await proxy.text('/clusters')).matchAll(/^(.*?)::.*::health_flags::(.*)$/gm)]
+    const clusters = await proxy.text('/clusters');
+    const hosts = [...clusters.matchAll(/^(.*?)::(.*)::rq_total::(.*)$/gm)]
+      .filter(([, cluster]) => cluster === scenario.name && scenario.countsHosts === true)
+      .map(([, , host, count]) => `${scenario.ports.indexOf(Number(host?.split(':')[1]))}: ${count}`)
+      .sort();
+    const flags = [...clusters.matchAll(/^(.*?)::.*::health_flags::(.*)$/gm)]
       .filter(([, cluster]) => cluster === scenario.name)
       .map(([, , words]) => words ?? '')
       // Which of equal endpoints comes first is left to chance.
@@ -158,6 +173,7 @@ export async function run(
     outcomes.set(scenario.name, {
       answers,
       flags,
+      hosts,
       stats: Object.fromEntries(statistics.map((stat) => [stat, stats.get(`cluster.${scenario.name}.${stat}`)])),
     });
   }
@@ -170,7 +186,7 @@ export async function run(
       .log()
       .filter((line) => line.startsWith(`${scenario.name} `))
       .map(withSortedFlags);
-    if (outcome !== undefined && scenario.isTcp !== true)
+    if (outcome !== undefined && scenario.isTcp !== true && scenario.ignoresLog !== true)
       outcomes.set(scenario.name, { ...outcome, answers: [...outcome.answers, ...lines] });
   }
   return outcomes;

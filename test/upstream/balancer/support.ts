@@ -36,6 +36,7 @@ export function drawing(...fractions: number[]): Random {
 export function makeOptions(policy: BalancerPolicy, options: Partial<BalancerOptions> = {}): BalancerOptions {
   return {
     policy,
+    weightedPriorityHealth: false,
     overprovisioningFactor: 140,
     panicThreshold: 50,
     localityWeighted: false,
