@@ -1,4 +1,5 @@
 import type { LoadedConfig } from './config/load.ts';
+import type { FilterRegistry } from './filter/registry.ts';
 import type { RootLogger } from './observe/log.ts';
 import type { StatsScope } from './observe/stats.ts';
 import type { SharedMemory } from './shared-memory.ts';
@@ -11,6 +12,8 @@ export interface ProxyOptions {
   /** Overrides `admin.address` of the configuration. */
   readonly adminAddress?: { readonly host: string; readonly port: number };
   readonly log: RootLogger;
+  /** The filters that the configuration may name, those that come with the proxy by default; for one thread only. */
+  readonly registry?: FilterRegistry;
   /** Longest time that a drain may take. */
   readonly drainTimeMs: number;
   /** Folder of the custom filters that the configuration may name. */

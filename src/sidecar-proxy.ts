@@ -2,6 +2,7 @@ import { dirname, resolve } from 'node:path';
 import { builtinRegistry } from '../filters/index.ts';
 import type { LoadedConfig } from './config/load.ts';
 import type { Listener as ListenerConfig } from './config/schema/listener.ts';
+import type { FilterRegistry } from './filter/registry.ts';
 import {
   type ListenAddress,
   ListenerRuntime,
@@ -44,7 +45,7 @@ export class SidecarProxy implements RunningProxy, ViewSource {
   private admin: AdminServer | undefined = undefined;
   private healthChecksFail = false;
   private readonly options: ProxyOptions;
-  private readonly registry = builtinRegistry();
+  private readonly registry: FilterRegistry;
   private readonly byAddress = new Map<string, ListenerSocket>();
   private reloading: Promise<unknown> = Promise.resolve();
   private readonly drainingRuntimes = new Set<ListenerRuntime>();
@@ -53,6 +54,7 @@ export class SidecarProxy implements RunningProxy, ViewSource {
   constructor(options: ProxyOptions) {
     this.options = options;
     this.config = options.config;
+    this.registry = options.registry ?? builtinRegistry();
     this.quitRequested = new Promise((resolve) => {
       this.quit = resolve;
     });

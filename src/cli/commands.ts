@@ -52,6 +52,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./certs.ts')).certsCommand(),
   },
   {
+    name: 'ratelimit',
+    summary: 'serve the limits that several proxies keep together',
+    load: async () => (await import('./ratelimit.ts')).ratelimitCommand(),
+  },
+  {
     name: 'bench',
     summary: 'measure Outrigger side by side with Envoy, nginx and HAProxy',
     load: async () => (await import('./bench.ts')).benchCommand(),

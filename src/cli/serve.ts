@@ -1,5 +1,6 @@
 import type { LoadedConfig } from '../config/load.ts';
 import { watchFiles } from '../config/watch-files.ts';
+import type { FilterRegistry } from '../filter/registry.ts';
 import type { RootLogger } from '../observe/log.ts';
 import { type RunningProxy as Sidecar, startProxy } from '../proxy.ts';
 import { formatHostPort } from './address.ts';
@@ -18,6 +19,8 @@ export interface ServeOptions {
   /** Overrides the configuration's `admin.address`. */
   readonly adminAddress: { readonly host: string; readonly port: number } | undefined;
   readonly filterDir: string | undefined;
+  /** Filters that the configuration may name, those that come with the proxy by default. */
+  readonly registry?: FilterRegistry;
   /** Longest time that a drain may take. */
   readonly drainTimeMs: number;
   readonly log: RootLogger;
@@ -39,7 +42,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   let stopWatching: (() => void) | undefined;
   let supervision: Promise<() => Promise<unknown>> | undefined;
   try {
-    const { adminAddress, filterDir, concurrency, drainTimeMs } = options;
+    const { adminAddress, filterDir, registry, concurrency, drainTimeMs } = options;
     const proxy = await startProxy({
       config: options.load(),
       concurrency,
@@ -52,6 +55,7 @@ export async function serve(options: ServeOptions): Promise<number> {
       },
       ...(adminAddress === undefined ? {} : { adminAddress }),
       ...(filterDir === undefined ? {} : { filterDir }),
+      ...(registry === undefined ? {} : { registry }),
     });
     const reloader = new Reloader(proxy, options);
     if (options.watch && options.file !== undefined) {

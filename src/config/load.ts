@@ -100,7 +100,7 @@ export function readText(file: string): string {
 }
 
 /** Findings with their places, in the order of the file. */
-function problemsOf(
+export function problemsOf(
   findings: readonly Finding[],
   source: SourceDocument,
   sourcePathOf: (path: Path) => Path,

@@ -25,5 +25,5 @@ export type {
 export { defineNetworkFilter } from './network.ts';
 export type { FilterSemantics } from './semantics.ts';
 export type { StandardSchemaV1 } from './standard-schema.ts';
-export type { BufferBody, Continue, Reply, ReplyOptions, Stop, Verdict } from './verdict.ts';
-export { bufferBody, CONTINUE, reply, stop } from './verdict.ts';
+export type { BufferBody, Continue, MessageReply, Reply, ReplyOptions, Stop, Verdict } from './verdict.ts';
+export { bufferBody, CONTINUE, reply, replyMessage, stop } from './verdict.ts';

@@ -34,7 +34,13 @@ export interface BufferBody {
   readonly maxBytes: number;
 }
 
-export type Verdict = Continue | Stop | Reply | BufferBody;
+/** Answer a gRPC call with one message and the status OK; no later filter sees it. */
+export interface MessageReply {
+  readonly kind: 'message';
+  readonly message: Uint8Array;
+}
+
+export type Verdict = Continue | Stop | Reply | MessageReply | BufferBody;
 
 export const CONTINUE: Continue = Object.freeze({ kind: 'continue' });
 
@@ -62,6 +68,11 @@ export function reply(status: number, options: ReplyOptions = {}): Reply {
     details: options.details ?? 'direct_response',
     grpcStatus: options.grpcStatus,
   });
+}
+
+/** Answers a gRPC call with one message. */
+export function replyMessage(message: Uint8Array): MessageReply {
+  return { kind: 'message', message };
 }
 
 /** Ends the stream without an answer, for the reason given. */

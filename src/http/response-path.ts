@@ -3,7 +3,8 @@ import type { Verdict } from '../filter/verdict.ts';
 import { nowMs, tick } from '../network/clock.ts';
 import { BodyCollector } from './body-collector.ts';
 import type { ConfiguredFilter } from './filter-chain.ts';
-import type { HeaderMap } from './headers.ts';
+import { frameMessage } from './grpc/unary-call.ts';
+import { HeaderMap } from './headers.ts';
 import { localReplyHead } from './local-reply.ts';
 import type { ResponseHead } from './message.ts';
 import { mutateResponse } from './response-mutations.ts';
@@ -108,7 +109,7 @@ export abstract class ResponsePath extends StreamCore {
     if (body === undefined || this.completed) return;
     this.localBody = undefined;
     this.onResponseBody(body, 0, body.length, false);
-    this.onResponseEnd(undefined);
+    this.onResponseEnd(this.responseTrailers);
   }
 
   protected sendResponseHead(head: ResponseHead, endStream: boolean): void {
@@ -284,7 +285,17 @@ export abstract class ResponsePath extends StreamCore {
     const hasBody = bytes.length > 0 && this.request.method !== 'HEAD';
     // HEAD is told the length that GET would have had.
     if (bytes.length > 0 && !hasBody) this.responseHead.set('content-length', String(bytes.length));
-    // Whatever hooks still wait for, of the request or of an answer that this one replaces, comes too late.
+    this.beginReply();
+    if (this.responseStarted) {
+      this.sendDirectly(bytes, hasBody);
+      return;
+    }
+    this.localBody = hasBody ? bytes : undefined;
+    this.onResponseHead(this.responseHead, !hasBody, bytes.length);
+  }
+
+  /** Whatever hooks still wait for, of the request or of an answer that this one replaces, comes too late. */
+  private beginReply(): void {
     this.requestWait = undefined;
     this.responseWait = undefined;
     this.responseHold &= ~HOLD.FILTER;
@@ -295,12 +306,26 @@ export abstract class ResponsePath extends StreamCore {
     this.responseTrailers = undefined;
     this.replied = true;
     this.isUpgrade = false;
-    if (this.responseStarted) {
-      this.sendDirectly(bytes, hasBody);
-      return;
-    }
-    this.localBody = hasBody ? bytes : undefined;
-    this.onResponseHead(this.responseHead, !hasBody, bytes.length);
+  }
+
+  /** Answers a gRPC call with one message, in place of an upstream. */
+  override sendMessage(message: Uint8Array): void {
+    if (this.completed || this.responseStarted) return;
+    tick();
+    this.router.cancel();
+    this.responseCodeDetails = 'direct_response';
+    this.responseCode = 200;
+    this.beginReply();
+    const head = this.responseHead;
+    head.reset('');
+    head.present = 0;
+    head.status = 200;
+    head.append('content-type', 'application/grpc');
+    const trailers = new HeaderMap();
+    trailers.append('grpc-status', '0');
+    this.responseTrailers = trailers;
+    this.localBody = frameMessage(message);
+    this.onResponseHead(head, false, -1);
   }
 
   /** An answer in place of one that response hooks have begun to see: they see no second one (as in Envoy). */

@@ -89,6 +89,9 @@ export abstract class StreamCore extends StreamRecord implements FilterStream, T
       case 'reply':
         this.sendReply(verdict);
         return false;
+      case 'message':
+        this.sendMessage(verdict.message);
+        return false;
       case 'stop':
         this.endWithoutAnswer(verdict.flag === undefined ? 0 : FLAG[verdict.flag], verdict.details);
         return false;
@@ -304,4 +307,7 @@ export abstract class StreamCore extends StreamRecord implements FilterStream, T
     headers?: Readonly<Record<string, string>>,
     grpcStatus?: number,
   ): void;
+
+  /** Answers a gRPC call here, with one message; nothing happens once a response has begun. */
+  abstract sendMessage(message: Uint8Array): void;
 }

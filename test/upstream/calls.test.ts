@@ -371,14 +371,14 @@ test('a response that is no answer to a unary call is refused', async () => {
       { ':status': 200, 'grpc-status': '0' },
       Buffer.from([0, 0, 0, 0, 9, 1]),
       13,
-      'the response is not exactly one message',
+      'the body is not exactly one message',
     ],
-    [{ ':status': 200, 'grpc-status': '0' }, Buffer.from([0, 0]), 13, 'the response is not exactly one message'],
+    [{ ':status': 200, 'grpc-status': '0' }, Buffer.from([0, 0]), 13, 'the body is not exactly one message'],
     [
       { ':status': 200, 'grpc-status': '0' },
       Buffer.from([1, 0, 0, 0, 0]),
       13,
-      'the response is compressed, which nobody asked for',
+      'the message is compressed, which nobody asked for',
     ],
   ];
   for (const [headers, body, status, text] of cases) {

@@ -49,9 +49,14 @@ export function readUnaryResponse(head: ResponseHead, trailers: HeaderMap | unde
     const text = trailers?.get('grpc-message') ?? head.get('grpc-message') ?? '';
     throw new GrpcError(status < 0 ? GRPC.UNKNOWN : status, decodeGrpcMessage(text));
   }
+  return readMessage(body);
+}
+
+/** The one message of a body. @throws GrpcError */
+export function readMessage(body: Buffer): Buffer {
   if (body.length < PREFIX_BYTES || body.length !== PREFIX_BYTES + body.readUInt32BE(1))
-    throw new GrpcError(GRPC.INTERNAL, 'the response is not exactly one message');
-  if (body[0] !== 0) throw new GrpcError(GRPC.INTERNAL, 'the response is compressed, which nobody asked for');
+    throw new GrpcError(GRPC.INTERNAL, 'the body is not exactly one message');
+  if (body[0] !== 0) throw new GrpcError(GRPC.INTERNAL, 'the message is compressed, which nobody asked for');
   return body.subarray(PREFIX_BYTES);
 }
 
