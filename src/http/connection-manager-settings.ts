@@ -1,4 +1,4 @@
-import type { HttpConnectionManager } from '../config/schema/http-connection-manager.ts';
+import type { HttpConnectionManager, UuidRequestIdConfig } from '../config/schema/http-connection-manager.ts';
 import { ForwardClientCert } from './forward-client-cert.ts';
 import type { HeadLimits } from './http1/head-parser.ts';
 
@@ -41,6 +41,8 @@ export interface HttpSettings {
   readonly via: string;
   readonly generateRequestId: boolean;
   readonly preserveExternalRequestId: boolean;
+  /** A digit of ids tells proxies further on whether their request is traced; from outside that is not taken. */
+  readonly packsTraceReason: boolean;
   readonly alwaysSetRequestIdInResponse: boolean;
   readonly appendXForwardedPort: boolean;
   readonly clientCert: ForwardClientCert;
@@ -57,6 +59,7 @@ export function resolveSettings(config: HttpConnectionManager, bufferLimitBytes:
   const common = config.common_http_protocol_options;
   const http1 = config.http_protocol_options;
   const format = http1.header_key_format;
+  const requestIds = config.request_id_extension?.typed_config.value as UuidRequestIdConfig | undefined;
   const headerCase: HeaderCase =
     format === undefined ? 'lower' : format.proper_case_words !== undefined ? 'proper' : 'preserve';
   return {
@@ -96,6 +99,7 @@ export function resolveSettings(config: HttpConnectionManager, bufferLimitBytes:
     via: config.via,
     generateRequestId: config.generate_request_id,
     preserveExternalRequestId: config.preserve_external_request_id,
+    packsTraceReason: requestIds?.pack_trace_reason ?? true,
     alwaysSetRequestIdInResponse: config.always_set_request_id_in_response,
     appendXForwardedPort: config.append_x_forwarded_port,
     clientCert: new ForwardClientCert(config),

@@ -51,3 +51,19 @@ function writeHex(start: number, value: number, digits: number): number {
   }
   return start + digits;
 }
+
+/** Where an id's digit tells proxies further on whether its request is traced (Envoy's UUID extension). */
+const REASON_AT = 14;
+
+/** What that digit says. */
+export const TRACE_REASON = { NOT_TRACEABLE: '4', SAMPLED: '9', SERVICE_FORCED: 'a', CLIENT_FORCED: 'b' } as const;
+
+/** The digit of an id; '' for one that is not as long as a UUID. */
+export function traceReasonOf(id: string): string {
+  return id.length === ID_CHARS ? id.charAt(REASON_AT) : '';
+}
+
+/** An id that says `reason`; one that is not as long as a UUID stays as it is. */
+export function withTraceReason(id: string, reason: string): string {
+  return id.length === ID_CHARS ? id.substring(0, REASON_AT) + reason + id.substring(REASON_AT + 1) : id;
+}

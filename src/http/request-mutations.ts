@@ -3,7 +3,7 @@ import { parseIp } from '../network/ip.ts';
 import type { HttpSettings } from './connection-manager-settings.ts';
 import { KNOWN } from './http1/header-names.ts';
 import type { RequestHead } from './message.ts';
-import { newRequestId } from './request-id.ts';
+import { newRequestId, TRACE_REASON, withTraceReason } from './request-id.ts';
 import { appendVia } from './response-mutations.ts';
 import type { HttpStream } from './stream.ts';
 
@@ -152,11 +152,13 @@ function tellSender(request: RequestHead, node: { readonly id: string; readonly 
 function setRequestId(
   request: RequestHead,
   edge: boolean,
-  settings: { generateRequestId: boolean; preserveExternalRequestId: boolean },
+  settings: { generateRequestId: boolean; preserveExternalRequestId: boolean; packsTraceReason: boolean },
 ): void {
   if (!settings.generateRequestId) return;
   if (!(request.present & (1 << KNOWN.X_REQUEST_ID))) request.append('x-request-id', newRequestId());
   else if (edge && !settings.preserveExternalRequestId) request.set('x-request-id', newRequestId());
+  else if (edge && settings.packsTraceReason)
+    request.set('x-request-id', withTraceReason(request.get('x-request-id') ?? '', TRACE_REASON.NOT_TRACEABLE));
 }
 
 function checkUnderscores(request: RequestHead, action: 'REJECT_REQUEST' | 'DROP_HEADER'): Reply | undefined {

@@ -84,3 +84,16 @@ test.each([
   await using _proxy = await startTestProxy(text);
   expect(echoed(await ask(0, { socketPath: path })).headers['x-envoy-internal']).toBe(internal);
 });
+
+test.each([
+  ['use_remote_address: true\npreserve_external_request_id: true', '87654321-1111-4111-8111-111111111111'],
+  ['preserve_external_request_id: true', '87654321-1111-9111-8111-111111111111'],
+])(
+  'an id from outside is kept without its word on tracing, one from inside as it is: %s',
+  async (manager, expected) => {
+    await using app = await startApp(echo());
+    await using proxy = await story({ app: app.port, manager });
+    const headers = { 'x-request-id': '87654321-1111-9111-8111-111111111111' };
+    expect(echoed(await ask(proxy.port, { headers })).headers['x-request-id']).toBe(expected);
+  },
+);

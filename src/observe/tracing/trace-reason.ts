@@ -2,6 +2,7 @@ import type { UuidRequestIdConfig } from '../../config/schema/http-connection-ma
 import type { FractionalPercent } from '../../config/schema/percent.ts';
 import type { RouteTracing, Tracing } from '../../config/schema/tracing.ts';
 import type { RequestHead } from '../../http/message.ts';
+import { TRACE_REASON, traceReasonOf, withTraceReason } from '../../http/request-id.ts';
 import { PERCENT_DENOMINATOR } from '../../matching/fraction.ts';
 
 /** Why a request is traced, or that it is not; the names are those of Envoy's statistics. */
@@ -20,19 +21,16 @@ export interface Shares {
   readonly overall: Share;
 }
 
-/** Where a UUID's digit tells proxies further on what was decided (Envoy's UUID extension). */
-const REASON_AT = 14;
-const UUID_LENGTH = 36;
 const DIGIT: Readonly<Record<TraceReason, string>> = {
-  not_traceable: '4',
-  random_sampling: '9',
-  service_forced: 'a',
-  client_enabled: 'b',
+  not_traceable: TRACE_REASON.NOT_TRACEABLE,
+  random_sampling: TRACE_REASON.SAMPLED,
+  service_forced: TRACE_REASON.SERVICE_FORCED,
+  client_enabled: TRACE_REASON.CLIENT_FORCED,
 };
 const REASONS: Readonly<Record<string, TraceReason>> = {
-  9: 'random_sampling',
-  a: 'service_forced',
-  b: 'client_enabled',
+  [TRACE_REASON.SAMPLED]: 'random_sampling',
+  [TRACE_REASON.SERVICE_FORCED]: 'service_forced',
+  [TRACE_REASON.CLIENT_FORCED]: 'client_enabled',
 };
 const FIRST_GROUP = /^[0-9a-f]{8}/i;
 
@@ -71,8 +69,7 @@ export function decideReason(
   const id = request.get('x-request-id') ?? '';
   if (!FIRST_GROUP.test(id)) return 'not_traceable';
   const number = Number.parseInt(id.substring(0, 8), 16) % 10_000;
-  const isUuid = ids.pack_trace_reason && id.length === UUID_LENGTH;
-  const told = isUuid ? REASONS[id.charAt(REASON_AT)] : undefined;
+  const told = ids.pack_trace_reason ? REASONS[traceReasonOf(id)] : undefined;
   let reason = told ?? 'not_traceable';
   if (told === undefined) {
     if (request.has('x-client-trace-id') && random() * shares.client.whole < shares.client.numerator)
@@ -81,16 +78,11 @@ export function decideReason(
     else if (isIn(shares.random, number)) reason = 'random_sampling';
   }
   if (reason !== 'not_traceable' && !isIn(shares.overall, number)) reason = 'not_traceable';
-  if (isUuid && reason !== (told ?? 'not_traceable')) request.set('x-request-id', withReason(id, reason));
+  if (ids.pack_trace_reason && reason !== (told ?? 'not_traceable'))
+    request.set('x-request-id', withTraceReason(id, DIGIT[reason]));
   return reason;
 }
 
 function isIn(share: Share, number: number): boolean {
   return number % share.whole < share.numerator;
-}
-
-/** A UUID that says `reason`; other ids stay as they are. */
-export function withReason(id: string, reason: TraceReason): string {
-  if (id.length !== UUID_LENGTH) return id;
-  return id.substring(0, REASON_AT) + DIGIT[reason] + id.substring(REASON_AT + 1);
 }

@@ -1,6 +1,16 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type CollectedSpan, type Collector, startHttpCollector } from '../../support/otlp.ts';
-import { type App, ask, echo, echoed, type Question, type Story, startApp, story } from '../../support/story.ts';
+import {
+  type Answer,
+  type App,
+  ask,
+  echo,
+  echoed,
+  type Question,
+  type Story,
+  startApp,
+  story,
+} from '../../support/story.ts';
 
 /** YAML of a connection manager that reports to the cluster `collector`. */
 function otlpTracing(fields = ''): string {
@@ -15,14 +25,13 @@ function otlpTracing(fields = ''): string {
 ${fields}`;
 }
 
-function collectorCluster(port: number, fields = ''): string {
-  return `- name: collector
+function cluster(name: string, port: number): string {
+  return `- name: ${name}
   load_assignment:
-    cluster_name: collector
+    cluster_name: ${name}
     endpoints:
     - lb_endpoints:
-      - endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: ${port} } } }
-${fields}`;
+      - endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: ${port} } } }`;
 }
 
 const TRACE = '0af7651916cd43dd8448eb211c80319c';
@@ -47,7 +56,7 @@ describe('spans of requests', () => {
     story({
       app: app.port,
       manager: otlpTracing(tracing),
-      clusters: collectorCluster(collector.port),
+      clusters: `${cluster('collector', collector.port)}\n${cluster('dead', 1)}`,
       ...(routes === undefined ? {} : { routes }),
       ...(listener === undefined ? {} : { listener }),
     });
@@ -56,12 +65,12 @@ describe('spans of requests', () => {
   async function trace(
     setUp: { tracing?: string; routes?: string; listener?: string },
     question: Question = {},
-  ): Promise<{ answer: Awaited<ReturnType<typeof ask>>; spans: CollectedSpan[]; lines: string }> {
+  ): Promise<{ answer: Answer; spans: CollectedSpan[] }> {
     collector.spans.length = 0;
     const proxy = await start(setUp.tracing ?? '', setUp.routes, setUp.listener);
     const answer = await ask(proxy.port, question);
     await proxy[Symbol.asyncDispose]();
-    return { answer, spans: [...collector.spans], lines: '' };
+    return { answer, spans: [...collector.spans] };
   }
 
   test('one span tells what was asked and what became of it', async () => {
@@ -174,8 +183,26 @@ describe('spans of requests', () => {
     const { spans } = await trace({
       tracing: '  spawn_upstream_span: true',
       routes: '- match: { prefix: / }\n  route: { cluster: dead }',
-    }).catch(async () => ({ spans: [] as CollectedSpan[] }));
-    expect(spans).toEqual([]);
+    });
+    const [request, attempt] = spans.sort((one, other) => one.kind - other.kind) as [CollectedSpan, CollectedSpan];
+    expect(attempt.tags).toMatchObject({
+      error: 'true',
+      'error.reason': 'remote connection failure',
+      'http.protocol': '-',
+      'http.status_code': '0',
+      response_flags: 'UF',
+      upstream_address: '127.0.0.1:1',
+    });
+    expect(request.tags).toMatchObject({ 'http.status_code': '503', response_flags: 'UF', error: 'true' });
+    expect([request.statusCode, attempt.statusCode]).toEqual([2, 0]);
+  });
+
+  test('the path of a span is cut', async () => {
+    const { spans } = await trace(
+      { tracing: '  max_path_tag_length: 6' },
+      { path: '/items?page=2', headers: { host: 'a' } },
+    );
+    expect(spans[0]?.tags['http.url']).toBe('http://a/items');
   });
 
   test('a decorator names the span, and tells the other proxy the name', async () => {
