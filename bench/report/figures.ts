@@ -30,8 +30,8 @@ export interface Cost {
   readonly command: string | undefined;
 }
 
-/** The scenario that measures a filter or a feature, and the one that it is compared with. */
-const MEASURED_BY: Readonly<Record<string, readonly [scenario: string, base?: string]>> = {
+/** The scenarios that measure a filter or a feature, the best first, and the one that they are compared with. */
+const MEASURED_BY: Readonly<Record<string, readonly [scenarios: string, base?: string]>> = {
   'envoy.filters.http.buffer': ['buffer', 'http'],
   'envoy.filters.http.cors': ['cors', 'http'],
   'envoy.filters.http.fault': ['fault', 'http'],
@@ -42,13 +42,16 @@ const MEASURED_BY: Readonly<Record<string, readonly [scenario: string, base?: st
   'envoy.filters.http.jwt_authn': ['jwt', 'http'],
   'envoy.filters.http.local_ratelimit': ['ratelimit', 'http'],
   'envoy.filters.http.ratelimit': ['ratelimit_global', 'http'],
-  'envoy.filters.http.rbac': ['rbac_last_1', 'http'],
+  'envoy.filters.http.rbac': ['rbac_last_1,authz,rbac_accept_all', 'http'],
   'envoy.filters.http.router': ['http'],
   'envoy.filters.network.connection_limit': ['connection_limit', 'http'],
   'envoy.filters.network.http_connection_manager': ['http'],
   'envoy.filters.network.rbac': ['network_rbac', 'http'],
   'envoy.filters.network.tcp_proxy': ['tcp'],
-  'access log': ['logging', 'http'],
+  'access log': ['logging,access_log', 'http'],
+  'circuit breakers': ['circuit_breaking', 'http'],
+  'outlier detection': ['circuit_breaking', 'http'],
+  retries: ['retry', 'http'],
   'TLS, receiver': ['tls', 'http'],
   'TLS, both ends': ['mtls', 'http'],
   tracing: ['tracing', 'http'],
@@ -56,17 +59,39 @@ const MEASURED_BY: Readonly<Record<string, readonly [scenario: string, base?: st
 
 /** The newest published figures of a part; the newest run that has its base too, if there is one. */
 export function costOf(part: string, runs: readonly PublishedRun[] = PUBLISHED_RUNS): Cost {
-  const [scenario, base] = MEASURED_BY[part] ?? [];
-  if (scenario === undefined || !SCENARIOS.some(({ name }) => name === scenario)) {
-    return { scenario: undefined, command: undefined };
+  const [names = '', base] = MEASURED_BY[part] ?? [];
+  const there = names.split(',').filter((name) => SCENARIOS.some((scenario) => scenario.name === name));
+  const candidates = there.flatMap((scenario) =>
+    runs.filter((run) => run.scenarios[scenario] !== undefined).map((run) => ({ scenario, run })),
+  );
+  const best =
+    candidates.findLast(({ run }) => base !== undefined && run.scenarios[base] !== undefined) ?? candidates.at(-1);
+  const scenario = best?.scenario ?? there[0];
+  if (scenario === undefined) return { scenario: undefined, command: undefined };
+  const command = `outrigger bench --scenario ${base === undefined ? '' : `${base},`}${scenario} --peer envoy,outrigger`;
+  if (best === undefined) return { scenario, command };
+  const beside = base === undefined ? undefined : best.run.scenarios[base];
+  const whole = best.run.scenarios[scenario]!;
+  return { scenario, whole, ...(beside === undefined ? {} : { base: beside }), run: best.run, command };
+}
+
+/** True for what is not added to a router, but is one. */
+function isWhole(name: string): boolean {
+  return MEASURED_BY[name]?.[1] === undefined;
+}
+
+/** A cost in words: never a number that nobody has measured. */
+export function costLines(name: string, { scenario, whole, base, run, command }: Cost): string[] {
+  if (scenario === undefined) return [`${name}: not measured; the benchmark has no scenario for it`];
+  if (whole === undefined || run === undefined) return [`${name}: not measured; measure it with \`${command}\``];
+  const source = `scenario ${scenario}, ${run.date}`;
+  if (base !== undefined) {
+    const own = (proxy: 'envoy' | 'outrigger'): string => (whole[proxy] - base[proxy]).toFixed(1);
+    const text = `${own('outrigger')} µs of CPU per request, in Envoy ${own('envoy')} µs`;
+    return [`${name}: ${text} (${source}, less the router alone)`];
   }
-  const names = base === undefined ? scenario : `${base},${scenario}`;
-  const command = `outrigger bench --scenario ${names} --peer envoy,outrigger`;
-  const found = runs.filter((run) => run.scenarios[scenario] !== undefined);
-  const run = found.findLast(({ scenarios }) => base !== undefined && scenarios[base] !== undefined) ?? found.at(-1);
-  if (run === undefined) return { scenario, command };
-  const beside = base === undefined ? undefined : run.scenarios[base];
-  return { scenario, whole: run.scenarios[scenario]!, ...(beside === undefined ? {} : { base: beside }), run, command };
+  const all = `${name}: a request costs ${whole.outrigger} µs of CPU in all, in Envoy ${whole.envoy} µs (${source})`;
+  return isWhole(name) ? [all] : [all, `its own share is not measured; measure it with \`${command}\``];
 }
 
 /** A run as it is published, of what `outrigger bench --json` wrote. Scenarios without both proxies are left out. */

@@ -1,4 +1,4 @@
-import { type Cost, costOf } from '../../bench/report/figures.ts';
+import { costLines, costOf } from '../../bench/report/figures.ts';
 import { type Explanation, explainPolicy, type OnSide, type Part } from '../../policies/explain.ts';
 import { readPolicies } from '../../policies/file.ts';
 import type { PolicySemantics, Side } from '../../policies/policy.ts';
@@ -79,25 +79,12 @@ function sideLines({ side, refusal, parts }: Omit<OnSide, 'side'> & { readonly s
       `    ${what.padEnd(widths[0]!)}  ${name.padEnd(widths[1]!)}  ${fields}`.trimEnd(),
     ),
     '  and costs',
-    ...costLines(parts),
+    ...costsOf(parts),
   ];
 }
 
-function costLines(parts: readonly Part[]): string[] {
+function costsOf(parts: readonly Part[]): string[] {
   const names = new Set(parts.flatMap(({ costs }) => (costs === undefined ? [] : [costs])));
   if (names.size === 0) return ['    nothing by itself'];
-  return [...names].flatMap((name) => costText(name, costOf(name)).map((line) => `    ${line}`));
-}
-
-/** Never a number that nobody measured. */
-function costText(name: string, { scenario, whole, base, run, command }: Cost): string[] {
-  if (scenario === undefined) return [`${name}: not measured; the benchmark has no scenario for it`];
-  if (whole === undefined || run === undefined) return [`${name}: not measured; ${command}`];
-  const source = `scenario ${scenario}, ${run.date}`;
-  if (base === undefined) {
-    const text = `${whole.outrigger} µs per request in all (Envoy ${whole.envoy} µs; ${source})`;
-    return [`${name}: ${text}`, `  its own share is not measured; ${command}`];
-  }
-  const own = (proxy: 'envoy' | 'outrigger'): string => (whole[proxy] - base[proxy]).toFixed(1);
-  return [`${name}: ${own('outrigger')} µs per request (Envoy ${own('envoy')} µs; ${source}, less the router alone)`];
+  return [...names].flatMap((name) => costLines(name, costOf(name)).map((line) => `    ${line.replaceAll('`', '')}`));
 }

@@ -16,25 +16,30 @@ export interface StringOptions {
 /** A string. A bare number or boolean in YAML is not one: it must be quoted. */
 export function string(options: StringOptions = {}): Schema<string> {
   const minLength = options.minLength ?? 0;
-  return scalar('string', 'a string', (value) => {
-    if (typeof value !== 'string') {
-      const bare = typeof value === 'number' || typeof value === 'boolean';
-      return new Problem(`expected a string, got ${describe(value)}`, bare ? { suggestion: `"${value}"` } : {});
-    }
-    if (!value.isWellFormed()) return new Problem('holds half a surrogate pair, which is no Unicode text');
-    if (value.length < minLength) {
-      return new Problem(value === '' ? 'must not be empty' : `must have at least ${minLength} characters`);
-    }
-    if (options.maxLength !== undefined && Buffer.byteLength(value) > options.maxLength) {
-      return new Problem(`has ${Buffer.byteLength(value)} bytes`, { allowed: `at most ${options.maxLength} bytes` });
-    }
-    if (options.pattern !== undefined && !options.pattern.test(value)) {
-      return new Problem(`${describe(value)} is not valid here`, {
-        allowed: options.allowed ?? String(options.pattern),
-      });
-    }
-    return value;
-  });
+  return scalar(
+    'string',
+    'a string',
+    (value) => {
+      if (typeof value !== 'string') {
+        const bare = typeof value === 'number' || typeof value === 'boolean';
+        return new Problem(`expected a string, got ${describe(value)}`, bare ? { suggestion: `"${value}"` } : {});
+      }
+      if (!value.isWellFormed()) return new Problem('holds half a surrogate pair, which is no Unicode text');
+      if (value.length < minLength) {
+        return new Problem(value === '' ? 'must not be empty' : `must have at least ${minLength} characters`);
+      }
+      if (options.maxLength !== undefined && Buffer.byteLength(value) > options.maxLength) {
+        return new Problem(`has ${Buffer.byteLength(value)} bytes`, { allowed: `at most ${options.maxLength} bytes` });
+      }
+      if (options.pattern !== undefined && !options.pattern.test(value)) {
+        return new Problem(`${describe(value)} is not valid here`, {
+          allowed: options.allowed ?? String(options.pattern),
+        });
+      }
+      return value;
+    },
+    options,
+  );
 }
 
 /** A string of at least one character. */
@@ -90,11 +95,16 @@ function bounds(options: NumberOptions): string | undefined {
 
 function integer(type: string, base: { min: number; max: number }, options: NumberOptions): Schema<number> {
   const merged = { ...base, ...options };
-  return scalar(type, 'a whole number', (value) => {
-    const number = readNumber(value, 'a whole number', merged);
-    if (number instanceof Problem || Number.isInteger(number)) return number;
-    return new Problem(`expected a whole number, got ${describe(value)}`, { allowed: bounds(merged) });
-  });
+  return scalar(
+    type,
+    'a whole number',
+    (value) => {
+      const number = readNumber(value, 'a whole number', merged);
+      if (number instanceof Problem || Number.isInteger(number)) return number;
+      return new Problem(`expected a whole number, got ${describe(value)}`, { allowed: bounds(merged) });
+    },
+    options,
+  );
 }
 
 /** uint32, as a number or, as protobuf's JSON form permits, a string of digits. */
@@ -122,7 +132,7 @@ export function int64(options: NumberOptions = {}): Schema<number> {
 
 /** double or float. */
 export function double(options: NumberOptions = {}): Schema<number> {
-  return scalar('double', 'a number', (value) => readNumber(value, 'a number', options));
+  return scalar('double', 'a number', (value) => readNumber(value, 'a number', options), options);
 }
 
 /** One for all: it occurs in hundreds of fields. */
@@ -159,29 +169,34 @@ export interface DurationOptions {
 
 /** google.protobuf.Duration: seconds with at most nine decimals and an `s`, never negative. Output in milliseconds. */
 export function duration(options: DurationOptions = {}): Schema<number> {
-  return scalar('duration', 'a duration', (value) => {
-    if (typeof value !== 'string' || !/^-?\d+(\.\d{1,9})?s$/.test(value)) {
-      const suggestion = guessDuration(value);
-      return new Problem(`expected a duration, got ${describe(value)}`, {
-        allowed: 'seconds, as in 5s or 0.25s',
-        suggestion,
-      });
-    }
-    const ms = Math.round(Number(value.slice(0, -1)) * 1e9) / 1e6;
-    if (ms < 0) return new Problem(`a duration must not be negative, got ${value}`);
-    if (ms > MAX_DURATION_SECONDS * 1000)
-      return new Problem(`${value} is out of range`, { allowed: `at most ${MAX_DURATION_SECONDS}s` });
-    if (options.minMs !== undefined && ms < options.minMs) {
-      return new Problem(`${value} is too short`, { allowed: `at least ${options.minMs / 1000}s` });
-    }
-    if (options.aboveMs !== undefined && ms <= options.aboveMs) {
-      return new Problem(`${value} is too short`, { allowed: `more than ${options.aboveMs / 1000}s` });
-    }
-    if (options.maxMs !== undefined && ms > options.maxMs) {
-      return new Problem(`${value} is too long`, { allowed: `at most ${options.maxMs / 1000}s` });
-    }
-    return ms;
-  });
+  return scalar(
+    'duration',
+    'a duration',
+    (value) => {
+      if (typeof value !== 'string' || !/^-?\d+(\.\d{1,9})?s$/.test(value)) {
+        const suggestion = guessDuration(value);
+        return new Problem(`expected a duration, got ${describe(value)}`, {
+          allowed: 'seconds, as in 5s or 0.25s',
+          suggestion,
+        });
+      }
+      const ms = Math.round(Number(value.slice(0, -1)) * 1e9) / 1e6;
+      if (ms < 0) return new Problem(`a duration must not be negative, got ${value}`);
+      if (ms > MAX_DURATION_SECONDS * 1000)
+        return new Problem(`${value} is out of range`, { allowed: `at most ${MAX_DURATION_SECONDS}s` });
+      if (options.minMs !== undefined && ms < options.minMs) {
+        return new Problem(`${value} is too short`, { allowed: `at least ${options.minMs / 1000}s` });
+      }
+      if (options.aboveMs !== undefined && ms <= options.aboveMs) {
+        return new Problem(`${value} is too short`, { allowed: `more than ${options.aboveMs / 1000}s` });
+      }
+      if (options.maxMs !== undefined && ms > options.maxMs) {
+        return new Problem(`${value} is too long`, { allowed: `at most ${options.maxMs / 1000}s` });
+      }
+      return ms;
+    },
+    options,
+  );
 }
 
 const SECONDS_PER_UNIT: Readonly<Record<string, number>> = {

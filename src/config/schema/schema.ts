@@ -80,11 +80,14 @@ export function defineSchema<Output>(type: string, expects: string, run: Run): S
 }
 
 class ScalarSchema extends OwnSchema {
+  /** Bounds of the value as the schema's maker has them, for documentation. */
+  readonly limits: object | undefined;
   private readonly readValue: (value: unknown) => unknown;
 
-  constructor(type: string, expects: string, readValue: (value: unknown) => unknown) {
+  constructor(type: string, expects: string, readValue: (value: unknown) => unknown, limits: object | undefined) {
     super(type, expects);
     this.readValue = readValue;
+    this.limits = limits;
   }
 
   protected override read(input: unknown, dataset: Dataset): void {
@@ -99,8 +102,9 @@ export function scalar<Output>(
   type: string,
   expects: string,
   read: (value: unknown) => Output | Problem,
+  limits?: object,
 ): Schema<Output> {
-  return new ScalarSchema(type, expects, read) as unknown as Schema<Output>;
+  return new ScalarSchema(type, expects, read, limits) as unknown as Schema<Output>;
 }
 
 class OptionalSchema extends OwnSchema {
