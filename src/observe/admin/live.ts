@@ -37,12 +37,13 @@ const PER_POLICY = /\.policy\./;
 
 /** Everything that the home page shows, in one answer. */
 export async function liveStatus(view: ProxyView): Promise<object> {
-  const [stats, listeners, clusters, filters, denials] = await Promise.all([
+  const [stats, listeners, clusters, filters, denials, taps] = await Promise.all([
     view.stats(),
     view.listeners(),
     view.clusters(),
     view.filterTimes(),
     view.denials(),
+    view.tapConfigIds(),
   ]);
   return {
     timeEpochMs: Date.now(),
@@ -58,6 +59,7 @@ export async function liveStatus(view: ProxyView): Promise<object> {
     clusters: clusters.map(({ name, type, endpoints }) => ({ name, type, endpoints })),
     filters,
     denials: denials.slice(0, SHOWN_DENIALS),
+    taps,
   };
 }
 

@@ -179,6 +179,7 @@ function show(now) {
   showClusters(now.clusters);
   showFilters(now.filters);
   showDenials(now.denials);
+  showTaps(now.taps);
 }
 
 async function poll() {

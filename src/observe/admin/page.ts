@@ -1,5 +1,9 @@
-import { PAGE_SCRIPT } from './page-script.ts';
-import { PAGE_STYLE } from './page-style.ts';
+import { PAGE_SCRIPT as STATUS_SCRIPT } from './page-script.ts';
+import { PAGE_STYLE as STATUS_STYLE } from './page-style.ts';
+import { TAP_SCRIPT, TAP_SECTION, TAP_STYLE } from './page-tap.ts';
+
+const PAGE_SCRIPT = STATUS_SCRIPT + TAP_SCRIPT;
+const PAGE_STYLE = STATUS_STYLE + TAP_STYLE;
 
 const LINKS = [
   'help',
@@ -59,6 +63,7 @@ ${table('listeners', 'Listeners and filter chains', ['Listener', 'Address', 'Kin
 </div>
 ${table('clusters', 'Clusters', ['Cluster', 'Endpoint', 'Health', '#Active', '#Requests', '#Errors'])}
 ${table('denials', 'Last denials', ['Time', 'Request', 'Filter', 'Reason', '#Status', 'Flags', 'Client', 'Listener'])}
+${TAP_SECTION}
 </main>
 <footer>
 ${LINKS}
