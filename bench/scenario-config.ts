@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { expandText } from '../src/config/expand.ts';
 import type { PeerRun } from './peers/peer.ts';
+import { policyConfig } from './policies/policy-config.ts';
 import type { Scenario } from './scenario.ts';
 
 /** The ports that the scenario files are written with; each run replaces them by free ones. */
@@ -11,6 +12,7 @@ const APP_PORT = '127.0.0.1:18002';
 
 /** A scenario's sidecar file for one run: what Outrigger gets. */
 export function outriggerConfig(run: PeerRun): string {
+  if (run.scenario.policies !== undefined) return policyConfig(run);
   return scenarioText(run.scenario)
     .replace(LISTEN_PORT, `127.0.0.1:${run.listenPort}`)
     .replace(APP_PORT, `127.0.0.1:${run.backendPort}`);
@@ -18,6 +20,7 @@ export function outriggerConfig(run: PeerRun): string {
 
 /** The same file in canonical form: what Envoy gets. */
 export function envoyConfig(run: PeerRun): string {
+  if (run.scenario.policies !== undefined) return policyConfig(run);
   return expandText(`${run.scenario.config}.yaml`, outriggerConfig(run));
 }
 

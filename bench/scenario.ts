@@ -1,4 +1,15 @@
+import type { Fixtures } from './policies/fixtures.ts';
+import type { PolicyName } from './policies/policy-name.ts';
+
 export type HttpVersion = 'http1' | 'http2';
+
+/** `tls`: the server shows a certificate. `mtls`: the client does too. */
+export type TlsSide = 'tls' | 'mtls';
+
+export interface TlsSides {
+  readonly downstream?: TlsSide;
+  readonly upstream?: TlsSide;
+}
 
 /** One piece of work that the peers are measured with. */
 export interface Scenario {
@@ -14,8 +25,16 @@ export interface Scenario {
   readonly upstream: HttpVersion;
   /** `unary`: each request is a call. `stream`: each message of a bidirectional stream, with its echo, is a request. */
   readonly grpc?: 'unary' | 'stream';
-  /** File in bench/scenarios, without `.yaml`. */
+  /** File in bench/scenarios, without `.yaml`; `policies` where the configuration is made of `policies`. */
   readonly config: string;
+  /** The policies of the paper that the configuration consists of. */
+  readonly policies?: readonly PolicyName[];
+  /** Tokens are verified for each request, by both peers. */
+  readonly uncachedTokens?: boolean;
+  /** Which hops are encrypted; none when it is not there. */
+  readonly tls?: TlsSides;
+  /** Each request has a connection of its own, with a full handshake. */
+  readonly newConnections?: boolean;
   /** For files that are a pattern: how many policies or tags to make of the one that they hold. */
   readonly repeat?: number;
   /** Of each response (download) or request (upload); with gRPC of each message, both ways. */
@@ -45,8 +64,14 @@ const GRPC_HEADERS: Readonly<Record<string, string>> = {
 /** The one method of the gRPC backend: it sends every message back. */
 export const GRPC_PATH = '/bench.Echo/Echo';
 
-export function requestHeaders(scenario: Scenario): Readonly<Record<string, string>> {
-  return { ...(scenario.grpc === undefined ? USUAL_HEADERS : GRPC_HEADERS), ...scenario.headers };
+export function requestHeaders(scenario: Scenario, fixtures?: Fixtures): Readonly<Record<string, string>> {
+  const asksForToken = scenario.policies?.includes('request_authentication') === true && fixtures !== undefined;
+  return {
+    ...(scenario.grpc === undefined ? USUAL_HEADERS : GRPC_HEADERS),
+    ...scenario.headers,
+    ...(asksForToken && { authorization: `Bearer ${fixtures.token}` }),
+    ...(scenario.newConnections === true && { connection: 'close' }),
+  };
 }
 
 /** Target of the requests: the backends answer `/<bytes>`. */

@@ -1,4 +1,5 @@
 import { HTTP2_SCENARIOS } from './http2-scenarios.ts';
+import { POLICY_SCENARIOS } from './policies/policy-scenarios.ts';
 import type { Scenario } from './scenario.ts';
 
 const base = {
@@ -139,6 +140,7 @@ export const SCENARIOS: readonly Scenario[] = [
     headers: ORIGIN,
   },
   ...HTTP2_SCENARIOS,
+  ...POLICY_SCENARIOS,
 ];
 
 /**

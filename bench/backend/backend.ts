@@ -1,6 +1,8 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { clientTls } from '../load/client-tls.ts';
 import { nginxHttpPreamble, nginxListen, nginxPreamble } from '../peers/nginx.ts';
+import type { Fixtures } from '../policies/fixtures.ts';
 import { type Child, type Command, start } from '../run/children.ts';
 import { freePorts } from '../run/ports.ts';
 import { waitForAnswer } from '../run/probe.ts';
@@ -24,6 +26,7 @@ const FILE_SIZES = [1024, 16 * 1024, 64 * 1024, 1024 * 1024];
 export function backendKind(scenario: Scenario, root: string): Backend['kind'] {
   if (scenario.grpc !== undefined) return findGrpcBackend(root) === undefined ? 'node:http2' : 'grpc-go';
   if (scenario.direction === 'download' && findProgram('nginx') !== undefined) return 'nginx';
+  if (scenario.tls?.upstream !== undefined) throw new Error(`${scenario.name} needs nginx, which speaks TLS`);
   return scenario.upstream === 'http2' ? 'node:http2' : 'node';
 }
 
@@ -33,14 +36,16 @@ export async function startBackend(
   root: string,
   directory: string,
   cores: readonly number[],
+  fixtures?: Fixtures,
 ): Promise<Backend> {
   const [port] = (await freePorts(1)) as [number];
   const kind = backendKind(scenario, root);
-  const child = start(backendCommand(kind, scenario, root, directory, port), cores);
+  const child = start(backendCommand(kind, scenario, root, directory, port, fixtures), cores);
   const isGrpc = scenario.grpc !== undefined;
+  const tls = clientTls(scenario.tls?.upstream, fixtures);
   const path = isGrpc ? GRPC_PATH : `/${SMALL}`;
   try {
-    await waitForAnswer({ port, path, status: 200, version: scenario.upstream, isGrpc }, child);
+    await waitForAnswer({ port, path, status: 200, version: scenario.upstream, isGrpc, tls }, child);
   } catch (error) {
     await child.stop();
     throw new Error(`backend (${kind}): ${(error as Error).message}`);
@@ -54,10 +59,11 @@ function backendCommand(
   root: string,
   directory: string,
   port: number,
+  fixtures: Fixtures | undefined,
 ): Command {
   switch (kind) {
     case 'nginx':
-      return nginxBackend(directory, port, scenario.upstream === 'http2');
+      return nginxBackend(directory, port, scenario, fixtures);
     case 'grpc-go':
       return { command: findGrpcBackend(root) as string, args: [String(port)] };
     case 'node':
@@ -74,7 +80,7 @@ function nodeBackend(root: string, file: string, port: number): Command {
   };
 }
 
-function nginxBackend(directory: string, port: number, isHttp2: boolean): Command {
+function nginxBackend(directory: string, port: number, scenario: Scenario, fixtures: Fixtures | undefined): Command {
   const program = findProgram('nginx') as string;
   const home = join(directory, 'backend');
   const files = join(home, 'files');
@@ -93,7 +99,8 @@ ${nginxHttpPreamble(home)}
   sendfile on;
   open_file_cache max=100;
   server {
-    ${nginxListen(program, port, isHttp2)}
+    ${nginxListen(program, port, scenario.upstream === 'http2', scenario.tls?.upstream !== undefined)}
+    ${nginxTls(scenario, fixtures)}
     root ${files};
     location = /${SMALL} { return 200 "${'x'.repeat(SMALL)}"; }
   }
@@ -101,4 +108,12 @@ ${nginxHttpPreamble(home)}
 `,
   );
   return { command: program, args: ['-c', config, '-p', home, '-e', 'stderr'] };
+}
+
+/** The directives that have a server speak TLS, and ask its clients for their certificates. */
+function nginxTls({ tls }: Scenario, fixtures: Fixtures | undefined): string {
+  if (tls?.upstream === undefined || fixtures === undefined) return '';
+  const { folder } = fixtures;
+  const own = `ssl_certificate ${folder}/server/svid.pem; ssl_certificate_key ${folder}/server/svid-key.pem; ssl_protocols TLSv1.3;`;
+  return tls.upstream === 'mtls' ? `${own} ssl_client_certificate ${folder}/ca.pem; ssl_verify_client on;` : own;
 }

@@ -1,4 +1,5 @@
-import { type ConnectionEvents, Http1Connection } from './http1-connection.ts';
+import { clientContext } from './client-tls.ts';
+import { type ConnectionAddress, type ConnectionEvents, Http1Connection } from './http1-connection.ts';
 import type { LoadClient, LoadEvents } from './load-client.ts';
 import { type LoadTarget, targetBody } from './load-target.ts';
 
@@ -14,8 +15,11 @@ export class Http1Client implements LoadClient, ConnectionEvents {
     this.events = events;
     this.request = requestBytes(target);
     this.expectStatus = target.expectStatus;
+    const { host, port, tls, newConnections = false } = target;
+    const secureContext = tls === undefined ? undefined : clientContext(tls);
+    const address: ConnectionAddress = { host, port, secureContext, newConnections };
     for (let i = 0; i < target.connections; i++) {
-      this.connections.push(new Http1Connection(target.host, target.port, this));
+      this.connections.push(new Http1Connection(address, this));
     }
   }
 
@@ -52,7 +56,7 @@ export class Http1Client implements LoadClient, ConnectionEvents {
   onResponse(connection: Http1Connection, status: number): void {
     const { intendedMs } = connection;
     connection.intendedMs = -1;
-    this.idle.push(connection);
+    if (connection.up) this.idle.push(connection);
     this.events.onAnswer(intendedMs, status === this.expectStatus);
     this.events.onReady();
   }

@@ -1,4 +1,5 @@
 import type { HttpVersion } from '../scenario.ts';
+import type { ClientTls } from './client-tls.ts';
 import { grpcMessage } from './grpc-message.ts';
 
 /** What every load generator is told about the requests that it is to send. */
@@ -18,6 +19,10 @@ export interface LoadTarget {
   readonly expectStatus: number;
   /** Besides host and content-length. */
   readonly headers: Readonly<Record<string, string>>;
+  /** Clear text when it is not there. */
+  readonly tls?: ClientTls | undefined;
+  /** Each request has a connection of its own. */
+  readonly newConnections?: boolean;
 }
 
 /** The body of each request, of each message with gRPC; undefined when none is sent. */

@@ -27,15 +27,21 @@ export interface SaturationLoad {
   run(options: SaturationOptions): Promise<SaturationResult>;
 }
 
+type LoadedScenario = Pick<Scenario, 'downstream' | 'grpc' | 'tls' | 'newConnections'>;
+
 /**
  * Which generator loads a scenario: wrk, for HTTP/2 h2load, where they are installed; else autocannon, which comes with
- * the development dependencies, for HTTP/2 one of our own. That one knows gRPC streams too, which nobody else does.
+ * the development dependencies, for HTTP/2 one of our own. That one knows gRPC streams and client certificates too, which
+ * nobody else does.
  */
-export function saturationLoad(root: string, scenario: Pick<Scenario, 'downstream' | 'grpc'>): SaturationLoad {
+export function saturationLoad(root: string, scenario: LoadedScenario): SaturationLoad {
+  const ownLoad = (): SaturationLoad => ({ name: 'closed-loop', run: (options) => runOwnLoad(root, options) });
+  // None of the others shows a certificate, or makes a handshake for each request.
+  if (scenario.tls?.downstream === 'mtls' || scenario.newConnections === true) return ownLoad();
   if (scenario.downstream === 'http2') {
     const h2load = scenario.grpc === 'stream' ? undefined : findProgram('h2load');
     if (h2load !== undefined) return { name: 'h2load', run: (options) => runH2load(h2load, options) };
-    return { name: 'closed-loop', run: (options) => runOwnLoad(root, options) };
+    return ownLoad();
   }
   const wrk = findProgram('wrk');
   if (wrk !== undefined) return { name: 'wrk', run: (options) => runWrk(wrk, options) };
@@ -63,7 +69,8 @@ async function runWrk(wrk: string, { target, ...options }: SaturationOptions): P
 /** wrk and autocannon take headers alike. */
 function urlArguments(target: LoadTarget): string[] {
   const headers = Object.entries(target.headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`]);
-  return [...headers, `http://${target.host}:${target.port}${target.path}`];
+  const scheme = target.tls === undefined ? 'http' : 'https';
+  return [...headers, `${scheme}://${target.host}:${target.port}${target.path}`];
 }
 
 /**

@@ -59,8 +59,8 @@ export function nginxHttpPreamble(directory: string): string {
 }
 
 /** HTTP/2 in clear text, with prior knowledge; from 1.25.1 on nginx has a directive of its own for it. */
-export function nginxListen(program: string, port: number, isHttp2: boolean): string {
-  const listen = `listen 127.0.0.1:${port} backlog=1024`;
+export function nginxListen(program: string, port: number, isHttp2: boolean, isTls = false): string {
+  const listen = `listen 127.0.0.1:${port}${isTls ? ' ssl' : ''} backlog=1024`;
   if (!isHttp2) return `${listen};`;
   const facts = spawnSync(program, ['-v'], { encoding: 'utf8' }).stderr;
   const [, major = 0, minor = 0, patch = 0] = /nginx\/(\d+)\.(\d+)\.(\d+)/.exec(facts)?.map(Number) ?? [];

@@ -1,3 +1,5 @@
+import type { CompanionPorts } from '../policies/companions.ts';
+import type { Fixtures } from '../policies/fixtures.ts';
 import type { Command } from '../run/children.ts';
 import type { Scenario } from '../scenario.ts';
 
@@ -10,6 +12,9 @@ export interface PeerRun {
   readonly scenario: Scenario;
   readonly listenPort: number;
   readonly backendPort: number;
+  /** Identities and tokens, and the services that policies call, where the scenario needs them. */
+  readonly fixtures?: Fixtures | undefined;
+  readonly companions?: CompanionPorts;
   /** For its configuration and logs; its working directory too. */
   readonly directory: string;
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { backendKind } from '../backend/backend.ts';
 import { type SaturationLoad, saturationLoad } from '../load/saturation.ts';
 import { machineFacts, machineWarnings } from '../measure/machine.ts';
+import { makeFixtures } from '../policies/fixtures.ts';
 import type { BenchReport, ScenarioResult } from '../report/result.ts';
 import type { Scenario } from '../scenario.ts';
 import { takeLock } from './lock.ts';
@@ -35,7 +36,8 @@ export async function runBench(root: string, plan: Plan, command: string): Promi
     const machine = machineFacts();
     const cores = divideCores();
     const loadFor = (scenario: Scenario): SaturationLoad => saturationLoad(root, scenario);
-    const env: TrialEnv = { root, workFolder, proxyCores: cores.proxy, loadCores: cores.load, loadFor };
+    const fixtures = await makeFixtures(root, join(workFolder, 'certificates'), plan.scenarios);
+    const env: TrialEnv = { root, workFolder, proxyCores: cores.proxy, loadCores: cores.load, loadFor, fixtures };
     const scenarios: ScenarioResult[] = [];
     for (const scenario of plan.scenarios) {
       scenarios.push({
@@ -83,7 +85,9 @@ function toolWarnings(root: string, plan: Plan, isPinned: boolean): string[] {
     );
   }
   const loads = plan.scenarios.filter(({ grpc }) => grpc !== 'stream').map((each) => saturationLoad(root, each).name);
-  if (loads.includes('closed-loop')) {
+  if (plan.scenarios.some(({ tls, newConnections }) => tls?.downstream === 'mtls' || newConnections === true)) {
+    warnings.push('client certificates and handshakes: the load is one in Node, likely the limit; see CPU per request');
+  } else if (loads.includes('closed-loop')) {
     warnings.push('h2load (nghttp2-client) is not installed: the load for HTTP/2 is one in Node, likely the limit');
   }
   return warnings;

@@ -1,4 +1,6 @@
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { type ClientTls, clientContext, SERVER_NAME } from '../load/client-tls.ts';
 import type { HttpVersion } from '../scenario.ts';
 import type { Child } from './children.ts';
 
@@ -10,6 +12,9 @@ export interface Probe {
   readonly version: HttpVersion;
   /** A call, which must end with grpc-status 0 too. */
   readonly isGrpc: boolean;
+  /** Besides host. */
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly tls?: ClientTls | undefined;
 }
 
 const PATIENCE_MS = 15_000;
@@ -40,9 +45,10 @@ export async function waitForAnswer(probe: Probe, child?: Child): Promise<number
 }
 
 /** `status 200`, or undefined without an answer. */
-function askHttp1({ port, path }: Probe): Promise<string | undefined> {
+function askHttp1({ port, path, headers = {}, tls }: Probe): Promise<string | undefined> {
+  const socket = openSocket(port, tls);
+  const fields = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   return new Promise((resolve) => {
-    const socket = connect({ host: '127.0.0.1', port, noDelay: true });
     let text = '';
     const finish = (answer: string | undefined): void => {
       socket.destroy();
@@ -51,11 +57,19 @@ function askHttp1({ port, path }: Probe): Promise<string | undefined> {
     socket.setTimeout(ATTEMPT_TIMEOUT_MS, () => finish(undefined));
     socket.on('error', () => finish(undefined));
     socket.on('close', () => finish(undefined));
-    socket.on('connect', () => socket.write(`GET ${path} HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\n\r\n`));
+    socket.on(tls === undefined ? 'connect' : 'secureConnect', () =>
+      socket.write(`GET ${path} HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\n${fields.join('')}\r\n`),
+    );
     socket.on('data', (chunk) => {
       text += chunk.toString('latin1');
       const match = /^HTTP\/1\.1 (\d{3})/.exec(text);
       if (match !== null) finish(`status ${match[1]}`);
     });
   });
+}
+
+function openSocket(port: number, tls: ClientTls | undefined): Socket {
+  const address = { host: '127.0.0.1', port, noDelay: true };
+  if (tls === undefined) return connect(address);
+  return connectTls({ ...address, servername: SERVER_NAME, secureContext: clientContext(tls) });
 }

@@ -1,12 +1,15 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { startBackend } from '../backend/backend.ts';
+import { clientTls } from '../load/client-tls.ts';
 import type { LoadTarget } from '../load/load-target.ts';
 import type { OpenLoopOptions, OpenLoopResult } from '../load/open-loop.ts';
 import type { OpenLoopMessage } from '../load/open-loop-main.ts';
 import type { SaturationLoad, SaturationResult } from '../load/saturation.ts';
 import { type CpuReading, cpuBetween, readCpu } from '../measure/proc.ts';
 import type { Peer } from '../peers/peer.ts';
+import { type Companions, startCompanions } from '../policies/companions.ts';
+import type { Fixtures } from '../policies/fixtures.ts';
 import { requestHeaders, requestPath, type Scenario, sentBytes } from '../scenario.ts';
 import { type Child, start } from './children.ts';
 import { freePorts } from './ports.ts';
@@ -20,6 +23,7 @@ export interface TrialEnv {
   readonly proxyCores: readonly number[];
   readonly loadCores: readonly number[];
   readonly loadFor: (scenario: Scenario) => SaturationLoad;
+  readonly fixtures?: Fixtures | undefined;
 }
 
 /** A peer that runs, with a backend behind it, ready for load. */
@@ -54,12 +58,17 @@ export async function withTrial<T>(
   use: (trial: Trial) => Promise<T>,
 ): Promise<T> {
   const directory = mkdtempSync(join(env.workFolder, `${peer.name}-`));
-  const backend = await startBackend(scenario, env.root, directory, env.loadCores);
+  const { fixtures } = env;
+  const backend = await startBackend(scenario, env.root, directory, env.loadCores, fixtures);
+  let companions: Companions | undefined;
   let proxy: Child | undefined;
   let isReady = false;
   try {
+    companions = await startCompanions(scenario, env.root, directory, env.loadCores);
     const [listenPort] = (await freePorts(1)) as [number];
-    const command = await peer.prepare({ scenario, listenPort, backendPort: backend.port, directory });
+    const backendPort = backend.port;
+    const run = { scenario, listenPort, backendPort, directory, fixtures, companions: companions.ports };
+    const command = await peer.prepare(run);
     const spawnedAt = performance.now();
     if (command !== undefined) proxy = start(command, env.proxyCores);
     const port = proxy === undefined ? backend.port : listenPort;
@@ -70,6 +79,8 @@ export async function withTrial<T>(
       status,
       version: scenario.downstream,
       isGrpc: scenario.grpc !== undefined,
+      headers: requestHeaders(scenario, fixtures),
+      tls: proxy === undefined ? undefined : clientTls(scenario.tls?.downstream, fixtures),
     };
     const answeredAt = await waitForAnswer(probe, proxy);
     const startMs = proxy === undefined ? 0 : answeredAt - spawnedAt;
@@ -81,6 +92,7 @@ export async function withTrial<T>(
     throw new Error(`ended with ${code} under load: ${proxy.stderrTail() || (error as Error).message}`);
   } finally {
     await proxy?.stop();
+    await companions?.stop();
     await backend.child.stop();
     rmSync(directory, { recursive: true, force: true });
   }
@@ -132,7 +144,7 @@ export async function holdRate(
 }
 
 function loadTarget(trial: Trial): LoadTarget {
-  const { scenario, port } = trial;
+  const { scenario, env, port } = trial;
   return {
     host: '127.0.0.1',
     port,
@@ -144,7 +156,9 @@ function loadTarget(trial: Trial): LoadTarget {
     grpc: scenario.grpc,
     // Without a proxy nobody denies.
     expectStatus: trial.pid === undefined ? 200 : scenario.expectStatus,
-    headers: requestHeaders(scenario),
+    headers: requestHeaders(scenario, env.fixtures),
+    tls: clientTls(scenario.tls?.downstream, env.fixtures),
+    newConnections: scenario.newConnections === true,
   };
 }
 

@@ -9,6 +9,7 @@ import { findEnvoy } from '../../bench/peers/envoy.ts';
 import { findHaproxy } from '../../bench/peers/haproxy.ts';
 import { findNginx } from '../../bench/peers/nginx.ts';
 import type { FoundPeer } from '../../bench/peers/peer.ts';
+import { makeFixtures } from '../../bench/policies/fixtures.ts';
 import { checkoutRoot } from '../../bench/run/root.ts';
 import type { Scenario } from '../../bench/scenario.ts';
 import { envoyConfig, outriggerConfig, scenarioText } from '../../bench/scenario-config.ts';
@@ -16,9 +17,15 @@ import { SCENARIOS, selectScenarios } from '../../bench/scenarios.ts';
 import { builtinRegistry } from '../../filters/index.ts';
 import { loadConfig } from '../../src/config/load.ts';
 
-const RUN = { listenPort: 21_001, backendPort: 21_002, directory: '/nowhere' };
+const RUN = {
+  listenPort: 21_001,
+  backendPort: 21_002,
+  directory: '/nowhere',
+  fixtures: { folder: '/nowhere', jwks: '{"keys":[]}', token: 'a.b.c' },
+  companions: { rateLimit: 21_003, collector: 21_004 },
+};
 /** One scenario for each configuration that there is. */
-const DISTINCT = [...new Map(SCENARIOS.map((scenario) => [scenarioText(scenario), scenario])).values()];
+const DISTINCT = [...new Map(SCENARIOS.map((scenario) => [outriggerConfig({ scenario, ...RUN }), scenario])).values()];
 
 function named(name: string): Scenario {
   return SCENARIOS.find((scenario) => scenario.name === name) as Scenario;
@@ -31,8 +38,8 @@ describe('bench scenarios', () => {
       const text = outriggerConfig({ scenario, ...RUN });
       const { bootstrap } = loadConfig(`${name}.yaml`, { registry: builtinRegistry(), text });
       expect(bootstrap.static_resources?.listeners).toHaveLength(1);
-      expect(text).toContain(`127.0.0.1:${RUN.listenPort}`);
-      expect(text).toContain(`127.0.0.1:${RUN.backendPort}`);
+      for (const port of [RUN.listenPort, RUN.backendPort])
+        expect(text).toContain(scenario.policies === undefined ? `127.0.0.1:${port}` : `"port_value": ${port}`);
     },
   );
 
@@ -95,8 +102,9 @@ describe('bench scenarios', () => {
     if ('missing' in envoy) return;
     const directory = mkdtempSync(join(tmpdir(), 'outrigger-bench-'));
     try {
+      const fixtures = await makeFixtures(checkoutRoot() ?? '.', join(directory, 'certificates'), SCENARIOS);
       for (const scenario of DISTINCT) {
-        const command = await envoy.peer.prepare({ ...RUN, scenario, directory });
+        const command = await envoy.peer.prepare({ ...RUN, fixtures, scenario, directory });
         const args = [...(command?.args ?? []), '--mode', 'validate'];
         const { status, stderr } = spawnSync(command?.command ?? '', args, { encoding: 'utf8', cwd: directory });
         expect(status, `${scenario.name}: ${stderr}`).toBe(0);
