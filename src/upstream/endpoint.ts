@@ -119,6 +119,8 @@ export class Endpoint {
   health: EndpointHealth;
   /** Whether the health is `healthy`; any other endpoint is only used when too few are. */
   healthy: boolean;
+  /** When it joined, or its checks began to pass, in ms of `performance.now()`. */
+  healthySinceMs = performance.now();
   /** True once the endpoint left its cluster: let its connections finish, make no new ones. */
   removed = false;
   /** Requests in flight, kept by the pool; the least-request balancer reads it. */
@@ -153,6 +155,7 @@ export class Endpoint {
   /** Sets and clears bits of `HEALTH_FLAG`. Answers whether that changed the endpoint's health. */
   markHealth(set: number, cleared: number): boolean {
     const before = this.health;
+    if ((this.healthFlags & cleared & HEALTH_FLAG.FAILED_ACTIVE_HC) !== 0) this.healthySinceMs = performance.now();
     this.healthFlags = (this.healthFlags & ~cleared) | set;
     this.refreshHealth();
     return this.health !== before;

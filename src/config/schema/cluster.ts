@@ -64,10 +64,21 @@ export const CircuitBreakers = message(
 );
 export type CircuitBreakers = v.InferOutput<typeof CircuitBreakers>;
 
-const LeastRequestLbConfig = message(
-  { choice_count: optional(uint32Value({ min: 2 }), 2), active_request_bias: optional(RuntimeDouble) },
-  unsupported('slow start is not available', 'slow_start_config'),
-);
+/** envoy.config.cluster.v3.Cluster.SlowStartConfig: an endpoint that has become healthy comes to its share by and by. */
+export const SlowStartConfig = message({
+  slow_start_window: optional(duration(), '0s'),
+  /** 1 grows evenly, more grows faster in the beginning. */
+  aggression: optional(RuntimeDouble),
+  /** Least share of its weight; 10 by default. */
+  min_weight_percent: optional(Percent),
+});
+export type SlowStartConfig = v.InferOutput<typeof SlowStartConfig>;
+
+const LeastRequestLbConfig = message({
+  choice_count: optional(uint32Value({ min: 2 }), 2),
+  active_request_bias: optional(RuntimeDouble),
+  slow_start_config: optional(SlowStartConfig),
+});
 
 const RingHashLbConfig = message(
   {
@@ -91,7 +102,7 @@ const MaglevLbConfig = message(
   ),
 );
 
-const RoundRobinLbConfig = message({}, unsupported('slow start is not available', 'slow_start_config'));
+const RoundRobinLbConfig = message({ slow_start_config: optional(SlowStartConfig) });
 
 /** envoy.config.cluster.v3.Cluster.CommonLbConfig. */
 export const CommonLbConfig = message(

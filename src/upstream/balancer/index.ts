@@ -12,13 +12,19 @@ import { type PriorityHealth, type PriorityLoad, spreadLoad, spreadLoadWithout }
 import { RandomBalancer } from './random.ts';
 import { RingHashBalancer } from './ring-hash.ts';
 import { RoundRobinBalancer, WeightedRoundRobinBalancer } from './round-robin.ts';
+import { type SlowStart, SlowStartBalancer, slowStartEndMs } from './slow-start.ts';
 
 export type { Balancer } from './balancer.ts';
 
 /** How a cluster chooses endpoints: its `lb_policy` with what belongs to it. */
 export type BalancerPolicy =
-  | { readonly kind: 'ROUND_ROBIN' }
-  | { readonly kind: 'LEAST_REQUEST'; readonly choiceCount: number; readonly activeRequestBias: number }
+  | { readonly kind: 'ROUND_ROBIN'; readonly slowStart?: SlowStart | undefined }
+  | {
+      readonly kind: 'LEAST_REQUEST';
+      readonly choiceCount: number;
+      readonly activeRequestBias: number;
+      readonly slowStart?: SlowStart | undefined;
+    }
   | { readonly kind: 'RANDOM' }
   | { readonly kind: 'RING_HASH'; readonly minimumRingSize: number; readonly maximumRingSize: number }
   | { readonly kind: 'MAGLEV'; readonly tableSize: number };
@@ -186,6 +192,24 @@ function scaledWeights(endpoints: readonly Endpoint[], total: number): number[] 
 /** The policy's own balancer over endpoints that all take part. */
 function balance(endpoints: readonly Endpoint[], weights: readonly number[], options: BalancerOptions): Balancer {
   if (endpoints.length < 2) return new FixedBalancer(endpoints[0]);
+  const { policy, random } = options;
+  const slowStart = 'slowStart' in policy ? policy.slowStart : undefined;
+  if (slowStart !== undefined && slowStartEndMs(endpoints, slowStart) > performance.now()) {
+    const settle = (): Balancer => balanceSettled(endpoints, weights, options);
+    const bias = policy.kind === 'LEAST_REQUEST' ? policy.activeRequestBias : 0;
+    const weightOf = (index: number): number =>
+      (weights[index] as number) / ((endpoints[index] as Endpoint).activeRequests + 1) ** bias;
+    return new SlowStartBalancer(endpoints, weightOf, slowStart, random, settle);
+  }
+  return balanceSettled(endpoints, weights, options);
+}
+
+/** The same once no endpoint is at its slow start. */
+function balanceSettled(
+  endpoints: readonly Endpoint[],
+  weights: readonly number[],
+  options: BalancerOptions,
+): Balancer {
   const { policy, random } = options;
   const equal = weights.every((weight) => weight === weights[0]);
   switch (policy.kind) {

@@ -1,5 +1,6 @@
-import type { Cluster as ClusterConfig } from '../../config/schema/cluster.ts';
+import type { Cluster as ClusterConfig, SlowStartConfig } from '../../config/schema/cluster.ts';
 import type { BalancerPolicy } from './index.ts';
+import type { SlowStart } from './slow-start.ts';
 
 /** Envoy's defaults where the policy's own message is left out (config/cluster/v3/cluster.proto). */
 const DEFAULT_CHOICE_COUNT = 2;
@@ -7,6 +8,7 @@ const DEFAULT_ACTIVE_REQUEST_BIAS = 1;
 const DEFAULT_MINIMUM_RING_SIZE = 1024;
 const DEFAULT_MAXIMUM_RING_SIZE = 8 * 1024 * 1024;
 const DEFAULT_MAGLEV_TABLE_SIZE = 65537;
+const DEFAULT_MIN_WEIGHT_PERCENT = 10;
 
 /** The balancing policy of a cluster's configuration. */
 export function balancerPolicy(config: ClusterConfig): BalancerPolicy {
@@ -17,6 +19,7 @@ export function balancerPolicy(config: ClusterConfig): BalancerPolicy {
         kind: 'LEAST_REQUEST',
         choiceCount: options?.choice_count ?? DEFAULT_CHOICE_COUNT,
         activeRequestBias: options?.active_request_bias?.default_value ?? DEFAULT_ACTIVE_REQUEST_BIAS,
+        slowStart: slowStart(options?.slow_start_config),
       };
     }
     case 'RING_HASH': {
@@ -30,9 +33,20 @@ export function balancerPolicy(config: ClusterConfig): BalancerPolicy {
     case 'MAGLEV':
       return { kind: 'MAGLEV', tableSize: config.maglev_lb_config?.table_size ?? DEFAULT_MAGLEV_TABLE_SIZE };
     case 'ROUND_ROBIN':
+      return { kind: 'ROUND_ROBIN', slowStart: slowStart(config.round_robin_lb_config?.slow_start_config) };
     case 'RANDOM':
       return { kind: config.lb_policy };
     default:
       throw new Error(`cluster ${config.name}: lb_policy ${config.lb_policy} is not available`);
   }
+}
+
+function slowStart(config: SlowStartConfig | undefined): SlowStart | undefined {
+  if (config === undefined || config.slow_start_window === 0) return undefined;
+  const aggression = config.aggression?.default_value ?? 1;
+  return {
+    windowMs: config.slow_start_window,
+    aggression: aggression > 0 ? aggression : 1,
+    minWeight: (config.min_weight_percent?.value ?? DEFAULT_MIN_WEIGHT_PERCENT) / 100,
+  };
 }
