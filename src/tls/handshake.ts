@@ -86,8 +86,8 @@ export class Handshake extends TimerEntry implements PendingHandshake {
     if (this.done) return;
     const { check, stats } = this.env;
     const { socket } = this;
-    const certificate = socket.getPeerX509Certificate();
     const reused = socket.isSessionReused();
+    const certificate = socket.getPeerX509Certificate() ?? (reused ? this.harvest?.certificate : undefined);
     const serverName = this.isServer ? askedName(socket) : this.serverName;
     const { failure, names, verified } = check.judge(socket, certificate, serverName);
     if (failure !== undefined) {
@@ -99,7 +99,7 @@ export class Handshake extends TimerEntry implements PendingHandshake {
     if (certificate === undefined) stats.noCertificate.inc();
     stats.countHandshake(version, cipher, this.isServer ? '' : curveOf(socket), reused);
     this.finish();
-    this.harvest?.believe();
+    this.harvest?.believe(certificate);
     this.events.onSecure(
       socket,
       {

@@ -85,7 +85,7 @@ export class UpstreamTls {
     const serverName = this.usesHostName && hostname !== '' ? hostname : this.sni;
     const protocols = this.alpn.length > 0 ? this.alpn : alpn;
     const server = sessions.enabled ? `${serverName} ${socket.remoteAddress}:${socket.remotePort}` : '';
-    const session = sessions.take(server);
+    const resumed = sessions.take(server);
     const secured = connect({
       socket,
       secureContext,
@@ -95,9 +95,9 @@ export class UpstreamTls {
       // An address is no server name (RFC 6066 §3).
       ...(serverName === '' || isIP(serverName) !== 0 ? {} : { servername: serverName }),
       ...(protocols.length === 0 ? {} : { ALPNProtocols: [...protocols] }),
-      ...(session === undefined ? {} : { session }),
+      ...(resumed === undefined ? {} : { session: resumed.session }),
     });
-    const harvest = sessions.enabled ? new SessionHarvest(sessions, server) : undefined;
+    const harvest = sessions.enabled ? new SessionHarvest(sessions, server, resumed) : undefined;
     if (harvest !== undefined) secured.on('session', harvest.onSession);
     // The connect timeout, which is the caller's, covers the handshake.
     return new Handshake(secured, { isServer: false, serverName, timeoutMs: 0 }, env, events, harvest);

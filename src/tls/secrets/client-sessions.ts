@@ -1,5 +1,13 @@
+import type { X509Certificate } from 'node:crypto';
+
 /** Servers whose sessions are kept at a time; the one that was used longest ago is forgotten first. */
 const MAX_SERVERS = 256;
+
+/** A session, and who the server was that gave it: Node does not tell a client the certificate of a resumed session. */
+export interface ClientSession {
+  readonly session: Buffer;
+  readonly certificate: X509Certificate | undefined;
+}
 
 /**
  * Sessions that servers gave to this client, by server. They belong to one version of a context: with a new one, whoever
@@ -7,7 +15,7 @@ const MAX_SERVERS = 256;
  */
 export class ClientSessions {
   private readonly maxPerServer: number;
-  private readonly byServer = new Map<string, Buffer[]>();
+  private readonly byServer = new Map<string, ClientSession[]>();
 
   /** @param maxPerServer `max_session_keys`; 0 keeps none. */
   constructor(maxPerServer: number) {
@@ -19,14 +27,14 @@ export class ClientSessions {
   }
 
   /** The newest session with a server. A session is used once (RFC 8446 appendix C.4); servers give a new one each time. */
-  take(server: string): Buffer | undefined {
+  take(server: string): ClientSession | undefined {
     const sessions = this.byServer.get(server);
     const newest = sessions?.pop();
     if (sessions?.length === 0) this.byServer.delete(server);
     return newest;
   }
 
-  keep(server: string, session: Buffer): void {
+  keep(server: string, session: ClientSession): void {
     let sessions = this.byServer.get(server);
     if (sessions === undefined) sessions = [];
     else this.byServer.delete(server);
@@ -45,23 +53,31 @@ export class ClientSessions {
 export class SessionHarvest {
   private readonly sessions: ClientSessions;
   private readonly server: string;
+  /** Of the session that is to be resumed, then of the server that was believed. */
+  certificate: X509Certificate | undefined;
   private believed = false;
   private early: Buffer | undefined = undefined;
 
-  constructor(sessions: ClientSessions, server: string) {
+  constructor(sessions: ClientSessions, server: string, resumed: ClientSession | undefined) {
     this.sessions = sessions;
     this.server = server;
+    this.certificate = resumed?.certificate;
   }
 
   readonly onSession = (session: Buffer): void => {
-    if (this.believed) this.sessions.keep(this.server, session);
+    if (this.believed) this.keep(session);
     else this.early = session;
   };
 
   /** The handshake went well. With TLS 1.2 the session comes before that, with TLS 1.3 after. */
-  believe(): void {
+  believe(certificate: X509Certificate | undefined): void {
     this.believed = true;
-    if (this.early !== undefined) this.sessions.keep(this.server, this.early);
+    this.certificate = certificate;
+    if (this.early !== undefined) this.keep(this.early);
     this.early = undefined;
+  }
+
+  private keep(session: Buffer): void {
+    this.sessions.keep(this.server, { session, certificate: this.certificate });
   }
 }
