@@ -65,8 +65,8 @@ export class Recorder {
   #responseTimeMs = 0;
   #responseSeen = false;
   #sink: TraceSink | undefined;
-  /** Segments from before it was known that the stream matches. */
-  readonly #waiting: object[] = [];
+  /** Segments from before it was known that the stream matches. Heads are shown as they are by then, as Envoy does. */
+  readonly #waiting: (() => object)[] = [];
   #lost = false;
 
   private constructor(tap: Tap, match: MatchState) {
@@ -154,7 +154,7 @@ export class Recorder {
   #headers(piece: string, headers: HeaderMap, stream: HttpStream): void {
     if (!this.#tap.isStreaming) return;
     this.#park(stream);
-    this.#waiting.push({ [piece]: { headers: headersOf(headers, this.#tap.options.redaction) } });
+    this.#waiting.push(() => ({ [piece]: { headers: headersOf(headers, this.#tap.options.redaction) } }));
     if (this.#match.truth === true) this.#flush(stream);
   }
 
@@ -163,12 +163,12 @@ export class Recorder {
     const { format, options, maxRequestBytes, maxResponseBytes } = this.#tap;
     const sent = this.#requestBody.toJson(format, request.get('content-type') ?? '', options.redaction);
     if (sent !== undefined) {
-      this.#waiting.push({ request_body_chunk: sent });
+      this.#waiting.push(() => ({ request_body_chunk: sent }));
       this.#requestBody = new BodyRecord(maxRequestBytes);
     }
     const received = this.#responseBody.toJson(format, response?.get('content-type') ?? '', options.redaction);
     if (received === undefined) return;
-    this.#waiting.push({ response_body_chunk: received });
+    this.#waiting.push(() => ({ response_body_chunk: received }));
     this.#responseBody = new BodyRecord(maxResponseBytes);
   }
 
@@ -176,7 +176,7 @@ export class Recorder {
   #flush(stream: HttpStream): void {
     this.#park(stream);
     for (const piece of this.#waiting.splice(0)) {
-      this.#submit({ http_streamed_trace_segment: { trace_id: this.#traceId, ...piece } });
+      this.#submit({ http_streamed_trace_segment: { trace_id: this.#traceId, ...piece() } });
     }
   }
 
