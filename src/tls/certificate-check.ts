@@ -27,7 +27,7 @@ export interface Authority {
   /** Undefined when somebody does. Called for resumed sessions too: what was good then may not be good now. */
   refusal(socket: TLSSocket, certificate: X509Certificate, names: PeerNames): TlsFailure | undefined;
   /** What is said of a certificate without a name that is wanted. */
-  wrongName(names: PeerNames): TlsFailure;
+  wrongName(names: PeerNames, certificate: X509Certificate): TlsFailure;
 }
 
 const NO_NAMES: PeerNames = { dns: [], uri: [], ip: [], email: [], all: [] };
@@ -108,7 +108,7 @@ export class CertificateCheck {
       const isRight = this.namesServer
         ? names.dns.some((name) => coversHost(name, serverName))
         : (this.matches?.(names, certificate) ?? true);
-      if (!isRight) return authority.wrongName(names);
+      if (!isRight) return authority.wrongName(names, certificate);
     }
     return pins === undefined || pins.hold(certificate) ? undefined : WRONG_PIN;
   }

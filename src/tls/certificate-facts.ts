@@ -14,6 +14,8 @@ export interface OtherName {
 export interface CertificateFacts {
   /** Bits of `KEY_USAGE`; undefined when the certificate does not limit its key. */
   readonly keyUsage: number | undefined;
+  /** It is meant as an authority, whatever its key may do. */
+  readonly isAuthority: boolean;
   /** How many authorities may follow below this one; undefined for no limit. */
   readonly pathLength: number | undefined;
   /** Object identifiers; undefined when the certificate does not limit its use. */
@@ -51,6 +53,7 @@ type FactsSoFar = ReturnType<typeof noFacts>;
 function noFacts() {
   return {
     keyUsage: undefined as number | undefined,
+    isAuthority: false,
     pathLength: undefined as number | undefined,
     extendedKeyUsage: undefined as string[] | undefined,
     otherNames: [] as OtherName[],
@@ -82,7 +85,7 @@ function readExtension(extension: DerReader, facts: FactsSoFar): void {
       break;
     case BASIC_CONSTRAINTS: {
       const constraints = value.enter(TAG.sequence);
-      constraints.optional(TAG.boolean);
+      facts.isAuthority = constraints.optional(TAG.boolean)?.content[0] === 0xff;
       const limit = constraints.optional(TAG.integer)?.content;
       // A longer number is no limit that a chain could reach.
       if (limit !== undefined && limit.length === 1) facts.pathLength = limit.readInt8(0);

@@ -2,8 +2,10 @@ import { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import type { CertificateValidationContext } from '../config/schema/tls.ts';
 import type { Authority, ReadSource } from './certificate-check.ts';
+import { certificateFacts } from './certificate-facts.ts';
 import { ChainVerifier } from './chain-verifier.ts';
 import { DerError } from './der.ts';
+import type { PeerNames } from './peer-names.ts';
 import { RevocationList } from './revocation-list.ts';
 import { TlsLoadError } from './secrets/source-reader.ts';
 import { type TlsFailure, untrusted, wrongName } from './tls-failure.ts';
@@ -23,7 +25,8 @@ export function createChainAuthority(
     anchors: certificatesIn(read(source, 'trusted_ca'), 'trusted_ca'),
     purpose: peer,
     ignoresTime,
-    maxDepth,
+    // Envoy counts the trusted authority too.
+    maxDepth: maxDepth === undefined ? undefined : maxDepth - 1,
     revocationLists: crl === undefined ? [] : revocationListsIn(read(crl, 'crl'), 'crl'),
     revokesLeafOnly,
   });
@@ -37,8 +40,8 @@ class OpenSslAuthority implements Authority {
     return problem === undefined ? undefined : untrusted(problem);
   }
 
-  wrongName({ all }: { readonly all: readonly string[] }): TlsFailure {
-    return wrongName(all);
+  wrongName({ all }: PeerNames, certificate: X509Certificate): TlsFailure {
+    return wrongName([...all, ...certificateFacts(certificate).otherNames.map(({ value }) => value)]);
   }
 }
 
@@ -60,7 +63,7 @@ class StricterAuthority extends OpenSslAuthority {
     const found = verifyProblem(socket) ?? (this.ignoresTime ? undefined : expiry(certificate));
     // OpenSSL tells the last problem alone: what hides behind one of time, the verifier finds.
     if (found !== undefined && !(this.ignoresTime && TIME_PROBLEMS.has(found))) return untrusted(found);
-    const problem = this.verifier.problem(certificate);
+    const problem = this.verifier.problem(certificate, socket.isSessionReused());
     return problem === undefined ? undefined : untrusted(problem);
   }
 }

@@ -50,15 +50,20 @@ export class ChainVerifier {
     this.anchorPrints = new Set(rules.anchors.map((anchor) => anchor.fingerprint256));
   }
 
-  /** Undefined when the chain holds. @param leaf with the chain that came along, as Node links it. */
-  problem(leaf: X509Certificate, nowMs = Date.now()): ChainProblem | undefined {
-    const print = leaf.fingerprint256;
+  /**
+   * Undefined when the chain holds.
+   * @param leaf with the chain that came along, as Node links it.
+   * @param isResumed the session is a resumed one, which brings no chain.
+   */
+  problem(leaf: X509Certificate, isResumed: boolean, nowMs = Date.now()): ChainProblem | undefined {
+    const chain = presented(leaf);
+    const print = [leaf, ...chain].map(({ fingerprint256 }) => fingerprint256).join();
     const until = this.good.get(print);
     if (until !== undefined && nowMs <= until) return undefined;
     const search = new Search(this.rules, this.anchorPrints, nowMs);
     let found: Found | ChainProblem;
     try {
-      found = search.from(leaf, intermediates.with(presented(leaf)));
+      found = search.from(leaf, isResumed ? intermediates.with(chain) : chain);
     } catch (error) {
       if (error instanceof DerError) return `certificate cannot be read: ${error.message}`;
       throw error;

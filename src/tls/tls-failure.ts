@@ -84,9 +84,13 @@ export const NO_CERTIFICATE: TlsFailure = {
   kind: 'fail_verify_no_cert',
 };
 
+/** What Envoy says more of: it names the lists. */
+const ABOUT_LISTS = new Set(['certificate revoked', 'unable to get certificate CRL', 'CRL has expired']);
+
 /** The chain of the peer's certificate does not hold. `why` is OpenSSL's text, such as `certificate has expired`. */
 export function untrusted(why: string): TlsFailure {
-  const data = `verify cert failed: X509_verify_cert: certificate verification error at depth 0: ${why}`;
+  const what = ABOUT_LISTS.has(why) ? `certificate revocation check against provided CRLs failed: ${why}` : why;
+  const data = `verify cert failed: X509_verify_cert: certificate verification error at depth 0: ${what}`;
   return { reason: tlsError(125, 'CERTIFICATE_VERIFY_FAILED', data), kind: 'fail_verify_error' };
 }
 

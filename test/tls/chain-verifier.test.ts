@@ -24,37 +24,41 @@ function verifier(rules: Partial<ChainRules> = {}, anchors: readonly TestCa[] = 
 const lists = (...pem: readonly string[]) => revocationListsIn(Buffer.from(pem.join('')), 'crl');
 
 test('a certificate is good when its authority is believed, directly or over others', async () => {
-  expect(verifier().problem(await shown(root.issue()))).toBeUndefined();
-  expect(verifier().problem(await shown(middle.issue(), middle))).toBeUndefined();
-  expect(verifier().problem(await shown(low.issue(), middle, low))).toBeUndefined();
-  expect(verifier({}, [other, middle]).problem(await shown(low.issue(), low))).toBeUndefined();
+  expect(verifier().problem(await shown(root.issue()), false)).toBeUndefined();
+  expect(verifier().problem(await shown(middle.issue(), middle), false)).toBeUndefined();
+  expect(verifier().problem(await shown(low.issue(), middle, low), false)).toBeUndefined();
+  expect(verifier({}, [other, middle]).problem(await shown(low.issue(), low), false)).toBeUndefined();
 });
 
 test('a certificate that is believed itself needs nobody', async () => {
   const leaf = root.issue();
   const rules = { anchors: [new X509Certificate(leaf.cert)], purpose: 'client' as const };
-  expect(new ChainVerifier(rules).problem(await shown(leaf))).toBeUndefined();
+  expect(new ChainVerifier(rules).problem(await shown(leaf), false)).toBeUndefined();
 });
 
 test('nobody else can vouch, whatever is called the same', async () => {
   const twin = new TestCa('Root');
-  expect(verifier().problem(await shown(other.issue()))).toBe('unable to get local issuer certificate');
-  expect(verifier().problem(await shown(twin.issue()))).toBe('certificate signature failure');
-  expect(verifier().problem(await shown(new TestCa('Low', other).issue(), other))).toMatch(/unable to get|signature/);
+  expect(verifier().problem(await shown(other.issue()), false)).toBe('unable to get local issuer certificate');
+  expect(verifier().problem(await shown(twin.issue()), false)).toBe('certificate signature failure');
+  expect(verifier().problem(await shown(new TestCa('Low', other).issue(), other), false)).toMatch(
+    /unable to get|signature/,
+  );
 });
 
 test('who is no authority vouches for nobody', async () => {
   const notCa = new TestCa('Not a CA', root, { isCa: false });
   const noSigner = new TestCa('Signs nothing', root, { keyUsage: 0x80 });
-  expect(verifier().problem(await shown(notCa.issue(), notCa))).toMatch(/invalid CA|unable to get/);
-  expect(verifier().problem(await shown(noSigner.issue(), noSigner))).toMatch(/key usage|invalid CA|unable to get/);
+  expect(verifier().problem(await shown(notCa.issue(), notCa), false)).toMatch(/invalid CA|unable to get/);
+  expect(verifier().problem(await shown(noSigner.issue(), noSigner), false)).toMatch(
+    /key usage|invalid CA|unable to get/,
+  );
 });
 
 test('an authority says how many may follow', async () => {
   const last = new TestCa('Last', root, { pathLength: 0 });
   const below = new TestCa('Below', last);
-  expect(verifier().problem(await shown(last.issue(), last))).toBeUndefined();
-  expect(verifier().problem(await shown(below.issue(), below, last))).toBe('path length constraint exceeded');
+  expect(verifier().problem(await shown(last.issue(), last), false)).toBeUndefined();
+  expect(verifier().problem(await shown(below.issue(), below, last), false)).toBe('path length constraint exceeded');
 });
 
 test.each<[string, CertificateOptions, string]>([
@@ -64,66 +68,67 @@ test.each<[string, CertificateOptions, string]>([
   ['with an unknown rule', { strangeExtension: '1.2.3.4' }, 'unhandled critical extension 1.2.3.4'],
   ['with name constraints', { strangeExtension: '2.5.29.30' }, 'name constraints are not supported'],
 ])('a certificate that is %s is refused, and so is its authority', async (_, options, problem) => {
-  expect(verifier().problem(await shown(root.issue(options)))).toBe(problem);
+  expect(verifier().problem(await shown(root.issue(options)), false)).toBe(problem);
   const authority = new TestCa('Authority', root, options);
-  expect(verifier().problem(await shown(authority.issue(), authority))).toContain(problem);
+  expect(verifier().problem(await shown(authority.issue(), authority), false)).toContain(problem);
 });
 
 test('time is left out of account where that is asked for, and nothing else', async () => {
   const expired = { notAfter: new Date(Date.now() - 1000) };
-  expect(verifier({ ignoresTime: true }).problem(await shown(root.issue(expired)))).toBeUndefined();
-  expect(verifier({ ignoresTime: true }).problem(await shown(other.issue(expired)))).toMatch(/unable to get/);
+  expect(verifier({ ignoresTime: true }).problem(await shown(root.issue(expired)), false)).toBeUndefined();
+  expect(verifier({ ignoresTime: true }).problem(await shown(other.issue(expired)), false)).toMatch(/unable to get/);
 });
 
 test('the depth counts the authorities in between', async () => {
   const chain = await shown(low.issue(), low, middle);
-  expect(verifier({ maxDepth: 2 }).problem(chain)).toBeUndefined();
-  expect(verifier({ maxDepth: 1 }).problem(chain)).toBe('certificate chain too long');
-  expect(verifier({ maxDepth: 0 }).problem(await shown(root.issue()))).toBeUndefined();
+  expect(verifier({ maxDepth: 2 }).problem(chain, false)).toBeUndefined();
+  expect(verifier({ maxDepth: 1 }).problem(chain, false)).toBe('certificate chain too long');
+  expect(verifier({ maxDepth: 0 }).problem(await shown(root.issue()), false)).toBeUndefined();
 });
 
 test('a revoked certificate is refused, and one of whose authority there is no list', async () => {
   const [good, bad] = [root.issue(), root.issue()];
   const own = verifier({ revocationLists: lists(root.revoke(new X509Certificate(bad.cert))) });
-  expect(own.problem(await shown(good))).toBeUndefined();
-  expect(own.problem(await shown(bad))).toBe('certificate revoked');
-  expect(own.problem(await shown(middle.issue(), middle))).toBe('unable to get certificate CRL');
+  expect(own.problem(await shown(good), false)).toBeUndefined();
+  expect(own.problem(await shown(bad), false)).toBe('certificate revoked');
+  expect(own.problem(await shown(middle.issue(), middle), false)).toBe('unable to get certificate CRL');
 });
 
 test('a revoked authority counts, unless only the certificate is looked up', async () => {
   const leaf = await shown(middle.issue(), middle);
   const revocationLists = lists(root.revoke(new X509Certificate(middle.cert)), middle.revoke());
-  expect(verifier({ revocationLists }).problem(leaf)).toBe('certificate revoked');
-  expect(verifier({ revocationLists, revokesLeafOnly: true }).problem(leaf)).toBeUndefined();
+  expect(verifier({ revocationLists }).problem(leaf, false)).toBe('certificate revoked');
+  expect(verifier({ revocationLists, revokesLeafOnly: true }).problem(leaf, false)).toBeUndefined();
 });
 
 test('a list that has run out, or that somebody else signed, proves nothing', async () => {
   const leaf = await shown(root.issue());
   const old = root.revocationList([], new Date(Date.now() - 1000));
-  expect(verifier({ revocationLists: lists(old) }).problem(leaf)).toBe('CRL has expired');
+  expect(verifier({ revocationLists: lists(old) }).problem(leaf, false)).toBe('CRL has expired');
   const forged = new TestCa('Root').revoke();
-  expect(verifier({ revocationLists: lists(forged) }).problem(leaf)).toBe('CRL signature failure');
+  expect(verifier({ revocationLists: lists(forged) }).problem(leaf, false)).toBe('CRL signature failure');
 });
 
 test('a certificate that was good is not good for longer than its chain', async () => {
   const leaf = await shown(root.issue({ notAfter: new Date(Date.now() + 1000 * 60) }));
   const one = verifier();
-  expect(one.problem(leaf)).toBeUndefined();
-  expect(one.problem(leaf, Date.now() + 1000 * 61)).toBe('certificate has expired');
+  expect(one.problem(leaf, false)).toBeUndefined();
+  expect(one.problem(leaf, false, Date.now() + 1000 * 61)).toBe('certificate has expired');
 });
 
-test('a chain that was seen once need not come along again, as with a resumed session', async () => {
+test('a chain that was seen once need not come along with a resumed session', async () => {
   const authority = new TestCa('Seen once', root);
   const leaf = authority.issue();
   const alone = new X509Certificate(leaf.cert);
-  expect(verifier().problem(alone)).toBe('unable to get local issuer certificate');
-  expect(verifier().problem(await shown(leaf, authority))).toBeUndefined();
-  expect(verifier().problem(alone)).toBeUndefined();
-  expect(verifier({}, [other]).problem(alone)).toMatch(/unable to get/);
+  expect(verifier().problem(alone, true)).toBe('unable to get local issuer certificate');
+  expect(verifier().problem(await shown(leaf, authority), false)).toBeUndefined();
+  expect(verifier().problem(alone, true)).toBeUndefined();
+  expect(verifier().problem(alone, false)).toBe('unable to get local issuer certificate');
+  expect(verifier({}, [other]).problem(alone, true)).toMatch(/unable to get/);
 });
 
 test('a peer that sends many authorities of one name does not get much work done', async () => {
   const twins = Array.from({ length: 7 }, () => new TestCa('Root'));
   const leaf = await shown(root.issue(), ...twins);
-  expect(verifier({}, [...twins, ...twins, ...twins, ...twins]).problem(leaf)).toMatch(/too long|signature/);
+  expect(verifier({}, [...twins, ...twins, ...twins, ...twins]).problem(leaf, false)).toMatch(/too long|signature/);
 });

@@ -99,8 +99,8 @@ const VALIDATION_FIELDS = {
   custom_validator_config: optional(
     message({ name: nonEmptyString(), typed_config: anyConfig('certificate_validator') }),
   ),
-  /** The most authorities between the peer's certificate and the trusted one. */
-  max_verify_depth: optional(uint32Value({ max: 100 })),
+  /** The most authorities above the peer's certificate, the trusted one included. */
+  max_verify_depth: optional(uint32Value({ min: 1, max: 100 })),
   match_typed_subject_alt_names: optional(list(SubjectAltNameMatcher), []),
   crl: optional(DataSource),
   trust_chain_verification: optional(enumOf(['VERIFY_TRUST_CHAIN', 'ACCEPT_UNTRUSTED']), 'VERIFY_TRUST_CHAIN'),

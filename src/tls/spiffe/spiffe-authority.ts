@@ -46,13 +46,13 @@ export class SpiffeAuthority implements Authority {
     );
   }
 
-  refusal(_socket: TLSSocket, certificate: X509Certificate, names: PeerNames): TlsFailure | undefined {
+  refusal(socket: TLSSocket, certificate: X509Certificate, names: PeerNames): TlsFailure | undefined {
     try {
       const id = readSvid(certificate, names);
       if (id instanceof SvidProblem) return notSpiffe(id.reason);
       const verifier = this.verifiers.get(id.trustDomain);
       if (verifier === undefined) return notSpiffe('no trust bundle store');
-      const problem = verifier.problem(certificate);
+      const problem = verifier.problem(certificate, socket.isSessionReused());
       return problem === undefined ? undefined : untrusted(problem);
     } catch (error) {
       if (error instanceof DerError) return notSpiffe(`cert precheck: ${error.message}`);

@@ -16,10 +16,10 @@ const SIGNS = KEY_USAGE.keyCertSign | KEY_USAGE.crlSign;
 
 /** The identity in a workload's certificate (X.509-SVID §2, §4.1, §4.3, §5.2). @throws DerError */
 export function readSvid(certificate: X509Certificate, names: PeerNames): SpiffeId | SvidProblem {
-  const { keyUsage } = certificateFacts(certificate);
-  // Envoy tells both in these words.
-  if (certificate.ca || (keyUsage !== undefined && (keyUsage & SIGNS) !== 0)) return new SvidProblem('cert precheck');
-  if (keyUsage !== undefined && (keyUsage & KEY_USAGE.digitalSignature) === 0) {
+  const { isAuthority, keyUsage } = certificateFacts(certificate);
+  // Envoy tells all of this in these words. A key without limits may sign certificates too.
+  if (isAuthority || keyUsage === undefined || (keyUsage & SIGNS) !== 0) return new SvidProblem('cert precheck');
+  if ((keyUsage & KEY_USAGE.digitalSignature) === 0) {
     return new SvidProblem('cert precheck: the key may not sign');
   }
   if (names.uri.length > 1) return new SvidProblem('cert precheck: more than one URI SAN');

@@ -23,12 +23,16 @@ function refusal(certificate: X509Certificate, config = FEDERATION, options = { 
   const authority = new SpiffeAuthority(config, options as never, 'client', (source, what) =>
     new SourceReader().read(source, what),
   );
-  const reason = authority.refusal({} as TLSSocket, certificate, peerNames(certificate))?.reason;
+  const reason = authority.refusal(
+    { isSessionReused: () => false } as TLSSocket,
+    certificate,
+    peerNames(certificate),
+  )?.reason;
   return reason === undefined ? undefined : /verify cert failed: (.*):TLS_error_end$/.exec(reason)?.[1];
 }
 
 function svid(ca: TestCa, options: CertificateOptions = { names: [IN_SHOP] }): X509Certificate {
-  return new X509Certificate(ca.issue(options).cert);
+  return new X509Certificate(ca.issue({ keyUsage: 0x80, ...options }).cert);
 }
 
 test('the authority of the trust domain vouches for its workloads', () => {
@@ -61,8 +65,12 @@ test.each<[string, CertificateOptions, string]>([
   expect(refusal(svid(shop, options))).toBe(reason);
 });
 
-test('a DNS name beside the ID is fine, and so is a key that may only sign', () => {
-  expect(refusal(svid(shop, { names: ['DNS:cart.shop.test', IN_SHOP], keyUsage: 0x80 }))).toBeUndefined();
+test('a key without limits makes no workload', () => {
+  expect(refusal(new X509Certificate(shop.issue({ names: [IN_SHOP] }).cert))).toBe('cert precheck');
+});
+
+test('a DNS name beside the ID is fine', () => {
+  expect(refusal(svid(shop, { names: ['DNS:cart.shop.test', IN_SHOP] }))).toBeUndefined();
 });
 
 test('an expired SVID is refused unless the configuration says otherwise', () => {
@@ -73,10 +81,10 @@ test('an expired SVID is refused unless the configuration says otherwise', () =>
 
 test('authorities below a bundle come with the SVID, and belong to one trust domain', async () => {
   const below = new TestCa('Below the shop', shop);
-  const issued = below.issue({ names: [IN_SHOP] });
+  const issued = below.issue({ names: [IN_SHOP], keyUsage: 0x80 });
   const chain = await handshakeChain({ cert: issued.cert + below.cert, key: issued.key });
   expect(refusal(chain)).toBeUndefined();
-  const foreign = below.issue({ names: ['URI:spiffe://bank.test/teller'] });
+  const foreign = below.issue({ keyUsage: 0x80, names: ['URI:spiffe://bank.test/teller'] });
   const stolen = await handshakeChain({ cert: foreign.cert + below.cert, key: foreign.key });
   expect(refusal(stolen)).toContain('unable to get local issuer certificate');
 });
