@@ -2,6 +2,7 @@ import type { FilterPage } from '../../src/filter/page.ts';
 
 export const downstreamTlsPage: FilterPage = {
   name: 'envoy.transport_sockets.tls (listener)',
+  benchmarkName: 'TLS, receiver',
   slug: 'downstream-tls',
   summary: 'TLS between clients and a listener, with certificates of clients where they are asked for',
   text: `See [tls.md](../tls.md) for what happens when a handshake fails.`,

@@ -2,6 +2,7 @@ import type { FilterPage } from '../../src/filter/page.ts';
 
 export const upstreamTlsPage: FilterPage = {
   name: 'envoy.transport_sockets.tls (cluster)',
+  benchmarkName: 'TLS, both ends',
   slug: 'upstream-tls',
   summary: 'TLS between the proxy and the endpoints of a cluster, with a certificate of its own where it has one',
   text: `Without \`trusted_ca\` nobody is asked and everybody believed. In this example the app speaks TLS and asks for a

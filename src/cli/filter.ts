@@ -55,6 +55,32 @@ Examples
       });
     });
 
+  filter
+    .command('list')
+    .description('List the filters and TLS sockets that come with the proxy.')
+    .option('--json', 'one JSON array, with the semantics of each')
+    .action(async (options: { json?: boolean }) => {
+      const { filterList } = await import('./filter-pages.ts');
+      process.stdout.write(filterList(options.json === true));
+    });
+
+  filter
+    .command('show')
+    .description('Show the page of a filter: fields with bounds and defaults, statistics, an example, its cost.')
+    .argument('<name>', 'as in docs/filters, or as Envoy calls it: rbac, envoy.filters.http.rbac')
+    .option('--example', 'the example alone, a file that outrigger run takes')
+    .addHelpText(
+      'after',
+      `
+Examples
+  outrigger filter show local-ratelimit
+  outrigger filter show fault --example > sidecar.yaml && outrigger run -c sidecar.yaml`,
+    )
+    .action(async (name: string, options: { example?: boolean }) => {
+      const { filterShow } = await import('./filter-pages.ts');
+      process.stdout.write(filterShow(name, options.example === true));
+    });
+
   return filter;
 }
 

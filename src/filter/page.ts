@@ -2,6 +2,8 @@
 export interface FilterPage {
   /** Envoy's name of the filter or transport socket; custom ones are in docs/custom-filters.md. */
   readonly name: string;
+  /** What the benchmark calls it, where that is not its name. */
+  readonly benchmarkName?: string;
   /** File name in docs/filters, without `.md`. */
   readonly slug: string;
   /** One sentence, without a full stop: what it is for. */

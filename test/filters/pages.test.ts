@@ -5,10 +5,10 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { costLines, costOf } from '../../bench/report/figures.ts';
 import { builtinRegistry } from '../../filters/index.ts';
 import { FILTER_PAGES } from '../../filters/pages.ts';
-import { factsOf, filterIndex, filterPage, OWN_NAMES } from '../../src/config/filter-reference.ts';
+import { pagesWithFacts } from '../../src/cli/filter-pages.ts';
+import { filterIndex, filterPage, OWN_NAMES } from '../../src/config/filter-reference.ts';
 import type { FilterPage, FilterTry } from '../../src/filter/page.ts';
 import { SidecarProxy } from '../../src/sidecar-proxy.ts';
 import { startRateLimitService } from '../policies/services.ts';
@@ -20,13 +20,7 @@ import { TestPki } from '../support/tls.ts';
 const registry = builtinRegistry();
 const FILTERS = [...registry.http.values(), ...registry.network.values()].map(({ name }) => name);
 
-/** A page with what the code knows, or why there is none. */
-function facts(page: FilterPage) {
-  const part = { 'downstream-tls': 'TLS, receiver', 'upstream-tls': 'TLS, both ends' }[page.slug] ?? page.name;
-  const known = factsOf(page.name, registry, costLines(part, costOf(part)));
-  if (known === undefined) throw new Error(`there is no filter ${page.name}`);
-  return known;
-}
+const PAGES = pagesWithFacts();
 
 describe('docs/filters', () => {
   it('has one page for each filter, transport socket and terminal filter', () => {
@@ -35,13 +29,12 @@ describe('docs/filters', () => {
     expect(new Set(FILTER_PAGES.map(({ slug }) => slug)).size).toBe(pages.length);
   });
 
-  it.for(FILTER_PAGES)('of $slug says what the code says (run with -u to write it)', async (page) => {
-    await expect(filterPage(page, facts(page))).toMatchFileSnapshot(`../../docs/filters/${page.slug}.md`);
+  it.for(PAGES)('of $0.slug says what the code says (run with -u to write it)', async ([page, facts]) => {
+    await expect(filterPage(page, facts)).toMatchFileSnapshot(`../../docs/filters/${page.slug}.md`);
   });
 
   it('README.md lists them', async () => {
-    const index = filterIndex(FILTER_PAGES.map((page) => [page, facts(page)]));
-    await expect(index).toMatchFileSnapshot('../../docs/filters/README.md');
+    await expect(filterIndex(PAGES)).toMatchFileSnapshot('../../docs/filters/README.md');
   });
 });
 

@@ -340,7 +340,9 @@ export const SCENARIOS: readonly PolicyScenario[] = [
         withPolicies(policy('PeerAuthentication', spec('client', peer)), [receiver.port], 'sender');
       await using sender = await start(send('spiffe://test/server'));
       await using mistaken = await start(send('spiffe://test/somebody-else'));
-      expect(await status(sender.port)).toBe(200);
+      const answer = await ask(sender.port);
+      expect(answer.status).toBe(200);
+      expect(echoed(answer).headers['x-forwarded-client-cert']).toContain('URI=spiffe://test/client');
       expect(await status(mistaken.port)).toBe(503);
     },
   },
@@ -375,15 +377,19 @@ export const SCENARIOS: readonly PolicyScenario[] = [
       await using app = await startApp((_, response) => void waiting.push(() => response.end()));
       const text = policy('CircuitBreaker', { limits: { maxConnections: 1, maxPendingRequests: 1 } });
       await using proxy = await start(withPolicies(text, [app.port], 'receiver'));
+      const served = (count: number): Promise<void> =>
+        expect.poll(() => waiting.length, { timeout: 10_000 }).toBe(count);
       // One is served, one waits for its connection, and one is too many.
-      const answers = [ask(proxy.port), ask(proxy.port), ask(proxy.port)];
-      const refused = await Promise.race(answers);
+      const first = ask(proxy.port);
+      await served(1);
+      const others = [ask(proxy.port), ask(proxy.port)];
+      const refused = await Promise.race(others);
       expect(refused.status).toBe(503);
       expect(refused.headers['x-envoy-overloaded']).toBe('true');
-      await expect.poll(() => waiting.length).toBe(1);
       waiting[0]!();
-      await expect.poll(() => waiting.length).toBe(2);
+      await served(2);
       waiting[1]!();
+      const answers = [first, ...others];
       const codes = (await Promise.all(answers)).map((answer) => answer.status);
       expect(codes.toSorted()).toEqual([200, 200, 503]);
     },
