@@ -20,9 +20,11 @@ function compileChance(percentage: FractionalPercent, header: string | undefined
   };
 }
 
+/** Of several lines the first one counts, and a plus sign is nothing, as in Envoy. */
 function integerHeader(request: RequestHead, name: string): number | undefined {
-  const value = request.get(name);
-  return value !== undefined && /^\d{1,15}$/.test(value) ? Number(value) : undefined;
+  let value = request.get(name);
+  if (value?.includes(',')) value = request.getAll(name)[0];
+  return value !== undefined && /^\+?\d{1,15}$/.test(value) ? Number(value) : undefined;
 }
 
 /** Milliseconds to hold the request, 0 for none. */

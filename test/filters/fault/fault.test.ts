@@ -84,6 +84,8 @@ describe('envoy.filters.http.fault', () => {
     });
     expect(filter.request().verdict).toBeUndefined();
     expect(filter.request({ 'x-envoy-fault-abort-request': '418' }).verdict).toMatchObject({ status: 418 });
+    expect(filter.request({ 'x-envoy-fault-abort-request': '+418' }).verdict).toMatchObject({ status: 418 });
+    expect(filter.request({ 'x-envoy-fault-abort-request': ['418', '500'] }).verdict).toMatchObject({ status: 418 });
     expect(filter.request({ 'x-envoy-fault-abort-request': '99' }).verdict).toBeUndefined();
     expect(filter.request({ 'x-envoy-fault-abort-grpc-request': '7' }).verdict).toMatchObject({ grpcStatus: 7 });
     const delayed = filter.request({ 'x-envoy-fault-delay-request': '30' });

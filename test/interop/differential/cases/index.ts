@@ -17,6 +17,7 @@ import { grpcStats } from './grpc-stats.ts';
 import { grpcWeb } from './grpc-web.ts';
 import { headerLevels, preservedCase, properCase, serverNames } from './headers.ts';
 import { badChunks, headLimits, smallLimits, smuggling } from './hostile.ts';
+import { faultsByHeader, faultsByRoute } from './injected-faults.ts';
 import { interim, messages, proxiedInterim, trailers } from './messages.ts';
 import { acceptedOldVersion, odd, oldVersion } from './odd.ts';
 import { hosts, paths, underscores } from './paths.ts';
@@ -71,6 +72,8 @@ export const scenarios: readonly Scenario[] = [
   cors,
   headerToMetadata,
   faults,
+  faultsByHeader,
+  faultsByRoute,
   buffers,
   healthChecks,
   mutations,
