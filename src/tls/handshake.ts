@@ -99,7 +99,7 @@ export class Handshake extends TimerEntry implements PendingHandshake {
     if (certificate === undefined) stats.noCertificate.inc();
     stats.countHandshake(version, cipher, this.isServer ? '' : curveOf(socket), reused);
     this.finish();
-    this.harvest?.believe(certificate);
+    this.harvest?.believe(certificate, version, reused);
     this.events.onSecure(
       socket,
       {

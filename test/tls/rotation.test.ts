@@ -137,7 +137,7 @@ describe('towards upstreams', () => {
     tlsServer(
       { ...pki.server, ca: pki.ca.cert, requestCert: true, rejectUnauthorized: false, ...options },
       (socket) => {
-        seen.push(socket.getPeerCertificate()?.subject?.CN ?? '');
+        seen.push(String(socket.getPeerCertificate()?.subject?.CN));
         socket.on('data', () => socket.end('HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n'));
       },
     );

@@ -26,7 +26,7 @@ export class ClientSessions {
     return this.maxPerServer > 0;
   }
 
-  /** The newest session with a server. A session is used once (RFC 8446 appendix C.4); servers give a new one each time. */
+  /** Takes the newest session with a server out. */
   take(server: string): ClientSession | undefined {
     const sessions = this.byServer.get(server);
     const newest = sessions?.pop();
@@ -57,11 +57,13 @@ export class SessionHarvest {
   certificate: X509Certificate | undefined;
   private believed = false;
   private early: Buffer | undefined = undefined;
+  private readonly resumed: Buffer | undefined;
 
   constructor(sessions: ClientSessions, server: string, resumed: ClientSession | undefined) {
     this.sessions = sessions;
     this.server = server;
     this.certificate = resumed?.certificate;
+    this.resumed = resumed?.session;
   }
 
   readonly onSession = (session: Buffer): void => {
@@ -69,11 +71,15 @@ export class SessionHarvest {
     else this.early = session;
   };
 
-  /** The handshake went well. With TLS 1.2 the session comes before that, with TLS 1.3 after. */
-  believe(certificate: X509Certificate | undefined): void {
+  /**
+   * The handshake went well. With TLS 1.3 the server gives a session afterwards, each to be used once (RFC 8446 appendix
+   * C.4). With TLS 1.2 it comes before, and one that was resumed stays good.
+   */
+  believe(certificate: X509Certificate | undefined, version: string, reused: boolean): void {
     this.believed = true;
     this.certificate = certificate;
-    if (this.early !== undefined) this.keep(this.early);
+    const session = this.early ?? (reused && version === 'TLSv1.2' ? this.resumed : undefined);
+    if (session !== undefined) this.keep(session);
     this.early = undefined;
   }
 

@@ -34,8 +34,17 @@ test('nothing is kept of a server before it was believed', () => {
   const harvest = new SessionHarvest(sessions, 'server', undefined);
   harvest.onSession(Buffer.from('early'));
   expect(sessions.take('server')).toBeUndefined();
-  harvest.believe(undefined);
+  harvest.believe(undefined, 'TLSv1.3', false);
   expect(taken(sessions, 'server')).toBe('early');
   harvest.onSession(Buffer.from('late'));
   expect(taken(sessions, 'server')).toBe('late');
+});
+
+test('one of TLS 1.2 that was resumed stays good, one of TLS 1.3 is used once', () => {
+  const sessions = new ClientSessions(1);
+  new SessionHarvest(sessions, 'server', session('again')).believe(undefined, 'TLSv1.2', true);
+  expect(taken(sessions, 'server')).toBe('again');
+  new SessionHarvest(sessions, 'server', session('refused')).believe(undefined, 'TLSv1.2', false);
+  new SessionHarvest(sessions, 'server', session('once')).believe(undefined, 'TLSv1.3', true);
+  expect(sessions.take('server')).toBeUndefined();
 });
