@@ -1,4 +1,4 @@
-import { HTTP_CONNECTION_MANAGER, ROUTER, TCP_PROXY } from './extensions.ts';
+import { HTTP_CONNECTION_MANAGER, JWT_AUTHN, ROUTER, TCP_PROXY } from './extensions.ts';
 import type { Bootstrap } from './schema/bootstrap.ts';
 import type { HttpConnectionManager } from './schema/http-connection-manager.ts';
 import type { FilterChain } from './schema/listener.ts';
@@ -125,6 +125,16 @@ class CrossCheck {
         this.report(`"${filter.name}" is the last filter`, at, `the router (${ROUTER}) as last filter`);
       }
       if (isRouter && filter.disabled) this.report('the router cannot be disabled', [...at, 'disabled']);
+      if (filter.typed_config.type === JWT_AUTHN) this.keyServers(filter.typed_config.value, [...at, 'typed_config']);
+    }
+  }
+
+  /** Where the keys of tokens come from. */
+  private keyServers(config: unknown, path: Path): void {
+    const { providers } = config as { providers: Record<string, { remote_jwks?: { http_uri: { cluster: string } } }> };
+    for (const [name, { remote_jwks: remote }] of Object.entries(providers)) {
+      const at = [...path, 'providers', name, 'remote_jwks', 'http_uri', 'cluster'];
+      if (remote !== undefined) this.cluster(remote.http_uri.cluster, at);
     }
   }
 

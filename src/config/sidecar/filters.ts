@@ -14,6 +14,7 @@ import { addProblem, defineSchema, describe, runPart, runSchema } from '../schem
 import { nearest } from '../suggest.ts';
 import { AccessLogs } from './access-log.ts';
 import * as http from './http-filters.ts';
+import { Jwt, jwt } from './jwt.ts';
 import { NetworkRbac, networkRbac, Rbac, rbac } from './rbac.ts';
 import { either, isRecord, span } from './units.ts';
 
@@ -50,6 +51,7 @@ const ConnectionLimit = either(
 const KINDS: Readonly<Record<string, FilterKind>> = {
   rbac: kind('http', Rbac, 'rbac', 'RBAC', rbac),
   rate_limit: kind('http', http.RateLimit, 'local_ratelimit', 'LocalRateLimit', http.rateLimit),
+  jwt: kind('http', Jwt, 'jwt_authn', 'JwtAuthentication', jwt),
   ip_tag: kind('http', http.IpTag, 'ip_tagging', 'IPTagging', http.ipTag),
   header_read: kind('http', http.HeaderRead, 'header_to_metadata', 'Config', http.headerRead),
   header_mutation: kind('http', http.HeaderMutation, 'header_mutation', 'HeaderMutation', http.headerMutation),

@@ -14,6 +14,7 @@ import {
   uint32,
 } from '../schema/building-blocks.ts';
 import { describe, scalar } from '../schema/schema.ts';
+import { CLAIMS } from './jwt.ts';
 import { headerMatcher, type TextMatcher, textMatcher } from './text-matcher.ts';
 import { cidr, oneOrMany } from './units.ts';
 
@@ -68,6 +69,8 @@ const RequestRule = message(
     headers: optional(mapOf(textMatcher())),
     /** Values that `header_read` stored, by key or `namespace:key`. */
     metadata: optional(mapOf(textMatcher())),
+    /** Claims of the token that `jwt` verified; `a.b` is b within a. Of a list, one item must match. */
+    claims: optional(mapOf(textMatcher())),
   },
   check(saysSomething),
 );
@@ -148,6 +151,7 @@ function requestPolicy(rule: RequestRule): Canonical {
     (rule.hosts ?? []).map((host) => ({ header: headerMatcher(':authority', host) })),
     ...Object.entries(rule.headers ?? {}).map(([name, text]) => [{ header: headerMatcher(name, text) }]),
     ...Object.entries(rule.metadata ?? {}).map(([key, text]) => [{ metadata: metadataMatcher(key, text) }]),
+    ...Object.entries(rule.claims ?? {}).map(([name, text]) => [{ metadata: claimMatcher(name, text) }]),
     ...portPermissions(rule),
   ];
   return policy(conditions, sourcePrincipals(rule, 'remote_ip'));
@@ -162,6 +166,15 @@ function metadataMatcher(key: string, { present, ...text }: TextMatcher): Canoni
   const filter = colon < 0 ? METADATA_NAMESPACE : key.slice(0, colon);
   const value = present ? { present_match: true } : { string_match: text };
   return { filter, path: [{ key: key.slice(colon + 1) }], value };
+}
+
+function claimMatcher(name: string, { present, ...text }: TextMatcher): Canonical {
+  const one = { string_match: text };
+  const value = present
+    ? { present_match: true }
+    : { or_match: { value_matchers: [one, { list_match: { one_of: one } }] } };
+  const path = [CLAIMS.key, ...name.split('.')].map((key) => ({ key }));
+  return { filter: CLAIMS.namespace, path, value };
 }
 
 function portPermissions(rule: { ports?: PortRange[] | undefined }): Canonical[][] {
