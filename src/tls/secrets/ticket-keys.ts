@@ -124,10 +124,10 @@ interface TicketContext {
   setTicketKeys?: (keys: Buffer) => void;
 }
 
-/** OpenSSL's answers: the key is not known; it is; it is, and the client should get a new ticket. */
+/** OpenSSL's answers: the key is not known; a ticket is made with it; it opens the ticket, and the client gets a new one. */
 const UNKNOWN = 0;
-const KNOWN = 1;
-const RENEW = 2;
+const MAKE = 1;
+const OPEN_AND_RENEW = 2;
 
 /** Makes a context issue and accept tickets under these keys. */
 export function installTicketKeys({ context }: SecureContext, keys: TicketKeys): void {
@@ -142,11 +142,12 @@ export function installTicketKeys({ context }: SecureContext, keys: TicketKeys):
   native.onticketkeycallback = (name, _iv, isNew) => {
     if (isNew) {
       const key = keys.newest();
-      return [KNOWN, key.hmac, key.aes, key.name, randomIv()];
+      return [MAKE, key.hmac, key.aes, key.name, randomIv()];
     }
     const key = keys.find(name);
     if (key === undefined) return [UNKNOWN, NOTHING, NOTHING];
-    return [key.name.equals(keys.newest().name) ? KNOWN : RENEW, key.hmac, key.aes];
+    // Clients of TLS 1.3 use a ticket once (RFC 8446 appendix C.4): without a new one their next handshake is a full one.
+    return [OPEN_AND_RENEW, key.hmac, key.aes];
   };
 }
 
