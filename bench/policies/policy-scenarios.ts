@@ -38,12 +38,12 @@ const MIX: readonly PolicyName[] = [
 /** TLS, and the nine policies of the serverless paper: each alone, all together, and all but one (its ablation). */
 export const POLICY_SCENARIOS: readonly Scenario[] = [
   withPolicies('tls', 'HTTPS clients, router only', [], {
-    groups: ['core', 'policies', 'tls'],
+    groups: ['core', 'policies', 'encryption'],
     tls: { downstream: 'tls' },
   }),
-  withPolicies('mtls', 'mutual TLS on both hops, router only', ['mtls'], { groups: ['policies', 'tls'] }),
+  withPolicies('mtls', 'mutual TLS on both hops, router only', ['mtls'], { groups: ['policies', 'encryption'] }),
   withPolicies('mtls_handshake', 'a full mutual handshake for each request, clear text behind', [], {
-    groups: ['core', 'policies', 'tls'],
+    groups: ['core', 'policies', 'encryption'],
     tls: { downstream: 'mtls' },
     newConnections: true,
     connections: 16,
