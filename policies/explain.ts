@@ -50,6 +50,9 @@ function partsOf(fragments: Fragments): Part[] {
     ...(downstreamTls === undefined ? [] : [tlsOfListener(downstreamTls)]),
     ...networkFilters.map(({ name, typed_config }) => filterPart('network filter (TCP)', name, typed_config)),
     ...httpFilters.map(({ filter }) => filterPart('HTTP filter', filter.name, filter.typed_config)),
+    ...(fragments.scope === undefined
+      ? []
+      : [{ what: 'routes', name: 'virtual hosts out of scope are taken out', fields: [] }]),
     ...fieldParts('listener', fragments.listener),
     ...fieldParts('connection manager', fragments.manager),
     ...accessLogs.map(({ name, ...log }) => ({

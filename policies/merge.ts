@@ -1,5 +1,6 @@
 import { camelCase } from '../src/config/schema/message.ts';
 import { type Canonical, type Fragments, type NamedFilter, PHASES, type Phase } from './policy.ts';
+import { dropUnused, narrowHosts } from './scope.ts';
 
 /** What cannot be put together, in words; shown with the name of the policy. */
 export class MergeError extends Error {
@@ -54,6 +55,7 @@ export function mergePolicies(
       for (const listener of listeners) mergeListener(listener, policy.fragments);
     });
   }
+  narrow(merged, listeners, policies);
   for (const listener of listeners) {
     for (const chain of chainsOf(listener)) insertFilters(chain, policies);
     wrapInTls(listener, policies);
@@ -111,6 +113,19 @@ function mergeListener(listener: Canonical, fragments: Fragments): void {
       mergeFields(host, fragments.virtualHost!, `virtual host ${host.name}`);
     }
   }
+}
+
+/** Several scopes are one: what one of them lets see is seen. */
+function narrow(bootstrap: Canonical, listeners: readonly Canonical[], policies: readonly NamedFragments[]): void {
+  const scopes = policies.flatMap(({ fragments }) => (fragments.scope === undefined ? [] : [fragments.scope]));
+  if (scopes.length === 0) return;
+  const removed: Canonical[] = [];
+  for (const chain of listeners.flatMap(chainsOf)) {
+    const manager = terminal(chain, MANAGER);
+    if (manager === undefined) continue;
+    removed.push(...narrowHosts(listAt(mapAt(manager, 'route_config'), 'virtual_hosts'), scopes.flat()));
+  }
+  dropUnused(bootstrap, listAt(mapAt(bootstrap, 'static_resources'), 'clusters'), removed);
 }
 
 /** Filters of all policies in the order of their phases, in front of those that the file has. */

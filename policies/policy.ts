@@ -87,6 +87,8 @@ export interface Fragments {
   /** Added to those of every connection manager and TCP proxy. */
   readonly accessLogs?: readonly Canonical[];
   readonly listener?: Canonical;
+  /** Hosts that the workload sees, `*.name` among them; virtual hosts of all others are taken out. */
+  readonly scope?: readonly string[];
   /** Fields of every virtual host. */
   readonly virtualHost?: Canonical;
   /** TLS of the filter chains: alone, or beside plain text. */

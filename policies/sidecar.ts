@@ -67,6 +67,7 @@ export const sidecar: PolicyKind<Spec> = {
       );
     const ports = spec.egress.filter(({ hosts }) => hosts.length === 0 || hosts.includes('*')).map(portsRule);
     return {
+      scope: spec.egress.flatMap(({ hosts }) => (hosts.length === 0 ? ['*'] : hosts)),
       httpFilters: [
         {
           phase: 'scope',

@@ -108,7 +108,9 @@ test('the table of rooms is the tree: every folder, and what it imports', () => 
 
 test('the examples of CONTRIBUTING.md are lines of the tree', () => {
   const tree = new Set(
-    globSync('{filters,bench,test}/**/*.{ts,yaml}', { cwd: ROOT }).flatMap((file) => read(file).split('\n').map(trim)),
+    globSync('{filters,policies,bench,test}/**/*.{ts,yaml}', { cwd: ROOT }).flatMap((file) =>
+      read(file).split('\n').map(trim),
+    ),
   );
   const invented = [...read('CONTRIBUTING.md').matchAll(/^ *```(?:ts|yaml)\n([\s\S]*?)^ *```/gm)]
     .flatMap(([, block = '']) => block.split('\n').map(trim))

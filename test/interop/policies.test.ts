@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { toYaml } from '../../src/config/expand.ts';
-import { SCENARIOS, type Start } from '../policies/scenarios.ts';
+import type { Start } from '../policies/scenario.ts';
+import { SCENARIOS } from '../policies/scenarios.ts';
 import { envoyRejection, findEnvoy, NO_ENVOY } from '../support/envoy.ts';
 import { ProxyProcess } from '../support/proxy-process.ts';
 

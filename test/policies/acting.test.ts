@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { POLICY_KINDS } from '../../policies/index.ts';
 import { flushAll } from '../../src/observe/access-log/index.ts';
 import { startTestProxy } from '../support/proxy.ts';
-import { type Running, SCENARIOS, type Start } from './scenarios.ts';
+import type { Running, Start } from './scenario.ts';
+import { SCENARIOS } from './scenarios.ts';
 
 // What the real Envoy makes of the same scenarios is tested in test/interop/policies.test.ts.
 

@@ -142,6 +142,22 @@ describe('policies in a configuration', () => {
     expect(listener.listener_filters).toHaveLength(1);
   });
 
+  it('take out what the workload cannot see: its virtual hosts, and clusters that only they name', () => {
+    const base = expandSidecar({ ...HTTP, upstreams: { seen: 3001, shared: 3002, unseen: 3003 } });
+    const route = (cluster: string) => ({ match: { prefix: '/' }, route: { cluster } });
+    manager(base).route_config.virtual_hosts.push(
+      { name: 'a', domains: ['x.test', 'A.test:8080'], routes: [route('seen'), route('shared')] },
+      { name: 'b', domains: ['b.test', '*.b.test'], routes: [route('unseen'), route('shared')] },
+      { name: 'c', domains: ['*.wide.test'], routes: [route('seen')] },
+    );
+    const scope = policy('Sidecar', { egress: [{ hosts: ['a.test', 'deep.wide.test'] }] });
+    const made = apply(base, scope);
+    expect(manager(made).route_config.virtual_hosts.map((host: Canonical) => host.name)).toEqual(['all', 'a', 'c']);
+    expect(dig(made).clusters.map((cluster: Canonical) => cluster.name)).toEqual(['seen', 'shared', 'app']);
+    const wider = apply(base, scope + policy('Sidecar', { egress: [{ hosts: ['*.test'] }] }, 'b'));
+    expect(manager(wider).route_config.virtual_hosts).toHaveLength(4);
+  });
+
   it('are for the listeners that are asked for', () => {
     const file = { listeners: ['one', 'two'].map((name, index) => ({ name, listen: 8080 + index, app: 3000 })) };
     const { listeners } = dig(apply(file, LOG, { listeners: ['two'] }));
