@@ -49,7 +49,7 @@ export const FAILURE = {
   AUDIENCE: new Failure(25, 'Audiences in Jwt are not allowed', 403),
   VERIFICATION: new Failure(26, 'Jwt verification fails'),
   NO_KEY: new Failure(32, "Jwks doesn't have key to match kid or alg from Jwt"),
-  JWKS_FETCH: new Failure(33, 'Jwks remote fetch is failed'),
+  JWKS_FETCH: new Failure(40, 'Jwks remote fetch is failed'),
   /** RFC 7515 §4.1.11: who does not understand an extension must refuse the token; nothing is understood here. */
   CRITICAL: new Failure(8, 'Jwt header [crit] is not supported'),
   /** A claim that `claim_to_headers` wants in a header and that no header may carry. */

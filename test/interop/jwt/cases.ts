@@ -54,6 +54,7 @@ export async function makeCases(keys: Keys): Promise<JwtCase[]> {
   const expired = await sign(rsa, { ...good, exp: now - 100 });
   const otherIssuer = await sign(rsa, { ...good, iss: 'other' });
   const cached = await sign(rsa, { ...good, iss: 'iss-r' });
+  const far = await sign(rsa, { ...good, iss: 'far' });
   const otherAudience = await sign(rsa, { ...good, aud: 'x' });
 
   /** Tokens for provider p, which looks at the default places. */
@@ -276,6 +277,22 @@ export async function makeCases(keys: Keys): Promise<JwtCase[]> {
     { name: 'all: the other', path: `/all?tok=${token}` },
     { name: 'audiences of the rule', path: '/audience', headers: bearer(token) },
     { name: 'audiences of the rule, right', path: '/audience', headers: bearer(byHmac({ aud: 'zz' })) },
+
+    { name: 'fetched keys', path: '/remote/', headers: bearer(far) },
+    {
+      name: 'fetched keys, expired',
+      path: '/remote/',
+      headers: bearer(await sign(rsa, { ...good, iss: 'far', exp: 1 })),
+    },
+    { name: 'keys fetched ahead', path: '/remote-ahead/', headers: bearer(far) },
+    { name: 'keys of a server that fails', path: '/remote-bad/', headers: bearer(far) },
+    {
+      name: 'keys of a server that fails, expired',
+      path: '/remote-bad/',
+      headers: bearer(await sign(rsa, { ...good, iss: 'far', exp: 1 })),
+    },
+    { name: 'keys of a server that fails again and again', path: '/remote-retried/', headers: bearer(far) },
+    { name: 'keys of nobody', path: '/remote-nobody/', headers: bearer(far) },
 
     { name: 'missing: none', path: '/missing', headers: forged },
     { name: 'missing: malformed', path: '/missing', headers: bearer('x') },

@@ -1,7 +1,10 @@
 import { LOG_FILE } from '../../support/proxy-process.ts';
 
-/** One configuration for both proxies. `jwks` is a text, `app` the port of the upstream. */
-export function configuration(jwks: string, app: number): string {
+/** One configuration for both proxies. `jwks` is a text, the others are ports; nobody listens on `nobody`. */
+export function configuration(
+  jwks: string,
+  { app, keys, badKeys, nobody }: { app: number; keys: number; badKeys: number; nobody: number },
+): string {
   const local = { local_jwks: { inline_string: jwks } };
   const providers = {
     p: {
@@ -44,6 +47,20 @@ export function configuration(jwks: string, app: number): string {
       jwt_cache_config: {},
     },
   };
+  const remote = (cluster: string, more: object = {}): object => ({
+    issuer: 'far',
+    remote_jwks: { http_uri: { uri: 'http://keys.test/jwks?a=b', cluster, timeout: '2s' }, ...more },
+    failed_status_in_metadata: 'why',
+  });
+  const fetched = {
+    remote: remote('keys'),
+    'remote-ahead': remote('keys', { async_fetch: {} }),
+    'remote-bad': remote('bad-keys'),
+    'remote-retried': remote('bad-keys', {
+      retry_policy: { num_retries: 2, retry_back_off: { base_interval: '0.01s' } },
+    }),
+    'remote-nobody': remote('nobody'),
+  };
   const p = { provider_name: 'p' };
   const q = { provider_name: 'q' };
   const rule = (prefix: string, requires?: object): object => ({
@@ -58,8 +75,9 @@ export function configuration(jwks: string, app: number): string {
       stat_prefix: 'own',
       bypass_cors_preflight: true,
       requirement_map: { b: p, a: q },
-      providers,
+      providers: { ...providers, ...fetched },
       rules: [
+        ...Object.keys(fetched).map((name) => rule(`/${name}/`, { provider_name: name })),
         rule('/q', q),
         rule('/r', { provider_name: 'r' }),
         rule('/any', any(p, q)),
@@ -117,6 +135,14 @@ export function configuration(jwks: string, app: number): string {
     route_config: { virtual_hosts: [{ name: 'all', domains: ['*'], routes }] },
   };
   const address = (port: number): object => ({ socket_address: { address: '127.0.0.1', port_value: port } });
+  const cluster = (name: string, port: number): object => ({
+    name,
+    connect_timeout: '1s',
+    load_assignment: {
+      cluster_name: name,
+      endpoints: [{ lb_endpoints: [{ endpoint: { address: address(port) } }] }],
+    },
+  });
   const resources = {
     listeners: [
       {
@@ -125,16 +151,7 @@ export function configuration(jwks: string, app: number): string {
         filter_chains: [{ filters: [{ name: 'http', typed_config: manager }] }],
       },
     ],
-    clusters: [
-      {
-        name: 'app',
-        connect_timeout: '1s',
-        load_assignment: {
-          cluster_name: 'app',
-          endpoints: [{ lb_endpoints: [{ endpoint: { address: address(app) } }] }],
-        },
-      },
-    ],
+    clusters: [cluster('app', app), cluster('keys', keys), cluster('bad-keys', badKeys), cluster('nobody', nobody)],
   };
   return `static_resources: ${JSON.stringify(resources)}\n`;
 }

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findEnvoy, NO_ENVOY } from '../../support/envoy.ts';
-import { jwksOf, makeKey, type TestKey } from '../../support/jwt.ts';
-import { type ProxyName, ProxyProcess } from '../../support/proxy-process.ts';
+import { JwksServer, jwksOf, makeKey, type TestKey } from '../../support/jwt.ts';
+import { type ProxyName, ProxyProcess, unusedPort } from '../../support/proxy-process.ts';
 import { ask, echo, eventually, startApp } from '../../support/story.ts';
 import { type JwtCase, makeCases } from './cases.ts';
 import { configuration } from './configuration.ts';
@@ -14,6 +14,7 @@ interface Observation {
   readonly body: string;
   readonly challenge: string | undefined;
   readonly contentType: string | undefined;
+  readonly grpc: unknown;
   readonly path: string | undefined;
   readonly headers: unknown;
   readonly log: unknown;
@@ -42,7 +43,11 @@ beforeAll(async () => {
   const free = (key: TestKey, kid: string): TestKey => ({ ...key, jwk: { ...key.jwk, kid, alg: undefined } });
   const jwks = jwksOf(...Object.values(keys), free(ec as TestKey, 'free'), free(ed as TestKey, 'ed-free'));
   const app = stack.use(await startApp(echo()));
-  const text = configuration(jwks, app.port);
+  const keyServer = stack.use(await JwksServer.start(jwks));
+  const badServer = stack.use(await JwksServer.start());
+  badServer.answer = (response) => void response.writeHead(503).end();
+  const ports = { app: app.port, keys: keyServer.port, badKeys: badServer.port, nobody: await unusedPort() };
+  const text = configuration(jwks, ports);
   [envoy, outrigger] = await Promise.all([observe('envoy', text), observe('outrigger', text)]);
 }, 120_000);
 afterAll(() => stack.disposeAsync());
@@ -70,6 +75,7 @@ function challengeOf(headers: Record<string, unknown>) {
   return {
     challenge: headers['www-authenticate'] as string | undefined,
     contentType: headers['content-type'] as string | undefined,
+    grpc: [headers['grpc-status'], headers['grpc-message']],
   };
 }
 
