@@ -79,6 +79,7 @@ function jsonOf(value: FieldValue): string | undefined {
 function compileList(items: readonly unknown[], omit: boolean): Node {
   const nodes = items.map((item) => compileNode(item, omit));
   if (nodes.every((node) => typeof node === 'string')) return `[${nodes.join(',')}]`;
+  if (omit) return listWithoutUnset(nodes);
   return (info, context) => {
     let text = '';
     for (const node of nodes) {
@@ -89,7 +90,19 @@ function compileList(items: readonly unknown[], omit: boolean): Node {
   };
 }
 
+function listWithoutUnset(nodes: readonly Node[]): Node {
+  return (info, context) => {
+    let text = '';
+    for (const node of nodes) {
+      const value = typeof node === 'string' ? node : node(info, context);
+      if (value !== undefined) text += text === '' ? value : `,${value}`;
+    }
+    return `[${text}]`;
+  };
+}
+
 function compileObject(template: object, omit: boolean): Node {
+  if (omit && Object.keys(template).length === 0) return () => undefined;
   const entries = Object.entries(template)
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([key, value]): [key: string, node: Node] => [`${quoteLiteral(key)}:`, compileNode(value, omit)]);

@@ -1,4 +1,5 @@
 import { nearest } from '../../config/suggest.ts';
+import { coalesce } from './coalesce-operator.ts';
 import type { Field, FieldFactory } from './field.ts';
 import { FormatError } from './format-error.ts';
 import { HEADER_OPERATORS } from './header-operators.ts';
@@ -10,6 +11,7 @@ const OPERATORS = new Map<string, FieldFactory>([
   ...Object.entries(HEADER_OPERATORS),
   ...Object.entries(TIME_OPERATORS),
   ...Object.entries(STREAM_OPERATORS),
+  ['COALESCE', (argument) => coalesce(compileOperator)(argument)],
 ]);
 
 /** Names of all operators that a format may use. */

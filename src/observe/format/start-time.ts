@@ -36,7 +36,14 @@ export function formatIso(epochMs: number): string {
   return isoText;
 }
 
-type Part = (date: Date, fractionNs: number) => string;
+/** Where the clock on the wall stands: `date` is shifted, so that its UTC fields are the local ones. */
+interface Zone {
+  readonly epochSecond: number;
+  /** East of Greenwich. */
+  readonly offsetMinutes: number;
+}
+
+type Part = (date: Date, fractionNs: number, zone: Zone) => string;
 
 const two = (value: number): string => String(value).padStart(2, '0');
 const spaced = (value: number): string => String(value).padStart(2, ' ');
@@ -46,7 +53,7 @@ const day = (date: Date): string => date.toISOString().slice(0, 10);
 const usDay = (date: Date): string =>
   `${two(date.getUTCMonth() + 1)}/${two(date.getUTCDate())}/${two(date.getUTCFullYear() % 100)}`;
 
-/** strftime(3) in UTC with C locale, as far as access logs use it. */
+/** strftime(3) with C locale, as far as access logs use it. */
 const PARTS: Readonly<Record<string, Part>> = {
   Y: (d) => String(d.getUTCFullYear()),
   y: (d) => two(d.getUTCFullYear() % 100),
@@ -77,14 +84,26 @@ const PARTS: Readonly<Record<string, Part>> = {
   R: (d) => clock(d).slice(0, 5),
   T: clock,
   X: clock,
-  s: (d) => String(Math.floor(d.getTime() / 1000)),
-  z: () => '+0000',
-  Z: () => 'UTC',
+  s: (_, _fraction, zone) => String(zone.epochSecond),
+  z: (_, _fraction, zone) => offset(zone.offsetMinutes),
+  Z: (_, _fraction, zone) => zoneName(zone),
   n: () => '\n',
   t: () => '\t',
   '%': () => '%',
   f: (_, fractionNs) => String(fractionNs).padStart(9, '0'),
 };
+
+/** `+0130`. */
+function offset(minutes: number): string {
+  const size = Math.abs(minutes);
+  return `${minutes < 0 ? '-' : '+'}${two(Math.floor(size / 60))}${two(size % 60)}`;
+}
+
+/** `CET`, or `GMT+2` where the zone has no short name in English. */
+function zoneName({ epochSecond, offsetMinutes }: Zone): string {
+  if (offsetMinutes === 0) return 'UTC';
+  return new Date(epochSecond * 1000).toLocaleTimeString('en-US', { timeZoneName: 'short' }).split(' ').at(-1) ?? '';
+}
 
 /** Counts from 1. */
 function dayOfYear(date: Date): number {
@@ -98,13 +117,22 @@ function dayOfYear(date: Date): number {
  * @throws Error that names the unknown conversion
  */
 export function compileTime(format: string): (epochMs: number) => string {
-  if (format === '') return formatIso;
+  return format === '' ? formatIso : compileZoned(format, () => 0);
+}
+
+/** The same for START_TIME_LOCAL, in the time zone of the process (TZ). @throws as `compileTime` */
+export function compileLocalTime(format: string): (epochMs: number) => string {
+  return compileZoned(format || '%Y-%m-%dT%H:%M:%S.%3f%z', (epochMs) => -new Date(epochMs).getTimezoneOffset());
+}
+
+function compileZoned(format: string, offsetMinutesAt: (epochMs: number) => number): (epochMs: number) => string {
   const parts = parseTime(format);
   const hasFraction = /%[1-9]?f/.test(format);
   const render = (second: number, fractionNs: number): string => {
-    const date = new Date(second * 1000);
+    const zone = { epochSecond: second, offsetMinutes: offsetMinutesAt(second * 1000) };
+    const date = new Date((second + zone.offsetMinutes * 60) * 1000);
     let text = '';
-    for (const part of parts) text += typeof part === 'string' ? part : part(date, fractionNs);
+    for (const part of parts) text += typeof part === 'string' ? part : part(date, fractionNs, zone);
     return text;
   };
   let cachedSecond = -1;

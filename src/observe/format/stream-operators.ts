@@ -1,9 +1,10 @@
 import { hostname } from 'node:os';
 import type { HttpStream } from '../../filter/http.ts';
+import { newRequestId } from '../../http/request-id.ts';
 import { formatFlags } from '../../http/response-flags.ts';
 import type { StreamInfo, WireBytes } from '../stream-info.ts';
-import { toByteString } from './escape.ts';
 import { CERTIFICATE_OPERATORS } from './certificate-operators.ts';
+import { toByteString } from './escape.ts';
 import type { Field, FieldFactory } from './field.ts';
 import { addressOf, joinAddress, portOf, textOrUnset } from './field.ts';
 import { formatFlagsLong } from './long-flags.ts';
@@ -28,6 +29,11 @@ function wire(key: keyof WireBytes): FieldFactory {
 /** The port of the client is unknown (0) when its address comes from x-forwarded-for. */
 function remotePort(info: StreamInfo): number {
   return info.remoteAddress === info.connection.remoteAddress ? info.connection.remotePort : 0;
+}
+
+/** The endpoint that was chosen is a peer only once there is a connection. */
+function upstreamPeer(info: StreamInfo): string {
+  return info.upstreamLocalAddress === '' ? '' : info.upstreamHost;
 }
 
 /** `NS`, `NS:K` or `NS:K:…` of dynamic metadata. */
@@ -115,13 +121,18 @@ export const STREAM_OPERATORS: Readonly<Record<string, FieldFactory>> = {
   DOWNSTREAM_LOCAL_ADDRESS: plain(({ connection }) => joinAddress(connection.localAddress, connection.localPort)),
   DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: text((info) => info.connection.localAddress),
   DOWNSTREAM_LOCAL_PORT: plain((info) => info.connection.localPort),
+  DOWNSTREAM_DIRECT_LOCAL_ADDRESS: plain(({ connection }) =>
+    joinAddress(connection.localAddress, connection.localPort),
+  ),
+  DOWNSTREAM_DIRECT_LOCAL_ADDRESS_WITHOUT_PORT: text((info) => info.connection.localAddress),
+  DOWNSTREAM_DIRECT_LOCAL_PORT: plain((info) => info.connection.localPort),
   ...CERTIFICATE_OPERATORS,
   UPSTREAM_CLUSTER: text((info) => info.upstreamCluster),
   UPSTREAM_CLUSTER_RAW: text((info) => info.upstreamCluster),
   UPSTREAM_HOST: text((info) => info.upstreamHost),
-  UPSTREAM_REMOTE_ADDRESS: text((info) => info.upstreamHost),
-  UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: plain((info) => addressOf(info.upstreamHost)),
-  UPSTREAM_REMOTE_PORT: plain((info) => portOf(info.upstreamHost)),
+  UPSTREAM_REMOTE_ADDRESS: text(upstreamPeer),
+  UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: plain((info) => addressOf(upstreamPeer(info))),
+  UPSTREAM_REMOTE_PORT: plain((info) => portOf(upstreamPeer(info))),
   UPSTREAM_LOCAL_ADDRESS: text((info) => info.upstreamLocalAddress),
   UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: plain((info) => addressOf(info.upstreamLocalAddress)),
   UPSTREAM_LOCAL_PORT: plain((info) => portOf(info.upstreamLocalAddress)),
@@ -136,6 +147,10 @@ export const STREAM_OPERATORS: Readonly<Record<string, FieldFactory>> = {
   METADATA: metadata,
   FILTER_STATE: filterState,
   HOSTNAME: constant(hostname()),
+  UNIQUE_ID: plain(() => newRequestId()),
+  /** No filter sets flags of its own, and there are no virtual clusters. */
+  CUSTOM_FLAGS: constant(''),
+  VIRTUAL_CLUSTER_NAME: plain(() => undefined),
   ENVIRONMENT: environment,
   LOCAL_REPLY_BODY: plain((_, context) => context.localReplyBody ?? ''),
   ACCESS_LOG_TYPE: plain((info) => (info.request === undefined ? 'TcpConnectionEnd' : 'DownstreamEnd')),

@@ -1,6 +1,6 @@
 import type { StreamInfo } from '../stream-info.ts';
 import type { FieldFactory } from './field.ts';
-import { compileTime } from './start-time.ts';
+import { compileLocalTime, compileTime } from './start-time.ts';
 
 type TimePoint = (info: StreamInfo) => number;
 
@@ -36,9 +36,9 @@ function between(beginMs: number, endMs: number, perMs = 1): number | undefined 
   return span > 0 ? Math.floor(span) : 0;
 }
 
-function time(read: (info: StreamInfo) => number): FieldFactory {
+function time(read: (info: StreamInfo) => number, isLocal = false): FieldFactory {
   return (argument) => {
-    const format = compileTime(argument ?? '');
+    const format = isLocal ? compileLocalTime(argument ?? '') : compileTime(argument ?? '');
     return (info) => format(read(info));
   };
 }
@@ -54,7 +54,9 @@ function span(read: (info: StreamInfo) => number | undefined): FieldFactory {
 /** Operators that tell times. Without COMMON_DURATION's precision, all durations are whole milliseconds. */
 export const TIME_OPERATORS: Readonly<Record<string, FieldFactory>> = {
   START_TIME: time((info) => info.startTimeEpochMs),
+  START_TIME_LOCAL: time((info) => info.startTimeEpochMs, true),
   EMIT_TIME: time(() => Date.now()),
+  EMIT_TIME_LOCAL: time(() => Date.now(), true),
   DURATION: span((info) => between(info.startMs, info.endMs === 0 ? performance.now() : info.endMs)),
   REQUEST_DURATION: span((info) => between(info.startMs, info.requestEndMs)),
   REQUEST_TX_DURATION: span((info) => between(info.startMs, info.upstreamTxEndMs)),

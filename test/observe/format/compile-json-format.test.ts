@@ -68,3 +68,14 @@ describe('compileJsonFormat', () => {
     expect(() => compileJsonFormat({ a: [{ b: 'x %NOPE%' }] })).toThrow(FormatError);
   });
 });
+
+test('with omit_empty_values, unset items of lists and empty objects are left out too', () => {
+  const template = { list: ['%REQ(X-ABSENT)%', 'fixed', '%PROTOCOL%'], none: ['%REQ(X-ABSENT)%'], empty: {} };
+  const format = compileJsonFormat(template, { omitEmptyValues: true });
+  expect(JSON.parse(format(fakeStream()))).toEqual({ list: ['fixed', 'HTTP/1.1'], none: [] });
+  expect(JSON.parse(compileJsonFormat(template)(fakeStream()))).toEqual({
+    list: [null, 'fixed', 'HTTP/1.1'],
+    none: [null],
+    empty: {},
+  });
+});
