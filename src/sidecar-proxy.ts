@@ -170,7 +170,11 @@ export class SidecarProxy implements RunningProxy, ViewSource {
     const { bootstrap } = config;
     const listeners = bootstrap.static_resources.listeners.filter((listener) => this.serves(listener));
     if (this.options.thread !== undefined) for (const listener of listeners) refuseExactBalance(listener);
-    const clusters = await this.runtime.clusters.prepare(bootstrap.static_resources.clusters);
+    const clusters = await this.runtime.clusters.prepare(bootstrap.static_resources.clusters, {
+      localCluster: bootstrap.cluster_manager?.local_cluster_name ?? '',
+      locality: bootstrap.node.locality,
+      outlierLogPath: bootstrap.cluster_manager?.outlier_detection?.event_log_path ?? '',
+    });
     const prepared: { key: string; runtime: ListenerRuntime; socket: ListenerSocket | undefined }[] = [];
     const bound: ListenerSocket[] = [];
     try {

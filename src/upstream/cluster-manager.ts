@@ -6,6 +6,7 @@ import { Hash64, hash64 } from '../matching/hash64.ts';
 import { toWireText } from '../matching/wire-text.ts';
 import type { Counter, Gauge, StatsScope } from '../observe/stats.ts';
 import { ledgerKey } from '../shared-memory.ts';
+import { localityKey } from './balancer/zone-aware.ts';
 import { Cluster } from './cluster.ts';
 import { type DnsResolver, SystemResolver } from './dns.ts';
 import { EndpointSlots, slotBytes } from './endpoint-slots.ts';
@@ -34,6 +35,16 @@ export interface ClusterManagerOptions {
 /** Addresses that the names of a cluster are expected to have: more are looked after by each thread for itself. */
 const MIN_DNS_SLOTS = 128;
 const SLOTS_PER_NAME = 16;
+
+/** What the bootstrap says to all clusters. */
+export interface CommonSettings {
+  /** Name of the cluster whose endpoints are this proxy and its like; '' for none. */
+  readonly localCluster?: string;
+  /** Where this proxy is. */
+  readonly locality?: { readonly region: string; readonly zone: string; readonly sub_zone: string } | undefined;
+  /** File for what outlier detection does; '' for none. */
+  readonly outlierLogPath?: string;
+}
 
 interface Entry {
   readonly cluster: Cluster;
@@ -81,12 +92,12 @@ export class ClusterManager {
    * the promise fulfils (or could not, or not in time: they go on trying).
    * @throws TlsLoadError for certificates and keys that are not as they must be
    */
-  async prepare(configs: readonly ClusterConfig[]): Promise<ClusterUpdate> {
+  async prepare(configs: readonly ClusterConfig[], common: CommonSettings = {}): Promise<ClusterUpdate> {
     const before = this.entries;
     const next = new Map<string, Entry>();
     const fresh: Cluster[] = [];
     for (const config of configs) {
-      const fingerprint = canonicalJson(config);
+      const fingerprint = canonicalJson([config, config.outlier_detection && common.outlierLogPath]);
       let entry = before.get(config.name);
       if (entry === undefined || entry.fingerprint !== fingerprint) {
         entry = { cluster: this.createCluster(config), fingerprint };
@@ -99,14 +110,17 @@ export class ClusterManager {
     for (const cluster of fresh) await secure(cluster, this.options.log);
     for (const cluster of fresh) {
       await this.addHealthChecks(cluster);
-      await this.addOutlierDetection(cluster);
+      await this.addOutlierDetection(cluster, common.outlierLogPath ?? '');
     }
     const started = fresh.map((cluster) => ({ cluster, done: cluster.start() }));
     const awaited = started.filter(({ cluster }) => cluster.config.wait_for_warm_on_init).map(({ done }) => done);
     await withTimeLimit(Promise.all(awaited), WARM_UP_LIMIT_MS);
     return new ClusterUpdate(
       next,
-      () => this.replace(before, next),
+      () => {
+        this.replace(before, next);
+        this.place(common);
+      },
       () => {
         for (const cluster of fresh) cluster.stop();
       },
@@ -150,6 +164,20 @@ export class ClusterManager {
     });
   }
 
+  /** Tells clusters that balance by zone where this proxy is. */
+  private place({ localCluster, locality }: CommonSettings): void {
+    const local = this.get(localCluster ?? '');
+    const key = locality === undefined ? undefined : localityKey({ ...locality, subZone: locality.sub_zone });
+    const others = this.clusters.filter((cluster) => cluster !== local);
+    for (const cluster of this.clusters) cluster.followers = cluster === local ? others : [];
+    for (const cluster of others) {
+      const knewPlace = cluster.localZone !== undefined;
+      cluster.localZone =
+        local === undefined || key === undefined ? undefined : () => ({ key, endpoints: local.endpoints });
+      if (knewPlace || cluster.localZone !== undefined) cluster.rebalance();
+    }
+  }
+
   /** Where what is found out of endpoints is kept; undefined for one thread that nothing but itself asks. */
   private createSlots(config: ClusterConfig, fingerprint: string): EndpointSlots | undefined {
     if (config.outlier_detection === undefined && config.health_checks.length === 0) return undefined;
@@ -167,11 +195,15 @@ export class ClusterManager {
   }
 
   /** Outlier detection is loaded on first use. */
-  private async addOutlierDetection(cluster: Cluster): Promise<void> {
+  private async addOutlierDetection(cluster: Cluster, logPath: string): Promise<void> {
     const { slots, config } = cluster;
     if (config.outlier_detection === undefined || slots === undefined) return;
     const { OutlierDetector } = await import('./outlier/outlier-detector.ts');
-    cluster.outliers = new OutlierDetector(cluster, config.outlier_detection, { slots, random: this.random });
+    const eventLog =
+      logPath === ''
+        ? undefined
+        : new (await import('./outlier/outlier-event-log.ts')).OutlierEventLog(logPath, cluster.name, this.options.log);
+    cluster.outliers = new OutlierDetector(cluster, config.outlier_detection, { slots, random: this.random, eventLog });
   }
 
   /** Health checks are loaded on first use. */

@@ -5,6 +5,7 @@ import type { StatsScope } from '../observe/stats.ts';
 import type { UpstreamTls } from '../tls/upstream-tls.ts';
 import { type Balancer, type BalancerOptions, createBalancer, createDetour } from './balancer/index.ts';
 import { balancerPolicy } from './balancer/policy.ts';
+import { type LocalZone, type ZoneAware, ZoneStats } from './balancer/zone-aware.ts';
 import { ClusterStats } from './cluster-stats.ts';
 import type { DnsResolver } from './dns.ts';
 import { DnsTarget } from './dns-target.ts';
@@ -29,6 +30,9 @@ export interface ClusterEnv {
   /** What this thread added to shared counters. */
   readonly limitLedger?: Int32Array;
 }
+
+/** Envoy's default of `zone_aware_lb_config.min_cluster_size` (config/cluster/v3/cluster.proto). */
+const DEFAULT_MIN_ZONE_AWARE_SIZE = 6;
 
 /** An endpoint that there should be. */
 interface Member {
@@ -55,6 +59,10 @@ export class Cluster {
   outliers: OutlierDetector | undefined = undefined;
   /** What is found out of endpoints, where it is shared by threads or belongs to outlier detection. Set before `start`. */
   slots: EndpointSlots | undefined = undefined;
+  /** Where this proxy is, for zone-aware balancing; undefined where nobody knows. */
+  localZone: (() => LocalZone | undefined) | undefined = undefined;
+  /** Clusters that balance by where the endpoints of this one are. */
+  followers: readonly Cluster[] = [];
   /** Called with each endpoint that leaves while the cluster stays; `endpoint.removed` is true then. */
   onEndpointRemoved: ((endpoint: Endpoint) => void) | undefined = undefined;
 
@@ -93,6 +101,7 @@ export class Cluster {
       weightedPriorityHealth: config.load_assignment?.policy.weighted_priority_health ?? false,
       overprovisioningFactor: config.load_assignment?.policy.overprovisioning_factor ?? 140,
       panicThreshold: config.common_lb_config.healthy_panic_threshold.value,
+      zoneAware: this.zoneAware(),
       localityWeighted: config.common_lb_config.locality_weighted_lb_config !== undefined,
       consistentHashing: config.common_lb_config.consistent_hashing_lb_config,
       random: env.random,
@@ -165,7 +174,30 @@ export class Cluster {
   /** Some endpoint's health has changed. */
   onHealthChanged(): void {
     this.countMembers();
+    this.rebalance();
+  }
+
+  /** The next pick builds its balancer anew. Clusters that balance by where this one's endpoints are do, too. */
+  rebalance(): void {
     this.balancer = this.outdated;
+    for (const cluster of this.followers) cluster.rebalance();
+  }
+
+  /** On by default, as in Envoy, where the proxy knows its place. */
+  private zoneAware(): ZoneAware | undefined {
+    const { zone_aware_lb_config: config, locality_weighted_lb_config: byLocality } = this.config.common_lb_config;
+    if (byLocality !== undefined) return undefined;
+    let stats: ZoneStats | undefined;
+    return {
+      routingEnabled: config?.routing_enabled?.value ?? 100,
+      minClusterSize: config?.min_cluster_size ?? DEFAULT_MIN_ZONE_AWARE_SIZE,
+      failTrafficOnPanic: config?.fail_traffic_on_panic ?? false,
+      local: () => this.localZone?.(),
+      stats: () => {
+        stats ??= new ZoneStats(this.stats.scope);
+        return stats;
+      },
+    };
   }
 
   /** Finds the endpoints, and keeps finding them. Fulfils once each name was tried, and each endpoint checked, for the first time. */
@@ -311,6 +343,7 @@ export class Cluster {
     this.members = members;
     this.balancer = createBalancer(members, this.balancing);
     this.countMembers();
+    for (const cluster of this.followers) cluster.rebalance();
     for (const endpoint of leaving.values()) {
       endpoint.removed = true;
       this.onEndpointRemoved?.(endpoint);

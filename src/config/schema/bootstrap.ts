@@ -1,5 +1,5 @@
 import type * as v from 'valibot';
-import { bool, duration, fixedBool, list, message, optional, Problem, unsupported } from './building-blocks.ts';
+import { bool, duration, fixedBool, list, message, optional, Problem, string, unsupported } from './building-blocks.ts';
 import { Cluster } from './cluster.ts';
 import { Node } from './core.ts';
 import { Address, hostNameProblem } from './core-address.ts';
@@ -66,11 +66,31 @@ function sharedAddress(listeners: readonly Listener[]): Problem | undefined {
   return undefined;
 }
 
+/** envoy.config.bootstrap.v3.ClusterManager: what all clusters have in common. */
+export const ClusterManager = message(
+  {
+    /** The cluster whose endpoints are this proxy and its like, for zone-aware balancing. */
+    local_cluster_name: optional(string(), ''),
+    outlier_detection: optional(
+      message(
+        {
+          /** A file that gets a JSON object for each ejection and each return of an endpoint. */
+          event_log_path: optional(string(), ''),
+        },
+        unsupported('use event_log_path', 'event_service'),
+      ),
+    ),
+  },
+  unsupported('it is not available', 'upstream_bind_config', 'load_stats_config', 'enable_deferred_cluster_creation'),
+);
+export type ClusterManager = v.InferOutput<typeof ClusterManager>;
+
 /** envoy.config.bootstrap.v3.Bootstrap. */
 export const Bootstrap = message(
   {
     node: optional(Node, {}),
     static_resources: optional(StaticResources, {}),
+    cluster_manager: optional(ClusterManager),
     admin: optional(Admin),
     stats_flush_interval: optional(duration({ minMs: 1, maxMs: 299_999.999 })),
     /** The provider of connection managers whose `tracing` names none. */
@@ -108,7 +128,6 @@ export const Bootstrap = message(
   unsupported('limits are set at listeners and clusters', 'overload_manager'),
   unsupported(
     'it is not available',
-    'cluster_manager',
     'watchdog',
     'watchdogs',
     'header_prefix',
@@ -122,6 +141,12 @@ export const Bootstrap = message(
     'grpc_async_client_manager_config',
     'memory_allocator_manager',
   ),
+  check(({ cluster_manager, static_resources }) => {
+    const name = cluster_manager?.local_cluster_name ?? '';
+    return name === '' || static_resources.clusters.some((cluster) => cluster.name === name)
+      ? undefined
+      : new Problem(`there is no cluster "${name}"`, { path: ['cluster_manager', 'local_cluster_name'] });
+  }),
   check(shareProvider),
 );
 export type Bootstrap = v.InferOutput<typeof Bootstrap>;

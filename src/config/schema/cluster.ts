@@ -104,6 +104,23 @@ const MaglevLbConfig = message(
 
 const RoundRobinLbConfig = message({ slow_start_config: optional(SlowStartConfig) });
 
+/**
+ * envoy.config.cluster.v3.Cluster.CommonLbConfig.ZoneAwareLbConfig. Zones count, with these defaults, wherever
+ * node.locality and cluster_manager.local_cluster_name say where the proxy is; else only fail_traffic_on_panic does.
+ */
+export const ZoneAwareLbConfig = message(
+  {
+    /** Share of the picks that look at zones; 100 by default. */
+    routing_enabled: optional(Percent),
+    /** Healthy endpoints from which on zones are looked at. */
+    min_cluster_size: optional(uint64Value(), 6),
+    /** In panic no endpoint is used, instead of all. */
+    fail_traffic_on_panic: optional(bool(), false),
+  },
+  unsupported('it is not available', 'force_locality_direct_routing', 'force_local_zone', 'locality_basis'),
+);
+export type ZoneAwareLbConfig = v.InferOutput<typeof ZoneAwareLbConfig>;
+
 /** envoy.config.cluster.v3.Cluster.CommonLbConfig. */
 export const CommonLbConfig = message(
   {
@@ -119,9 +136,10 @@ export const CommonLbConfig = message(
     /** An endpoint whose first check is not over does not count among those that fail. */
     ignore_new_hosts_until_first_hc: optional(bool(), false),
     locality_weighted_lb_config: optional(message({})),
+    /** How endpoints in this proxy's own zone are preferred. */
+    zone_aware_lb_config: optional(ZoneAwareLbConfig),
   },
   oneof(['zone_aware_lb_config', 'locality_weighted_lb_config']),
-  unsupported('zone-aware balancing is not available', 'zone_aware_lb_config'),
   unsupported('it is not available', 'update_merge_window', 'override_host_status'),
 );
 export type CommonLbConfig = v.InferOutput<typeof CommonLbConfig>;

@@ -13,6 +13,15 @@ import { RandomBalancer } from './random.ts';
 import { RingHashBalancer } from './ring-hash.ts';
 import { RoundRobinBalancer, WeightedRoundRobinBalancer } from './round-robin.ts';
 import { type SlowStart, SlowStartBalancer, slowStartEndMs } from './slow-start.ts';
+import {
+  localityKey,
+  routeZones,
+  type Zone,
+  type ZoneAware,
+  ZoneAwareBalancer,
+  zoneObstacle,
+  zoneShares,
+} from './zone-aware.ts';
 
 export type { Balancer } from './balancer.ts';
 
@@ -47,6 +56,8 @@ export interface BalancerOptions {
   readonly panicThreshold: number;
   /** Whether localities share the load by their own weights. */
   readonly localityWeighted: boolean;
+  /** Undefined where zones do not matter. */
+  readonly zoneAware?: ZoneAware | undefined;
   /** For RING_HASH and MAGLEV. */
   readonly consistentHashing: ConsistentHashing | undefined;
   readonly random: Random;
@@ -104,7 +115,12 @@ function balancePriorities(
       const percent = load[health][priority] ?? 0;
       if (percent === 0) continue;
       const chosen = panic ? members : members.filter((endpoint) => endpoint.health === health);
-      shares.push({ percent, panic, balancer: balanceLocalities(chosen, members, options) });
+      const looksAtZones = priority === 0 && health === 'healthy' && !panic;
+      const balancer =
+        panic && options.zoneAware?.failTrafficOnPanic === true
+          ? new FixedBalancer(undefined)
+          : ((looksAtZones ? balanceZones(chosen, options) : undefined) ?? balanceLocalities(chosen, members, options));
+      shares.push({ percent, panic, balancer });
     }
   }
   const [first] = shares;
@@ -119,6 +135,33 @@ function groupByPriority(endpoints: readonly Endpoint[]): Endpoint[][] {
   const groups: Endpoint[][] = Array.from({ length: highest + 1 }, () => []);
   for (const endpoint of endpoints) groups[endpoint.priority]?.push(endpoint);
   return groups;
+}
+
+/** A balancer that prefers this proxy's zone; undefined where zones are not to be looked at. */
+function balanceZones(chosen: readonly Endpoint[], options: BalancerOptions): Balancer | undefined {
+  const { zoneAware, policy, random, panicThreshold } = options;
+  const local = zoneAware?.local();
+  if (zoneAware === undefined || local === undefined || policy.kind === 'RING_HASH' || policy.kind === 'MAGLEV')
+    return undefined;
+  const stats = zoneAware.stats();
+  stats.recalculated.inc();
+  const byKey = Map.groupBy(chosen, ({ locality }) => localityKey(locality));
+  const zones: Zone[] = Array.from(byKey, ([key, endpoints]) => ({ key, endpoints }));
+  const obstacle = zoneObstacle(zones, local, zoneAware.minClusterSize);
+  if (obstacle === 'local_cluster_not_ok' || isInPanic(local.endpoints, panicThreshold)) stats.localClusterNotOk.inc();
+  else if (obstacle === 'cluster_too_small') stats.clusterTooSmall.inc();
+  if (obstacle !== undefined || isInPanic(local.endpoints, panicThreshold)) return undefined;
+  const localIndex = zones.findIndex(({ key }) => key === local.key);
+  const balancers = zones.map(({ endpoints }) => balance(endpoints, weightsOf(endpoints), options));
+  const route = routeZones(zoneShares(zones, local.endpoints), localIndex);
+  const everywhere = balance(chosen, weightsOf(chosen), options);
+  return new ZoneAwareBalancer(balancers, localIndex, route, everywhere, zoneAware, random);
+}
+
+/** Whether too few of them can be used for their health to be believed. */
+function isInPanic(endpoints: readonly Endpoint[], panicThreshold: number): boolean {
+  const { total, healthy, degraded, excluded } = healthOfPriority(endpoints, false);
+  return total === excluded || (100 * (healthy + degraded)) / (total - excluded) < panicThreshold;
 }
 
 /**
