@@ -69,7 +69,7 @@ describe('compileJsonFormat', () => {
   });
 });
 
-test('with omit_empty_values, unset items of lists and empty objects are left out too', () => {
+it('with omit_empty_values, unset items of lists and empty objects are left out too', () => {
   const template = { list: ['%REQ(X-ABSENT)%', 'fixed', '%PROTOCOL%'], none: ['%REQ(X-ABSENT)%'], empty: {} };
   const format = compileJsonFormat(template, { omitEmptyValues: true });
   expect(JSON.parse(format(fakeStream()))).toEqual({ list: ['fixed', 'HTTP/1.1'], none: [] });
