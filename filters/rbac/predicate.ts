@@ -2,12 +2,12 @@ import type { CidrRange } from '../../src/config/schema/core-address.ts';
 import type { MetadataMatcher, StringMatcher } from '../../src/config/schema/matcher.ts';
 import type { HeaderMatcher } from '../../src/config/schema/route-matchers.ts';
 import { compileHeaderMatcher } from '../../src/matching/header-matcher.ts';
-import { compileRegex } from '../../src/matching/regex.ts';
 import { compileStringMatcher } from '../../src/matching/string-matcher.ts';
 import { compileMetadataMatcher } from '../../src/matching/value-matcher.ts';
-import { lowerAscii, toWireText } from '../../src/matching/wire-text.ts';
 import { CidrSet } from '../../src/network/ip.ts';
-import type { Cover, HeaderSource, IndexedPolicy, KeySource, Predicate, RuleStream } from './policy-index.ts';
+import { metadataCover, regexCover, textCover } from './cover.ts';
+import { authenticated, validated } from './identity.ts';
+import type { Cover, HeaderSource, IndexedPolicy, KeySource, Predicate } from './policy-index.ts';
 import type { Permission, Policy, Principal } from './schema.ts';
 
 /** A rule compiled for evaluation, and the keys under which an index may file it. */
@@ -49,6 +49,7 @@ function compilePrincipal(id: Principal): Rule {
   if (id.source_ip !== undefined) return inRange(CONNECTION_IP, id.source_ip);
   if (id.remote_ip !== undefined) return inRange(REMOTE_IP, id.remote_ip);
   if (id.authenticated !== undefined) return authenticated(id.authenticated.principal_name);
+  if (id.custom !== undefined) return validated(id.custom.typed_config);
   if (id.filter_state !== undefined) {
     const { key, string_match } = id.filter_state;
     const matches = compileStringMatcher(string_match as StringMatcher);
@@ -108,7 +109,6 @@ const SERVER_NAME: KeySource = { id: 'server_name', read: (_, stream) => stream.
 const DESTINATION_IP: KeySource = { id: 'destination_ip', read: (_, stream) => stream.connection.localAddress };
 const CONNECTION_IP: KeySource = { id: 'connection_ip', read: (_, stream) => stream.connection.remoteAddress };
 const REMOTE_IP: KeySource = { id: 'remote_ip', read: (_, stream) => stream.remoteAddress };
-const PRINCIPAL: KeySource = { id: 'principal', read: () => undefined, readMany: principalNames };
 
 /** The path without query and fragment, as Envoy's url_path sees it. */
 function pathOf(head: HeaderSource): string | undefined {
@@ -118,28 +118,6 @@ function pathOf(head: HeaderSource): string | undefined {
   const fragment = path.indexOf('#');
   const end = query < 0 ? fragment : fragment < 0 ? query : Math.min(query, fragment);
   return end < 0 ? path : path.slice(0, end);
-}
-
-const NO_NAMES: readonly string[] = Object.freeze([]);
-
-/** The names under which Envoy knows an authenticated peer: URI SANs, DNS SANs, subject. */
-function principalNames(stream: RuleStream): readonly string[] {
-  const tls = stream.connection.tls;
-  if (tls === undefined) return NO_NAMES;
-  return [...tls.peerUriSans, ...tls.peerDnsSans, tls.peerSubject];
-}
-
-function authenticated(name: StringMatcher | undefined): Rule {
-  if (name === undefined) return { matches: (_, stream) => stream.connection.tls !== undefined, cover: undefined };
-  const matches = compileStringMatcher(name);
-  return {
-    matches: (_, stream) => {
-      const tls = stream.connection.tls;
-      if (tls === undefined) return false;
-      return tls.peerUriSans.some(matches) || tls.peerDnsSans.some(matches) || matches(tls.peerSubject);
-    },
-    cover: textCover(PRINCIPAL, name),
-  };
 }
 
 /** A string matcher over a text that every request has or that makes the rule false. */
@@ -152,39 +130,6 @@ function text(source: KeySource, config: StringMatcher): Rule {
       return value !== undefined && matches(value);
     },
     cover: textCover(source, config),
-  };
-}
-
-/** Which values a string matcher accepts, as a key; undefined where only evaluation can tell. */
-function textCover(source: KeySource, config: StringMatcher): Cover {
-  if (config.safe_regex !== undefined) return regexCover(source, config.safe_regex.regex);
-  if (config.exact === undefined && config.prefix === undefined) return undefined;
-  const match = config.exact === undefined ? 'prefix' : 'exact';
-  const value = toWireText(config.exact ?? (config.prefix as string));
-  if (!config.ignore_case) return { kind: 'key', key: { match, source, value } };
-  return { kind: 'key', key: { match, source: folded(source), value: lowerAscii(value) } };
-}
-
-/** The literal with which every text begins that the expression matches. */
-function regexCover(source: KeySource, regex: string): Cover {
-  const prefix = compileRegex(regex).prefix;
-  return prefix === '' ? undefined : { kind: 'key', key: { match: 'prefix', source, value: prefix } };
-}
-
-/** The same source with its letters in lower case. */
-function folded(source: KeySource): KeySource {
-  const { id, read, readMany, readLines } = source;
-  const lower: KeySource = {
-    id: `${id} in lower case`,
-    read: (head, stream) => {
-      const value = read(head, stream);
-      return value === undefined ? undefined : lowerAscii(value);
-    },
-  };
-  return {
-    ...lower,
-    ...(readMany === undefined ? {} : { readMany: (stream: RuleStream) => readMany(stream).map(lowerAscii) }),
-    ...(readLines === undefined ? {} : { readLines: (head: HeaderSource) => readLines(head).map(lowerAscii) }),
   };
 }
 
@@ -232,7 +177,7 @@ function headerCover(config: HeaderMatcher): Cover {
 
 function metadata(config: MetadataMatcher, source: 'DYNAMIC' | 'ROUTE'): Rule {
   const matches = compileMetadataMatcher(config);
-  if (source === 'DYNAMIC') return { matches: (_, stream) => matches(stream), cover: undefined };
+  if (source === 'DYNAMIC') return { matches: (_, stream) => matches(stream), cover: metadataCover(config) };
   return {
     matches: (_, { route }) =>
       route !== undefined && matches({ getMetadata: (namespace, key) => route.metadata[namespace]?.[key as string] }),

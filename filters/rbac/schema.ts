@@ -20,6 +20,7 @@ import { CidrRange } from '../../src/config/schema/core-address.ts';
 import { FilterStateMatcher, MetadataMatcher, PathMatcher, StringMatcher } from '../../src/config/schema/matcher.ts';
 import { Int32Range } from '../../src/config/schema/percent.ts';
 import { HeaderMatcher } from '../../src/config/schema/route-matchers.ts';
+import { SubjectAltNameMatcher } from '../../src/config/schema/tls.ts';
 
 /** envoy.config.rbac.v3 and the filters' own messages around it. */
 
@@ -106,7 +107,24 @@ export interface Principal {
   sourced_metadata?: SourcedMetadata | undefined;
   filter_state?: FilterStateMatcher | undefined;
   not_id?: Principal | undefined;
+  custom?: { typed_config: MtlsAuthenticated } | undefined;
 }
+
+/** envoy.extensions.rbac.principals.mtls_authenticated.v3.Config: a client certificate that was validated. */
+const MtlsAuthenticated = message(
+  {
+    '@type': enumOf(['type.googleapis.com/envoy.extensions.rbac.principals.mtls_authenticated.v3.Config']),
+    san_matcher: optional(SubjectAltNameMatcher),
+    any_validated_client_certificate: always,
+  },
+  oneof(['san_matcher', 'any_validated_client_certificate'], { required: true }),
+  check(({ san_matcher: name }) =>
+    name === undefined || name.san_type === 'URI' || name.san_type === 'DNS'
+      ? undefined
+      : new Problem(`${name.san_type} is not available`, { path: ['san_matcher', 'san_type'], allowed: 'URI, DNS' }),
+  ),
+);
+export type MtlsAuthenticated = v.InferOutput<typeof MtlsAuthenticated>;
 
 const principal: Schema<Principal> = v.lazy(() => Principal);
 const principalSet = message({ ids: list(principal, { min: 1 }) });
@@ -126,6 +144,7 @@ export const Principal: Schema<Principal> = message(
     sourced_metadata: optional(SourcedMetadata),
     filter_state: optional(FilterStateMatcher),
     not_id: optional(principal),
+    custom: optional(message({ name: nonEmptyString(), typed_config: MtlsAuthenticated })),
   },
   oneof(
     [
@@ -146,7 +165,6 @@ export const Principal: Schema<Principal> = message(
     ],
     { required: true },
   ),
-  unsupported('principal extensions are not available', 'custom'),
 );
 
 /** envoy.config.rbac.v3.Policy. */

@@ -43,11 +43,25 @@ const headerMatcher = fc
   )
   .map(([name, match, flags]) => ({ name, ...match, ...flags }));
 
-const metadata = word.map((exact) => ({
-  filter: 'ns',
-  path: [{ key: 'k' }],
-  value: { string_match: { exact } },
-}));
+const metadata = fc
+  .tuple(fc.constantFrom(['k'], ['list'], ['deep', 'k']), stringMatcher, fc.boolean(), fc.boolean())
+  .map(([path, matcher, isList, invert]) => ({
+    filter: 'ns',
+    path: path.map((key) => ({ key })),
+    value: isList ? { list_match: { one_of: { string_match: matcher } } } : { string_match: matcher },
+    invert,
+  }));
+const mtls = fc
+  .oneof(
+    fc.constant({ any_validated_client_certificate: true }),
+    fc
+      .tuple(fc.constantFrom('URI', 'DNS'), stringMatcher)
+      .map(([san_type, matcher]) => ({ san_matcher: { san_type, matcher } })),
+  )
+  .map((fields) => {
+    const type = 'type.googleapis.com/envoy.extensions.rbac.principals.mtls_authenticated.v3.Config';
+    return { custom: { name: 'mtls', typed_config: { '@type': type, ...fields } } };
+  });
 
 const permission = fc.letrec((tie) => ({
   rule: fc.oneof(
@@ -76,6 +90,8 @@ const principal = fc.letrec((tie) => ({
     range.map((source_ip) => ({ source_ip })),
     fc.option(stringMatcher, { nil: undefined }).map((principal_name) => ({ authenticated: { principal_name } })),
     pathMatcher.map((url_path) => ({ url_path })),
+    metadata.map((matcher) => ({ metadata: matcher })),
+    mtls,
     fc.array(tie('id'), { minLength: 1, maxLength: 3 }).map((ids) => ({ and_ids: { ids } })),
     fc.array(tie('id'), { minLength: 1, maxLength: 3 }).map((ids) => ({ or_ids: { ids } })),
     tie('id').map((id) => ({ not_id: id })),
@@ -99,6 +115,7 @@ const request = fc.record({
   localPort: fc.constantFrom(79, 80, 442, 443),
   serverName: word,
   metadata: optionalWord,
+  isVerified: fc.boolean(),
   sans: fc.option(fc.array(word, { maxLength: 2 }), { nil: undefined }),
 });
 
@@ -119,14 +136,18 @@ function streamOf(facts: Request): TestStream {
         version: 'TLSv1.3',
         cipher: '',
         alpn: '',
-        peerVerified: true,
+        peerVerified: facts.isVerified,
         peerUriSans: facts.sans,
         peerDnsSans: ['ab'],
         peerSubject: 'CN=a',
       },
     }),
   });
-  if (facts.metadata !== undefined) stream.setMetadata('ns', 'k', facts.metadata);
+  if (facts.metadata !== undefined) {
+    stream.setMetadata('ns', 'k', facts.metadata);
+    stream.setMetadata('ns', 'list', [facts.metadata, 5, facts.a ?? null]);
+    stream.setMetadata('ns', 'deep', { k: facts.a ?? [facts.metadata] });
+  }
   return stream;
 }
 

@@ -49,6 +49,8 @@ export class Client implements Disposable {
             ...issued,
             keepAlive: true,
             localAddress: way.from,
+            // Envoy forgets that the certificate of a resumed session was validated.
+            maxCachedSessions: 0,
             rejectUnauthorized: false,
             servername: way.serverName,
           })

@@ -84,13 +84,23 @@ const connectionPermissions = [
     requested_server_name: matcher,
   })),
 ];
+const MTLS = 'type.googleapis.com/envoy.extensions.rbac.principals.mtls_authenticated.v3.Config';
+const validated = fc
+  .oneof(
+    fc.constant({ any_validated_client_certificate: true }),
+    fc
+      .tuple(fc.constantFrom('URI', 'DNS'), stringMatcher(names))
+      .map(([san_type, matcher]) => ({ san_matcher: { san_type, matcher } })),
+  )
+  .map((fields) => ({ custom: { name: 'mtls', typed_config: { '@type': MTLS, ...fields } } }));
 const connectionPrincipals = [
   fc.constant({ any: true }),
   range.map((direct_remote_ip) => ({ direct_remote_ip })),
   range.map((remote_ip) => ({ remote_ip })),
   range.map((source_ip) => ({ source_ip })),
   fc.constant({ authenticated: {} }),
-  stringMatcher(names).map((principal_name) => ({ authenticated: { principal_name } })),
+  validated,
+  validated,
   stringMatcher(names).map((principal_name) => ({ authenticated: { principal_name } })),
 ];
 const requestRules = [
