@@ -5,7 +5,7 @@ import type {
   DownstreamTlsContext,
   TlsSessionTicketKeys,
 } from '../../config/schema/tls.ts';
-import type { SdsSecret, SecretStore, SecretUser } from './secret-store.ts';
+import type { DiscoveredSecret, SecretStore, SecretUser } from './secret-store.ts';
 
 /** A context with all its secrets in place. */
 export interface ResolvedContext {
@@ -27,9 +27,9 @@ export class ContextSecrets {
   private readonly tickets: TicketConfig;
   private readonly store: SecretStore;
   private readonly user: SecretUser;
-  private readonly certificates: readonly SdsSecret[];
-  private readonly validation: SdsSecret | undefined;
-  private readonly ticketKeys: SdsSecret | undefined;
+  private readonly certificates: readonly DiscoveredSecret[];
+  private readonly validation: DiscoveredSecret | undefined;
+  private readonly ticketKeys: DiscoveredSecret | undefined;
 
   /** @param user called whenever a secret has a new version. */
   constructor(common: CommonTlsContext, tickets: TicketConfig, store: SecretStore, user: SecretUser) {
@@ -49,12 +49,12 @@ export class ContextSecrets {
   }
 
   /** All of them. */
-  get all(): readonly SdsSecret[] {
+  get all(): readonly DiscoveredSecret[] {
     return [...this.certificates, this.validation, this.ticketKeys].filter((secret) => secret !== undefined);
   }
 
   /** The secret that has no version yet. */
-  get missing(): SdsSecret | undefined {
+  get missing(): DiscoveredSecret | undefined {
     return this.all.find((secret) => secret.current === undefined);
   }
 

@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { parseSource } from '../../config/document.ts';
 import { formatPath } from '../../config/errors.ts';
+import { BUILT_IN_TYPES } from '../../config/extensions.ts';
 import { canonicalJson } from '../../config/load.ts';
+import type { LoadRunConfig } from '../../config/schema/containers.ts';
 import { runSchema } from '../../config/schema/schema.ts';
 import { Secret, SecretFile } from '../../config/schema/secret.ts';
 import { findingOf } from '../../config/validate.ts';
@@ -64,9 +66,17 @@ function secretFields(item: unknown, path: string): Record<string, unknown> {
   return fields;
 }
 
+/** What secrets may extend: the validator of certificates. */
+export const SECRET_EXTENSIONS: LoadRunConfig = {
+  extensions: {
+    find: (category, type) => BUILT_IN_TYPES[category][type],
+    names: (category) => Object.keys(BUILT_IN_TYPES[category]),
+  },
+};
+
 /** Validates like the configuration itself: a field that is not known is an error. */
 function validated<T>(schema: Parameters<typeof runSchema>[0], value: unknown, where: string): T {
-  const result = runSchema(schema, value, {});
+  const result = runSchema(schema, value, SECRET_EXTENSIONS);
   if (result.issues === undefined) return result.value as T;
   const problems = result.issues.map((issue) => {
     const { path, message } = findingOf(issue);

@@ -1,16 +1,17 @@
-import type { SdsSecretConfig } from '../../config/schema/config-source.ts';
+import type { PathConfigSource, SdsSecretConfig } from '../../config/schema/config-source.ts';
 import type { Secret } from '../../config/schema/secret.ts';
 import { watchFiles } from '../../config/watch-files.ts';
 import type { Logger } from '../../filter/env.ts';
 import type { Counter, Gauge, StatsScope } from '../../observe/stats.ts';
 import { checkSecret } from './check-secret.ts';
 import { readSecret, SecretFileError, type SecretKind } from './sds-file.ts';
+import { WorkloadAgent, WorkloadSecret } from './workload-secret.ts';
 
 /** Who uses a secret; called after each new version. */
 export type SecretUser = () => void;
 
 /** The `sds.<name>.*` statistics under Envoy's names. */
-class SdsStats {
+export class SdsStats {
   readonly attempt: Counter;
   readonly success: Counter;
   readonly failure: Counter;
@@ -27,8 +28,19 @@ class SdsStats {
   }
 }
 
-/** One secret in one file, and its latest good version. A version that is broken changes nothing. */
-export class SdsSecret {
+/** A secret that is not written in the configuration, and its latest good version. */
+export interface DiscoveredSecret {
+  readonly name: string;
+  /** Undefined until there is a first good version. */
+  readonly current: Secret | undefined;
+  /** Why there is none. */
+  readonly problem: string;
+  readonly users: Set<SecretUser>;
+  close(): void;
+}
+
+/** One secret in one file. A version that is broken changes nothing. */
+export class SdsSecret implements DiscoveredSecret {
   readonly name: string;
   /** Undefined until a first good version was read. */
   current: Secret | undefined = undefined;
@@ -42,12 +54,12 @@ export class SdsSecret {
   private readonly unwatch: () => void;
   private fingerprint = '';
 
-  constructor(config: SdsSecretConfig, kind: SecretKind, root: StatsScope, log: Logger) {
-    const { path, watched_directory: folder } = config.sds_config.path_config_source;
-    this.name = config.name;
+  constructor(name: string, source: PathConfigSource, kind: SecretKind, stats: SdsStats, log: Logger) {
+    const { path, watched_directory: folder } = source;
+    this.name = name;
     this.path = path;
     this.kind = kind;
-    this.stats = new SdsStats(root, config.name);
+    this.stats = stats;
     this.log = log;
     // Before it is read, so that no change in between is missed.
     this.unwatch = watchFiles([folder?.path ?? path], () => this.update());
@@ -88,11 +100,12 @@ export class SdsSecret {
   }
 }
 
-/** The secrets of one thread's proxy that come from files of their own: one watch each, however many contexts use it. */
+/** The secrets of one thread's proxy that are not written in its configuration: one each, however many contexts use it. */
 export class SecretStore {
   private readonly root: StatsScope;
   private readonly log: Logger;
-  private readonly secrets = new Map<string, SdsSecret>();
+  private readonly secrets = new Map<string, DiscoveredSecret>();
+  private readonly agents = new Map<string, WorkloadAgent>();
 
   constructor(root: StatsScope, log: Logger) {
     this.root = root;
@@ -100,18 +113,32 @@ export class SecretStore {
   }
 
   /** The secret that a configuration names; `user` is called after each change, until `release`. */
-  use(config: SdsSecretConfig, kind: SecretKind, user: SecretUser): SdsSecret {
-    const key = JSON.stringify([kind, config.name, config.sds_config.path_config_source]);
+  use(config: SdsSecretConfig, kind: SecretKind, user: SecretUser): DiscoveredSecret {
+    const key = JSON.stringify([kind, config.name, config.sds_config]);
     let secret = this.secrets.get(key);
     if (secret === undefined) {
-      secret = new SdsSecret(config, kind, this.root, this.log);
+      secret = this.create(config, kind);
       this.secrets.set(key, secret);
     }
     secret.users.add(user);
     return secret;
   }
 
-  release(secret: SdsSecret, user: SecretUser): void {
+  private create({ name, sds_config: source }: SdsSecretConfig, kind: SecretKind): DiscoveredSecret {
+    const { path_config_source: file, api_config_source: api } = source;
+    const stats = new SdsStats(this.root, name);
+    if (file !== undefined) return new SdsSecret(name, file, kind, stats, this.log);
+    const target = api?.grpc_services[0]?.google_grpc.target_uri ?? '';
+    const socketPath = target.replace(/^unix:(\/\/)?/, '');
+    let agent = this.agents.get(socketPath);
+    if (agent === undefined) {
+      agent = new WorkloadAgent(socketPath);
+      this.agents.set(socketPath, agent);
+    }
+    return new WorkloadSecret(name, kind, agent, stats, this.log);
+  }
+
+  release(secret: DiscoveredSecret, user: SecretUser): void {
     secret.users.delete(user);
     if (secret.users.size > 0) return;
     secret.close();
