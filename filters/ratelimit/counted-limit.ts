@@ -13,7 +13,8 @@ import { compileAction, type DescriptorAction, dynamicValue } from './descriptor
 /** The most that one request may count. */
 const MAX_HITS = 1_000_000_000;
 
-type Hits = (stream: HttpStream) => number | undefined;
+/** Undefined leaves it to the request; null when what should be a number is none: the limit does not concern it then. */
+type Hits = (stream: HttpStream) => number | undefined | null;
 
 /** One rate limit that a service judges. */
 export class CountedLimit {
@@ -25,12 +26,15 @@ export class CountedLimit {
   /** Values of the descriptor at hand; reused. */
   readonly #values: (string | null)[] = [];
 
-  /** @throws FormatError for an operator of `hits_addend.format` that does not exist */
-  constructor(config: AnyRateLimit, sourceCluster: string) {
+  /**
+   * @param isOwn of the filter's own configuration: those of routes count 1 each, as in Envoy
+   * @throws FormatError for an operator of `hits_addend.format` that does not exist
+   */
+  constructor(config: AnyRateLimit, sourceCluster: string, isOwn: boolean) {
     this.appliesOnDone = config.apply_on_stream_done ?? false;
     this.#actions = config.actions.map((action) => compileAction(action, sourceCluster));
     this.#override = config.limit?.dynamic_metadata?.metadata_key;
-    this.#hits = compileHits(config.hits_addend);
+    this.#hits = compileHits(isOwn ? config.hits_addend : undefined);
   }
 
   /** Writes the descriptor of a request; false when the limit does not concern it. */
@@ -44,14 +48,15 @@ export class CountedLimit {
       values[i] = value;
       if (value !== null) entries++;
     }
-    if (entries === 0) return false;
+    const hits = this.#hits(stream);
+    if (entries === 0 || hits === null) return false;
     writer.openDescriptor();
     for (let i = 0; i < actions.length; i++) {
       const value = values[i] as string | null;
       if (value !== null) writer.entry((actions[i] as DescriptorAction).key, value);
     }
     const limit = this.#override === undefined ? undefined : readOverride(dynamicValue(stream, this.#override));
-    writer.closeDescriptor(limit, this.#hits(stream));
+    writer.closeDescriptor(limit, hits);
     return true;
   }
 }
@@ -62,10 +67,12 @@ function compileHits(config: AnyRateLimit['hits_addend']): Hits {
     return () => number;
   }
   const format = compileFormat(config.format);
+  // A number of the metadata may have a fraction, which does not count.
+  const wanted = config.format.startsWith('%DYNAMIC_METADATA') ? /^\d+(\.\d+)?$/ : /^\d+$/;
   return (stream) => {
     const text = format(stream);
-    // What is no number leaves the request at the one hit that it is.
-    return /^\d{1,10}$/.test(text) ? Math.min(Number(text), MAX_HITS) : undefined;
+    const hits = wanted.test(text) ? Math.trunc(Number(text)) : MAX_HITS + 1;
+    return hits > MAX_HITS ? null : hits;
   };
 }
 

@@ -41,9 +41,15 @@ export function compileAction(action: RateLimitAction, sourceCluster: string): D
   if (action.query_parameters !== undefined) {
     const { query_parameter_name, descriptor_key, skip_if_absent } = action.query_parameters;
     const name = toWireText(query_parameter_name);
-    return read(descriptor_key, skip_if_absent, (request) => queryParameter(request.path, name));
+    return read(descriptor_key, skip_if_absent, (request) => percentDecoded(queryParameter(request.path, name)));
   }
   return compileMatchAction(action) ?? compileMetadataAction(action);
+}
+
+/** What is not well escaped stays as it is, as in Envoy. */
+function percentDecoded(value: string | undefined): string | undefined {
+  if (value === undefined || !value.includes('%')) return value;
+  return value.replace(/%([0-9a-fA-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 }
 
 function constant(key: string, value: string): DescriptorAction {

@@ -20,12 +20,14 @@ import { compileFraction } from '../../src/matching/fraction.ts';
 import { toWireText } from '../../src/matching/wire-text.ts';
 import type { Counter } from '../../src/observe/stats.ts';
 import { decodeProtobufStruct } from '../header-to-metadata/protobuf-value.ts';
-import { ApplicableLimits, type VirtualHostLimits } from './applicable-limits.ts';
+import { ApplicableLimits } from './applicable-limits.ts';
 import { CountedLimit } from './counted-limit.ts';
 import { type RateLimitHeaders, rateLimitHeaders, showRateLimit } from './ratelimit-headers.ts';
 import { RateLimitConfig, RateLimitPerRoute } from './schema.ts';
 
 const NAME = 'envoy.filters.http.ratelimit';
+/** `response_code_details` of a request over its limit. */
+const REFUSED = 'request_rate_limited';
 /** gRPC's RESOURCE_EXHAUSTED. */
 const RESOURCE_EXHAUSTED = 8;
 /** A call without a limit of time ends some time all the same; also for the promise that the stream waits for. */
@@ -111,8 +113,8 @@ class RateLimitFilter {
     this.#limits = new ApplicableLimits(
       own,
       config.stage,
-      virtualHostLimits(override),
-      (limit) => new CountedLimit(limit, sourceCluster),
+      override?.vh_rate_limits ?? 'OVERRIDE',
+      (limit) => new CountedLimit(limit, sourceCluster, own.length > 0),
     );
     this.#isEnabled = config.filter_enabled === undefined ? always : compileFraction(config.filter_enabled);
     this.#isEnforced = config.filter_enforced === undefined ? always : compileFraction(config.filter_enforced);
@@ -143,7 +145,7 @@ class RateLimitFilter {
 
   #concerns(request: RequestHead): boolean {
     const type = this.#config.request_type;
-    return type === 'both' || (request.get('x-envoy-internal') === 'true') === (type === 'internal');
+    return type === 'both' || type === '' || (request.get('x-envoy-internal') === 'true') === (type === 'internal');
   }
 
   /** The request to the service; undefined when no limit concerns this one. */
@@ -206,11 +208,12 @@ class RateLimitFilter {
     const changes = this.#changes.get(stream);
     if (changes === undefined) return;
     const { isOverLimit, headers, rateLimit: limits } = changes;
-    addAll(response, headers);
+    const isRefusal = stream.responseCodeDetails === REFUSED;
+    addAll(response, headers, isRefusal, isRefusal && stream.isGrpc);
     if (limits !== undefined) showRateLimit(response, limits);
     if (!isOverLimit) return;
     if (!this.#config.disable_x_envoy_ratelimited_header) response.set('x-envoy-ratelimited', 'true');
-    if (stream.responseCodeDetails === 'request_rate_limited') this.#addHeaders?.(response, stream);
+    if (isRefusal) this.#addHeaders?.(response, stream);
   }
 
   onDone(stream: HttpStream): void {
@@ -247,19 +250,6 @@ function refusalCounters(status: number): string[] {
   return ['upstream_rq_completed', `upstream_rq_${Math.trunc(status / 100)}xx`, `upstream_rq_${status}`];
 }
 
-function virtualHostLimits(override: RateLimitPerRoute | undefined): VirtualHostLimits {
-  switch (override?.override_option) {
-    case 'INCLUDE_POLICY':
-      return 'INCLUDE';
-    case 'IGNORE_POLICY':
-      return 'IGNORE';
-    case 'OVERRIDE_POLICY':
-      return 'OVERRIDE';
-    default:
-      return override?.vh_rate_limits ?? 'OVERRIDE';
-  }
-}
-
 /** Envoy takes only errors. */
 function errorStatus(code: number | undefined, fallback: number): number {
   return code === undefined || code < 400 ? fallback : code;
@@ -269,7 +259,7 @@ function refusal(config: RateLimitConfig, body: string): Reply {
   return reply(errorStatus(config.rate_limited_status?.code, 429), {
     body,
     flag: 'RL',
-    details: 'request_rate_limited',
+    details: REFUSED,
     ...(config.rate_limited_as_resource_exhausted && { grpcStatus: RESOURCE_EXHAUSTED }),
   });
 }
@@ -284,13 +274,15 @@ function takeMetadata(stream: HttpStream, bytes: Buffer): void {
   for (const [key, value] of Object.entries(decodeProtobufStruct(bytes))) stream.setMetadata(NAME, key, value);
 }
 
-/** Headers that the service adds; one that no message may carry is left out. */
-function addAll(head: HeaderMap, headers: readonly AddedHeader[]): void {
+/**
+ * Headers that the service adds; one that no message may carry is left out. The service knows better than a refusal what
+ * its body is, but a gRPC call has none.
+ */
+function addAll(head: HeaderMap, headers: readonly AddedHeader[], isRefusal = false, isGrpcRefusal = false): void {
   for (const [name, value] of headers) {
-    if (name.charCodeAt(0) === 58) continue;
+    if (name.charCodeAt(0) === 58 || (isGrpcRefusal && name === 'content-type')) continue;
     try {
-      // The service knows better than a local reply what its body is.
-      if (name === 'content-type') head.set(name, value);
+      if (isRefusal && name === 'content-type') head.set(name, value);
       else head.add(name, value);
     } catch {}
   }

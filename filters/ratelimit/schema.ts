@@ -38,7 +38,8 @@ const RateLimitGrpcService = message(
 /** envoy.config.ratelimit.v3.RateLimitServiceConfig. */
 export const RateLimitServiceConfig = message({
   grpc_service: RateLimitGrpcService,
-  transport_api_version: enumOf(['V3', 'V2', 'AUTO'], { V2: 'set it to V3', AUTO: 'set it to V3' }),
+  // What is spoken is V3 in any case.
+  transport_api_version: optional(enumOf(['AUTO', 'V2', 'V3'], { V2: 'set it to V3' }), 'AUTO'),
 });
 export type RateLimitServiceConfig = v.InferOutput<typeof RateLimitServiceConfig>;
 
@@ -46,7 +47,7 @@ export type RateLimitServiceConfig = v.InferOutput<typeof RateLimitServiceConfig
 export const RateLimitConfig = message({
   domain: nonEmptyString(),
   stage: optional(uint32({ max: MAX_RATE_LIMIT_STAGE }), 0),
-  request_type: optional(enumOf(['internal', 'external', 'both']), 'both'),
+  request_type: optional(enumOf(['internal', 'external', 'both', '']), 'both'),
   timeout: optional(duration(), '0.02s'),
   failure_mode_deny: optional(bool(), false),
   failure_mode_deny_percent: optional(RuntimeFractionalPercent),
@@ -67,6 +68,7 @@ export type RateLimitConfig = v.InferOutput<typeof RateLimitConfig>;
 /** envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute. */
 export const RateLimitPerRoute = message({
   vh_rate_limits: optional(enumOf(VH_RATE_LIMITS), 'OVERRIDE'),
+  // As in Envoy, it says nothing: vh_rate_limits does.
   override_option: optional(enumOf(['DEFAULT', 'OVERRIDE_POLICY', 'INCLUDE_POLICY', 'IGNORE_POLICY']), 'DEFAULT'),
   rate_limits: optional(list(FilterRateLimit), []),
   domain: optional(string(), ''),

@@ -111,13 +111,24 @@ export const RateLimitAction = message(
 );
 export type RateLimitAction = v.InferOutput<typeof RateLimitAction>;
 
+/** One `%…%` operator and nothing besides it. */
+const operator = () => string({ pattern: /^%[^%]+%$/, allowed: 'one %…% operator, such as %BYTES_SENT%' });
+
 const actions = list(RateLimitAction, { min: 1 });
+
+/** A limit that takes the place of the service's, where the metadata has one. */
+const limitOverride = optional(
+  message(
+    { dynamic_metadata: optional(message({ metadata_key: MetadataKey })) },
+    oneof(['dynamic_metadata'], { required: true }),
+  ),
+);
 
 /** What a hit counts, and when: fields of every rate limit that a service judges. */
 const countedFields = {
   hits_addend: optional(
     message(
-      { number: optional(uint64Value({ max: MAX_HITS })), format: optional(nonEmptyString()) },
+      { number: optional(uint64Value({ max: MAX_HITS })), format: optional(operator()) },
       oneof(['number', 'format'], { required: true }),
     ),
   ),
@@ -131,12 +142,7 @@ export const RateLimit = message(
     stage: optional(uint32Value({ max: MAX_RATE_LIMIT_STAGE }), 0),
     // There is no runtime that could disable it.
     disable_key: optional(string(), ''),
-    limit: optional(
-      message(
-        { dynamic_metadata: optional(message({ metadata_key: MetadataKey })) },
-        oneof(['dynamic_metadata'], { required: true }),
-      ),
-    ),
+    limit: limitOverride,
     ...countedFields,
   },
   unsupported('set enable_x_ratelimit_headers on the filter', 'x_ratelimit_option'),
@@ -145,8 +151,8 @@ export type RateLimit = v.InferOutput<typeof RateLimit>;
 
 /** The same message in the configuration of the global rate limit filter, where it has no stage. */
 export const FilterRateLimit = message(
-  { actions, ...countedFields },
-  unsupported('it only has a meaning in route configurations', 'stage', 'disable_key', 'limit'),
+  { actions, limit: limitOverride, ...countedFields },
+  unsupported('it only has a meaning in route configurations', 'stage', 'disable_key'),
   unsupported('set enable_x_ratelimit_headers on the filter', 'x_ratelimit_option'),
 );
 export type FilterRateLimit = v.InferOutput<typeof FilterRateLimit>;

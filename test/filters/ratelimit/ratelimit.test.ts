@@ -205,8 +205,8 @@ describe('envoy.filters.http.ratelimit', () => {
       [route([key('r')], [key('v')], true), { vh_rate_limits: 'IGNORE' }, ['r', 'v']],
       [route([key('r')], [key('v')]), { vh_rate_limits: 'INCLUDE' }, ['r', 'v']],
       [route([], [key('v')]), { vh_rate_limits: 'IGNORE' }, []],
-      [route([], [key('v')]), { vh_rate_limits: 'INCLUDE', override_option: 'IGNORE_POLICY' }, []],
-      [route([key('r')], [key('v')]), { override_option: 'INCLUDE_POLICY' }, ['r', 'v']],
+      [route([], [key('v')]), { vh_rate_limits: 'INCLUDE', override_option: 'IGNORE_POLICY' }, ['v']],
+      [route([key('r')], [key('v')]), { override_option: 'INCLUDE_POLICY' }, ['r']],
       [route([key('r')], [key('v')]), { rate_limits: [key('own')] }, ['own']],
       [route([{ ...key('other stage'), stage: 1 }], [key('v')]), undefined, []],
     ];
@@ -235,13 +235,13 @@ describe('envoy.filters.http.ratelimit', () => {
       { ...key('a'), limit: { dynamic_metadata: { metadata_key } }, hits_addend: { number: 5 } },
       { ...key('b'), hits_addend: { format: '%DYNAMIC_METADATA(plan:tokens)%' } },
     ];
-    const { filter, asked } = filterWith({ rate_limits: undefined });
+    const { filter, asked } = filterWith({ rate_limits: config });
     const plans: Record<string, unknown>[] = [
       { limit: { requests_per_unit: 7, unit: 'HOUR' }, tokens: 40 },
       { limit: { requests_per_unit: '7', unit: 'EON' }, tokens: 'many' },
     ];
     for (const plan of plans) {
-      const stream = new TestStream(requestHead(), route(config));
+      const stream = new TestStream(requestHead(), { route: APP });
       for (const [name, value] of Object.entries(plan)) stream.setMetadata('plan', name, value);
       await filter.hooks.onRequest?.(stream.request, stream);
     }
@@ -250,10 +250,8 @@ describe('envoy.filters.http.ratelimit', () => {
         [{ requestsPerUnit: 7, unit: 3 }, 5],
         [undefined, 40],
       ],
-      [
-        [undefined, 5],
-        [undefined, undefined],
-      ],
+      // What should be a number and is none makes no descriptor, as in Envoy.
+      [[undefined, 5]],
     ]);
   });
 
@@ -262,8 +260,8 @@ describe('envoy.filters.http.ratelimit', () => {
       { ...key('bytes'), apply_on_stream_done: true, hits_addend: { format: '%BYTES_SENT%' } },
       key('now'),
     ];
-    const { filter, asked } = filterWith({ rate_limits: undefined }, OK);
-    const { stream } = await send(filter, {}, route(config));
+    const { filter, asked } = filterWith({ rate_limits: config }, OK);
+    const { stream } = await send(filter, {});
     expect(values(asked)).toEqual([['now']]);
     Object.assign(stream, { bytesSent: 1234 });
     filter.hooks.onDone?.(stream);
