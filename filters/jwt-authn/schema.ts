@@ -112,8 +112,22 @@ export const JwtProvider = message(
     clear_route_cache: optional(bool(), false),
   },
   oneof(['remote_jwks', 'local_jwks'], { required: true }),
+  check((provider) => inlineKeysProblem(provider.local_jwks)),
 );
 export type JwtProvider = v.InferOutput<typeof JwtProvider>;
+
+/** What can be said of keys in the configuration without reading them one by one, which is done when it is loaded. */
+function inlineKeysProblem(source: DataSource | undefined): Problem | undefined {
+  const text = source?.inline_string ?? source?.inline_bytes?.toString('utf8');
+  if (text === undefined) return undefined;
+  const path = ['local_jwks', source?.inline_string === undefined ? 'inline_bytes' : 'inline_string'];
+  try {
+    const { keys } = JSON.parse(text) as { keys?: unknown };
+    return Array.isArray(keys) ? undefined : new Problem('Jwks does not have [keys] field', { path });
+  } catch {
+    return new Problem('Jwks is an invalid JSON', { path });
+  }
+}
 
 /** At most one of its fields; without any, nothing is required. */
 export interface JwtRequirement {

@@ -210,11 +210,21 @@ describe('a configuration is refused', () => {
     return '';
   };
   const withProvider = (provider: object): object => ({ providers: { p: provider } });
-  const jwks = { local_jwks: { inline_string: '{}' } };
+  const jwks = { local_jwks: { inline_string: '{"keys":[]}' } };
   const remote = (fields: object, uri: object = {}): object =>
     withProvider({ remote_jwks: { http_uri: { uri: 'http://a/', cluster: 'c', timeout: '1s', ...uri }, ...fields } });
 
   test.each<[string, object, RegExp]>([
+    [
+      'keys that are no JSON',
+      withProvider({ local_jwks: { inline_string: '{' } }),
+      /inline_string: Jwks is an invalid JSON/,
+    ],
+    [
+      'a set without keys',
+      withProvider({ local_jwks: { inline_string: 'null' } }),
+      /inline_string: Jwks is an invalid/,
+    ],
     ['no source of keys', withProvider({}), /one of remote_jwks, local_jwks/],
     ['two sources of keys', withProvider({ ...jwks, remote_jwks: {} }), /local_jwks/],
     ['a relative URI', remote({}, { uri: '/jwks' }), /http_uri\.uri/],
