@@ -3,7 +3,7 @@ export const REDACTED = '[redacted]';
 
 /** Fields whose text is secret, in snake_case; `token_bucket` and the like are not among them. */
 const SECRET_FIELD =
-  /(?:^|_)(?:password|passwd|passphrase|secret|secrets|private_key|api_key|apikey|keys?_material|credentials?|hmac|pkcs12|session_ticket_keys|generic_secret)$|(?:^|_)(?:access|auth|bearer|refresh|session|api|id)_token$|^token$/;
+  /(?:^|_)(?:password|passwd|passphrase|secret|secrets|private_key|api_key|apikey|keys?_material|credentials?|hmac|pkcs12|session_ticket_keys|generic_secret|local_jwks)$|(?:^|_)(?:access|auth|bearer|refresh|session|api|id)_token$|^token$/;
 
 /** Headers whose value identifies somebody, where a configuration adds or matches them. */
 const SECRET_HEADER =

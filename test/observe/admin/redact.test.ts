@@ -20,12 +20,14 @@ describe('redact', () => {
         clientSecret: 'K8',
         pin_secret: 7,
       },
+      // May hold the secrets of HMAC.
+      local_jwks: { inline_string: 'K9' },
     });
     const text = JSON.stringify(dump);
     expect(text).not.toMatch(/K\d/);
     expect(text).toContain('PUBLIC');
     expect(text).not.toContain(':7');
-    expect(text.split(REDACTED)).toHaveLength(10);
+    expect(text.split(REDACTED)).toHaveLength(11);
   });
 
   it('names files and variables that hold secrets', () => {
