@@ -12,7 +12,8 @@ import {
 } from '../src/config/schema/building-blocks.ts';
 import { headerMatcher, type TextMatcher, textMatcher } from '../src/config/sidecar/text-matcher.ts';
 import { cidr, oneOrMany } from '../src/config/sidecar/units.ts';
-import { type Canonical, type Policy, type PolicyKind, type Side, typed } from './policy.ts';
+import { hostRules } from './host-match.ts';
+import { type Canonical, type PhasedFilter, type Policy, type PolicyKind, type Side, typed } from './policy.ts';
 import { JWT_METADATA, JWT_PAYLOAD } from './request-authentication.ts';
 
 const many = <T>(item: Schema<T>) => optional(oneOrMany(item, list(item, { min: 1 })));
@@ -111,24 +112,35 @@ export const authorizationPolicy: PolicyKind<Spec> = {
   refusal,
   compile(policy) {
     const { action, rules } = policy.spec;
-    const isAllow = action === 'ALLOW';
+    const phase = action === 'ALLOW' ? 'allow' : 'deny';
     const made = rules.map((rule, index): [string, Canonical] => [ruleName(policy, index), canonicalRule(rule)]);
+    const canonical = { action, policies: Object.fromEntries(made) };
+    const filter = (layer: 'http' | 'network', prefix: Canonical): readonly PhasedFilter[] => {
+      const typed_config = typed(`envoy.extensions.filters.${layer}.rbac.v3.RBAC`, { rules: canonical, ...prefix });
+      return [{ phase, filter: { name: `outrigger.policy.${phase}`, typed_config } }];
+    };
     return {
-      httpFilters: [
-        {
-          phase: isAllow ? 'allow' : 'deny',
-          filter: {
-            name: `outrigger.policy.${isAllow ? 'allow' : 'deny'}`,
-            typed_config: typed('envoy.extensions.filters.http.rbac.v3.RBAC', {
-              rules: { action, policies: Object.fromEntries(made) },
-              rules_stat_prefix: `policy_${isAllow ? 'allow' : 'deny'}_`,
-            }),
-          },
-        },
-      ],
+      httpFilters: filter('http', { rules_stat_prefix: `policy_${phase}_` }),
+      // The app must not see another path than that which was judged.
+      ...(rules.some(readsPath) ? { manager: { normalize_path: true } } : {}),
+      ...(rules.some(readsRequest) ? {} : { networkFilters: filter('network', { stat_prefix: `policy_${phase}` }) }),
     };
   },
 };
+
+function readsPath({ to = [] }: Rule): boolean {
+  return to.some(({ operation }) => operation.paths !== undefined || operation.not_paths !== undefined);
+}
+
+/** True when a connection alone is not enough to decide. */
+function readsRequest({ from = [], to = [], when = [] }: Rule): boolean {
+  const ofConnections = ['ports', 'not_ports', 'principals', 'not_principals', 'ip_blocks', 'not_ip_blocks'];
+  const parts = [...from.map(({ source }) => source), ...to.map(({ operation }) => operation)];
+  const fields = parts.flatMap((part) =>
+    Object.entries(part).flatMap(([key, value]) => (value === undefined ? [] : [key])),
+  );
+  return fields.some((key) => !ofConnections.includes(key)) || when.some(({ key }) => key !== 'connection.sni');
+}
 
 function ruleName({ metadata }: Policy, index: number): string {
   return `${metadata.namespace}/${metadata.name}/${index}`;
@@ -207,7 +219,7 @@ function operationParts(to: Operation): Canonical[] {
   const path = ({ present, ...text }: TextMatcher): Canonical =>
     present ? { any: true } : { url_path: { path: text } };
   return [
-    ...oneOf(to.hosts, to.not_hosts, 'rules', header(':authority')),
+    ...oneOf(to.hosts, to.not_hosts, 'rules', (host) => any(hostRules(host), 'rules')),
     ...oneOf(to.ports, to.not_ports, 'rules', (destination_port) => ({ destination_port })),
     ...oneOf(to.methods, to.not_methods, 'rules', header(':method')),
     ...oneOf(to.paths, to.not_paths, 'rules', path),

@@ -48,7 +48,7 @@ function partsOf(fragments: Fragments): Part[] {
   const { httpFilters = [], networkFilters = [], accessLogs = [], clusters = [], downstreamTls } = fragments;
   return [
     ...(downstreamTls === undefined ? [] : [tlsOfListener(downstreamTls)]),
-    ...networkFilters.map(({ name, typed_config }) => filterPart('network filter (TCP)', name, typed_config)),
+    ...networkFilters.map(({ filter }) => filterPart('network filter (TCP)', filter.name, filter.typed_config)),
     ...httpFilters.map(({ filter }) => filterPart('HTTP filter', filter.name, filter.typed_config)),
     ...(fragments.scope === undefined
       ? []

@@ -1,5 +1,15 @@
-import { camelCase } from '../src/config/schema/message.ts';
-import { type Canonical, type Fragments, type NamedFilter, PHASES, type Phase } from './policy.ts';
+import {
+  chainsOf,
+  inSnakeCase,
+  isMap,
+  listAt,
+  MANAGER,
+  mapAt,
+  TCP_PROXY,
+  terminal,
+  typeOf,
+} from './bootstrap-parts.ts';
+import { type Canonical, type Fragments, type NamedFilter, PHASES, type PhasedFilter } from './policy.ts';
 import { dropUnused, narrowHosts } from './scope.ts';
 
 /** What cannot be put together, in words; shown with the name of the policy. */
@@ -18,8 +28,6 @@ export interface MergeOptions {
   readonly listeners?: readonly string[] | undefined;
 }
 
-const MANAGER = 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';
-const TCP_PROXY = 'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy';
 const TLS_INSPECTOR = {
   name: 'envoy.filters.listener.tls_inspector',
   typed_config: { '@type': 'type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector' },
@@ -99,19 +107,47 @@ function mergeListener(listener: Canonical, fragments: Fragments): void {
       listener[key] ??= value;
     }
   }
+  const name = `listener ${listener.name}`;
   for (const chain of chainsOf(listener)) {
     const manager = terminal(chain, MANAGER);
     const proxy = manager ?? terminal(chain, TCP_PROXY);
     if (proxy !== undefined && fragments.accessLogs !== undefined) {
       listAt(proxy, 'access_log').push(...structuredClone(fragments.accessLogs as Canonical[]));
     }
-    if (manager === undefined) continue;
-    const name = `listener ${listener.name}`;
-    if (fragments.manager !== undefined) mergeFields(manager, fragments.manager, name);
-    const hosts = listAt(mapAt(manager, 'route_config'), 'virtual_hosts');
-    for (const host of fragments.virtualHost === undefined ? [] : hosts) {
-      mergeFields(host, fragments.virtualHost!, `virtual host ${host.name}`);
+    if (manager !== undefined) mergeManager(manager, fragments, name);
+    else if (needsHttp(fragments))
+      throw new MergeError(`${name} speaks no HTTP, so nothing there could enforce it; name others with --listener`);
+  }
+}
+
+/** A policy that passes a listener without being enforced is a hole. */
+function needsHttp({ httpFilters, networkFilters, virtualHost, manager, downstreamTls }: Fragments): boolean {
+  if (virtualHost !== undefined || (manager !== undefined && httpFilters === undefined))
+    return downstreamTls === undefined;
+  return httpFilters !== undefined && networkFilters === undefined;
+}
+
+function mergeManager(manager: Canonical, fragments: Fragments, name: string): void {
+  if (fragments.manager !== undefined) mergeFields(manager, fragments.manager, name);
+  const { virtualHost } = fragments;
+  if (virtualHost === undefined) return;
+  for (const host of listAt(mapAt(manager, 'route_config'), 'virtual_hosts')) {
+    const where = `virtual host ${host.name}`;
+    mergeFields(host, virtualHost, where);
+    for (const [index, { route }] of listAt(host, 'routes').entries()) {
+      if (isMap(route)) mergeRoute(route, virtualHost, `route ${index} of ${where}`);
     }
+  }
+}
+
+/** What a route says counts more than what its virtual host says: the policy would not hold there. */
+function mergeRoute(route: Canonical, virtualHost: Canonical, where: string): void {
+  for (const key of Object.keys(virtualHost)) {
+    inSnakeCase(route, key);
+    if (route[key] === undefined) continue;
+    if (key !== 'rate_limits') throw new MergeError(`${where} has ${key} already`);
+    inSnakeCase(route, 'include_vh_rate_limits');
+    route.include_vh_rate_limits = true;
   }
 }
 
@@ -133,21 +169,22 @@ function insertFilters(chain: Canonical, policies: readonly NamedFragments[]): v
   const manager = terminal(chain, MANAGER);
   if (manager === undefined) {
     const network = policies.flatMap(({ fragments }) => fragments.networkFilters ?? []);
-    chain.filters = [...combined(network), ...listAt(chain, 'filters')];
+    chain.filters = [...combined(inPhases(network)), ...listAt(chain, 'filters')];
     return;
   }
   const found = policies.flatMap(({ fragments }) => fragments.httpFilters ?? []);
-  const inOrder = PHASES.flatMap((phase: Phase) =>
-    found.filter((one) => one.phase === phase).map(({ filter }) => filter),
-  );
   const filters = listAt(manager, 'http_filters');
-  const made = combined(inOrder);
+  const made = combined(inPhases(found));
   for (const { name } of made) {
     if (filters.some((filter) => filter.name === name))
       throw new MergeError(`a filter "${name}" is in the file already: policies go into a file once`);
   }
   const front = filters.findIndex((filter) => !STAY_IN_FRONT.test(typeOf(filter)));
   filters.splice(Math.max(0, front), 0, ...(made as unknown as Canonical[]));
+}
+
+function inPhases(filters: readonly PhasedFilter[]): NamedFilter[] {
+  return PHASES.flatMap((phase) => filters.filter((one) => one.phase === phase).map(({ filter }) => filter));
 }
 
 /** One filter per name: what several policies say to it is put together. */
@@ -185,7 +222,7 @@ function wrapInTls(listener: Canonical, policies: readonly NamedFragments[]): vo
   const plain = isOptional ? chains.map((chain) => matched(chain, 'raw_buffer')) : [];
   const secured = chains.map((chain) => ({
     ...(isOptional ? matched(chain, 'tls') : chain),
-    transport_socket: socket,
+    transport_socket: withProtocols(socket, terminal(chain, MANAGER)),
   }));
   delete listener.default_filter_chain;
   listener.filter_chains = [...secured, ...plain];
@@ -193,6 +230,17 @@ function wrapInTls(listener: Canonical, policies: readonly NamedFragments[]): vo
   const inspectors = listAt(listener, 'listener_filters');
   if (!inspectors.some((filter) => typeOf(filter).includes('TlsInspector')))
     inspectors.push(structuredClone(TLS_INSPECTOR));
+}
+
+/** Where HTTP is spoken, clients learn which versions in the handshake (RFC 7301). */
+function withProtocols(socket: Canonical, manager: Canonical | undefined): Canonical {
+  const copy = structuredClone(socket);
+  if (manager === undefined) return copy;
+  inSnakeCase(manager, 'codec_type');
+  const { codec_type: codec } = manager;
+  const protocols = codec === 'HTTP1' ? ['http/1.1'] : codec === 'HTTP2' ? ['h2'] : ['h2', 'http/1.1'];
+  mapAt(mapAt(copy, 'typed_config'), 'common_tls_context').alpn_protocols = protocols;
+  return copy;
 }
 
 function matched(chain: Canonical, transport_protocol: string): Canonical {
@@ -225,45 +273,4 @@ function mergeThresholds(there: Canonical[], added: readonly Canonical[], where:
   const usual = there.find(({ priority }) => priority === undefined || priority === 'DEFAULT');
   if (usual === undefined) there.push(...structuredClone(added as Canonical[]));
   else for (const one of added) mergeFields(usual, one, where);
-}
-
-function chainsOf(listener: Canonical): Canonical[] {
-  inSnakeCase(listener, 'default_filter_chain');
-  const fallback = listener.default_filter_chain;
-  return [...listAt(listener, 'filter_chains'), ...(fallback === undefined ? [] : [fallback as Canonical])];
-}
-
-/** The configuration of a chain's last filter, if it is of this type. */
-function terminal(chain: Canonical, type: string): Canonical | undefined {
-  const last = listAt(chain, 'filters').at(-1);
-  return last !== undefined && typeOf(last).endsWith(`/${type}`) ? (last.typed_config as Canonical) : undefined;
-}
-
-function typeOf(filter: Canonical): string {
-  inSnakeCase(filter, 'typed_config');
-  return String((filter.typed_config as Canonical | undefined)?.['@type']);
-}
-
-function isMap(value: unknown): value is Canonical {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function mapAt(parent: Canonical, key: string): Canonical {
-  inSnakeCase(parent, key);
-  parent[key] ??= {};
-  return parent[key] as Canonical;
-}
-
-function listAt(parent: Canonical, key: string): Canonical[] {
-  inSnakeCase(parent, key);
-  parent[key] ??= [];
-  return parent[key] as Canonical[];
-}
-
-/** A file may have a field in either case; only one of them may be there. */
-function inSnakeCase(parent: Canonical, key: string): void {
-  const other = camelCase(key);
-  if (other === key || parent[other] === undefined) return;
-  parent[key] = parent[other];
-  delete parent[other];
 }

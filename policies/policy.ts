@@ -76,12 +76,17 @@ export interface NamedFilter {
 export const PHASES = ['scope', 'authentication', 'deny', 'allow', 'limit'] as const;
 export type Phase = (typeof PHASES)[number];
 
+export interface PhasedFilter {
+  readonly phase: Phase;
+  readonly filter: NamedFilter;
+}
+
 /** What a policy adds to a configuration. Everything that is not there stays as it is. */
 export interface Fragments {
   /** In front of the filters that the file has. Filters of one name are one: their rules are put together. */
-  readonly httpFilters?: readonly { readonly phase: Phase; readonly filter: NamedFilter }[];
-  /** In front of the network filters that the file has; of listeners that speak no HTTP. */
-  readonly networkFilters?: readonly NamedFilter[];
+  readonly httpFilters?: readonly PhasedFilter[];
+  /** In front of the network filters of listeners that speak no HTTP; without them those cannot enforce the policy. */
+  readonly networkFilters?: readonly PhasedFilter[];
   /** Fields of every HTTP connection manager. */
   readonly manager?: Canonical;
   /** Added to those of every connection manager and TCP proxy. */

@@ -103,6 +103,8 @@ export const requestAuthentication: PolicyKind<Spec> = {
     });
     const clusters = spec.jwt_rules.flatMap((rule) => (rule.jwks_uri === undefined ? [] : [keyServer(rule)]));
     return {
+      // The app must not see another path than that which needed no token.
+      ...(spec.except.length === 0 ? {} : { manager: { normalize_path: true } }),
       httpFilters: [
         { phase: 'authentication', filter: { name: 'envoy.filters.http.jwt_authn', typed_config: config } },
       ],

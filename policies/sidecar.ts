@@ -8,6 +8,8 @@ import {
   Problem,
   uint32,
 } from '../src/config/schema/building-blocks.ts';
+import type { TextMatcher } from '../src/config/sidecar/text-matcher.ts';
+import { hostRules } from './host-match.ts';
 import { type Canonical, type PolicyKind, typed } from './policy.ts';
 
 const EgressEntry = message(
@@ -83,11 +85,14 @@ export const sidecar: PolicyKind<Spec> = {
       // Bytes have no host: behind a TCP proxy only the entries without one can let them pass.
       networkFilters: [
         {
-          name: 'outrigger.policy.sidecar',
-          typed_config: typed('envoy.extensions.filters.network.rbac.v3.RBAC', {
-            stat_prefix: 'sidecar_',
-            rules: { action: 'ALLOW', policies: policies(ports) },
-          }),
+          phase: 'scope',
+          filter: {
+            name: 'outrigger.policy.sidecar',
+            typed_config: typed('envoy.extensions.filters.network.rbac.v3.RBAC', {
+              stat_prefix: 'sidecar_',
+              rules: { action: 'ALLOW', policies: policies(ports) },
+            }),
+          },
         },
       ],
     };
@@ -96,7 +101,7 @@ export const sidecar: PolicyKind<Spec> = {
 
 function entryRule(entry: EgressEntry): Canonical {
   const parts = [
-    ...(entry.hosts.length === 0 ? [] : [anyOf(entry.hosts.flatMap(hostRules))]),
+    ...(entry.hosts.length === 0 ? [] : [anyOf(entry.hosts.flatMap((host) => hostRules(textOf(host))))]),
     ...(entry.ports.length === 0 ? [] : [portsRule(entry)]),
   ];
   return parts.length === 1 ? parts[0]! : { and_rules: { rules: parts } };
@@ -106,18 +111,9 @@ function portsRule({ ports }: EgressEntry): Canonical {
   return ports.length === 0 ? { any: true } : anyOf(ports.map((destination_port) => ({ destination_port })));
 }
 
-function hostRules(host: string): Canonical[] {
-  if (host === '*') return [{ any: true }];
-  const authority = (match: Canonical): Canonical => ({ header: { name: ':authority', string_match: match } });
-  if (host.startsWith('*.')) {
-    const suffix = host.slice(1);
-    const escaped = suffix.replace(/[.+?^${}()|[\]\\]/g, '\\$&');
-    return [
-      authority({ suffix, ignore_case: true }),
-      authority({ safe_regex: { regex: `(?i)[^:]+${escaped}:[0-9]+` } }),
-    ];
-  }
-  return [authority({ exact: host, ignore_case: true }), authority({ prefix: `${host}:`, ignore_case: true })];
+function textOf(host: string): TextMatcher {
+  if (host === '*') return { present: true };
+  return host.startsWith('*') ? { suffix: host.slice(1) } : { exact: host };
 }
 
 function anyOf(rules: readonly Canonical[]): Canonical {

@@ -7,6 +7,8 @@ import { KIND_NAMES } from '../../src/cli/policy.ts';
 import { applyFiles } from '../../src/cli/policy-apply.ts';
 import { explainFiles } from '../../src/cli/policy-explain.ts';
 import { tempFolder } from '../filter/temp-folder.ts';
+import { ProxyProcess } from '../support/proxy-process.ts';
+import { ask, echo, startApp } from '../support/story.ts';
 import { runCli } from './run-cli.ts';
 
 const EXAMPLES = join(import.meta.dirname, '../../examples/policies');
@@ -87,6 +89,16 @@ describe('outrigger policy apply', () => {
     expect(code).toBe(0);
     writeFileSync(file, stdout);
     expect((await runCli(['check', file])).stderr).toBe(`${file}: OK\n`);
+  });
+
+  it('prints a configuration that outrigger run enforces', async () => {
+    await using app = await startApp(echo());
+    const to = join(tempFolder(), 'sidecar.yaml');
+    writeFileSync(to, `listen: 127.0.0.1:0\napp: 127.0.0.1:${app.port}\n`);
+    const { stdout } = await runCli(['policy', 'apply', example('sidecar'), '--to', to]);
+    await using proxy = await ProxyProcess.start('outrigger', stdout);
+    const call = async (host: string): Promise<number> => (await ask(proxy.port, { headers: { host } })).status;
+    expect([await call('reviews.shop.svc'), await call('bank.test')]).toEqual([200, 403]);
   });
 
   it('refuses a policy that cannot live on the side, and prints nothing', async () => {

@@ -142,6 +142,64 @@ describe('policies in a configuration', () => {
     expect(listener.listener_filters).toHaveLength(1);
   });
 
+  it('are refused where a listener speaks no HTTP and could not enforce them', () => {
+    const tcp = { ...HTTP, protocol: 'tcp' };
+    for (const one of [READ, BUDGET, policy('Tracing', { service: 's', otlp: { address: 4317 } })]) {
+      expect(() => apply(tcp, one)).toThrow('listener sidecar speaks no HTTP, so nothing there could enforce it');
+    }
+    const callers = (action: string) =>
+      policy(
+        'AuthorizationPolicy',
+        { action, rules: [{ from: [{ source: { ipBlocks: ['10.0.0.0/8'] } }] }] },
+        action.toLowerCase(),
+      );
+    const { filters } = dig(apply(tcp, callers('ALLOW') + callers('DENY') + TLS)).listeners[0].filter_chains[0];
+    expect(filters.map(({ name }: Canonical) => name)).toEqual([
+      'outrigger.policy.deny',
+      'outrigger.policy.allow',
+      'envoy.filters.network.tcp_proxy',
+    ]);
+  });
+
+  it('hold on routes that say something themselves, or are refused there', () => {
+    const retried = {
+      ...HTTP,
+      routes: [{ path: '/a', to: 'app', retries: 1 }],
+      upstreams: { app: 3001 },
+      app: undefined,
+    };
+    expect(() => apply(retried, BUDGET)).toThrow(
+      'RetryPolicy default/a: route 0 of virtual host all has retry_policy already',
+    );
+    const base = expandSidecar(HTTP);
+    const [host] = manager(base).route_config.virtual_hosts;
+    host.routes[0].route.rate_limits = [{ actions: [{ remote_address: {} }] }];
+    const limit = {
+      domain: 'd',
+      service: { address: 8081 },
+      limits: [{ by: { value: 'all' }, requests: 1, per: 'day' }],
+    };
+    const [made] = manager(apply(base, policy('RateLimit', limit))).route_config.virtual_hosts;
+    expect(made.routes[0].route.include_vh_rate_limits).toBe(true);
+    expect(made.rate_limits).toHaveLength(1);
+  });
+
+  it('judge the path that the app gets', () => {
+    const paths = policy('AuthorizationPolicy', { rules: [{ to: [{ operation: { paths: ['/a*'] } }] }] });
+    const base = expandSidecar({ ...HTTP, http: { normalize_path: false } });
+    expect(manager(apply(base, paths)).normalize_path).toBe(true);
+    manager(base).normalize_path = false;
+    expect(() => apply(base, paths)).toThrow('listener sidecar has normalize_path already');
+  });
+
+  it('offer the versions of HTTP that the listener speaks in the handshake', () => {
+    const alpn = (protocol: string) => {
+      const [chain] = dig(apply({ ...HTTP, protocol }, TLS)).listeners[0].filter_chains;
+      return chain.transport_socket.typed_config.common_tls_context.alpn_protocols;
+    };
+    expect([alpn('http'), alpn('http1'), alpn('tcp')]).toEqual([['h2', 'http/1.1'], ['http/1.1'], undefined]);
+  });
+
   it('take out what the workload cannot see: its virtual hosts, and clusters that only they name', () => {
     const base = expandSidecar({ ...HTTP, upstreams: { seen: 3001, shared: 3002, unseen: 3003 } });
     const route = (cluster: string) => ({ match: { prefix: '/' }, route: { cluster } });

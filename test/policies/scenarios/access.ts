@@ -92,6 +92,48 @@ export const ACCESS: readonly PolicyScenario[] = [
   },
   {
     kind: 'AuthorizationPolicy',
+    name: 'is not gone around by the case or the port of a host, or by dots in a path',
+    async act(start) {
+      await using app = await startApp(echo());
+      const deny = (operation: object, name: string): string =>
+        policy('AuthorizationPolicy', { action: 'DENY', rules: [{ to: [{ operation }] }] }, name);
+      const text =
+        deny({ hosts: ['admin.test', '*.secret.test'] }, 'hosts') + deny({ paths: ['/internal/*'] }, 'paths');
+      await using proxy = await start(withPolicies(text, [app.port]));
+      for (const host of ['admin.test', 'ADMIN.test', 'admin.test:8080', 'a.Secret.test:1']) {
+        expect(await status(proxy.port, '/', { host })).toBe(403);
+      }
+      expect(await status(proxy.port, '/', { host: 'administrator.test' })).toBe(200);
+      expect(await status(proxy.port, '/items/../internal/a')).toBe(403);
+      expect(await status(proxy.port, '/items/a')).toBe(200);
+    },
+  },
+  {
+    kind: 'AuthorizationPolicy',
+    name: 'ALLOW without rules lets nothing pass, and a rule without conditions everything',
+    async act(start) {
+      await using app = await startApp(echo());
+      await using closed = await start(withPolicies(policy('AuthorizationPolicy', {}), [app.port]));
+      await using open = await start(withPolicies(policy('AuthorizationPolicy', { rules: [{}] }), [app.port]));
+      expect([await status(closed.port), await status(open.port)]).toEqual([403, 200]);
+    },
+  },
+  {
+    kind: 'AuthorizationPolicy',
+    name: 'judges connections where no HTTP is spoken',
+    async act(start) {
+      await using app = await startApp(echo());
+      const from = (ipBlocks: string): string =>
+        policy('AuthorizationPolicy', { rules: [{ from: [{ source: { ipBlocks } }] }] });
+      const tcp = { protocol: 'tcp' };
+      await using inside = await start(withPolicies(from('127.0.0.0/8'), [app.port], 'receiver', tcp));
+      await using outside = await start(withPolicies(from('192.0.2.0/24'), [app.port], 'receiver', tcp));
+      expect(await status(inside.port)).toBe(200);
+      await expect(status(outside.port)).rejects.toThrow();
+    },
+  },
+  {
+    kind: 'AuthorizationPolicy',
     name: 'knows callers by the identity in their certificate',
     async act(start) {
       await using app = await startApp(echo());
