@@ -15,6 +15,7 @@ export class ClusterStats {
   readonly upstreamCxConnectTimeout: Counter;
   readonly upstreamCxConnectAttemptsExceeded: Counter;
   readonly upstreamCxIdleTimeout: Counter;
+  readonly upstreamCxMaxDurationReached: Counter;
   readonly upstreamCxMaxRequests: Counter;
   readonly upstreamCxNoneHealthy: Counter;
   readonly upstreamCxOverflow: Counter;
@@ -90,6 +91,7 @@ export class ClusterStats {
     this.upstreamCxConnectTimeout = scope.counter('upstream_cx_connect_timeout');
     this.upstreamCxConnectAttemptsExceeded = scope.counter('upstream_cx_connect_attempts_exceeded');
     this.upstreamCxIdleTimeout = scope.counter('upstream_cx_idle_timeout');
+    this.upstreamCxMaxDurationReached = scope.counter('upstream_cx_max_duration_reached');
     this.upstreamCxMaxRequests = scope.counter('upstream_cx_max_requests');
     this.upstreamCxNoneHealthy = scope.counter('upstream_cx_none_healthy');
     this.upstreamCxOverflow = scope.counter('upstream_cx_overflow');

@@ -6,8 +6,10 @@ import {
 } from '../http/http1/client-connection.ts';
 import { nowMs } from '../network/clock.ts';
 import type { Connection } from '../network/connection.ts';
+import { timers } from '../network/timer.ts';
 import type { Cluster } from './cluster.ts';
 import { countClosed } from './connect.ts';
+import { ConnectionAge } from './connection-age.ts';
 import { ConnectionPool } from './connection-pool.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { RoutingPriority } from './limits.ts';
@@ -19,6 +21,8 @@ export interface PoolOptions {
   readonly client: Http1ClientOptions;
   /** 0 keeps idle connections for ever. */
   readonly idleTimeoutMs: number;
+  /** From the begin of a connection until it takes no more requests; 0 is no limit. */
+  readonly maxConnectionDurationMs: number;
   readonly maxRequestsPerConnection: number;
   /** Streams for which an endpoint has connections, for each stream there is (`per_upstream_preconnect_ratio`). */
   readonly preconnectRatio: number;
@@ -29,6 +33,10 @@ export class Http1Pool extends ConnectionPool implements Http1ClientOwner {
   private readonly options: PoolOptions;
   private readonly idle: Http1ClientConnection[] = [];
   private readonly connections = new Set<Http1ClientConnection>();
+  /** Only where their age is limited. */
+  private readonly ages = new Map<Http1ClientConnection, ConnectionAge>();
+  /** Connections whose exchange is their last one. */
+  private readonly old = new Set<Http1ClientConnection>();
 
   constructor(cluster: Cluster, endpoint: Endpoint, priority: RoutingPriority, options: PoolOptions) {
     super(cluster, endpoint, priority, HTTP1_ONLY, options.idleTimeoutMs);
@@ -70,7 +78,16 @@ export class Http1Pool extends ConnectionPool implements Http1ClientOwner {
     this.cluster.stats.upstreamCxHttp1Total.inc();
     const connection = new Http1ClientConnection(socket, this, this.options.client);
     this.connections.add(connection);
+    const { maxConnectionDurationMs } = this.options;
+    if (maxConnectionDurationMs > 0)
+      this.ages.set(connection, new ConnectionAge(maxConnectionDurationMs, () => this.onOld(connection)));
     this.offer(connection, false);
+  }
+
+  private onOld(connection: Http1ClientConnection): void {
+    this.cluster.stats.upstreamCxMaxDurationReached.inc();
+    if (connection.inUse || !connection.requestDone) this.old.add(connection);
+    else connection.connection.destroy();
   }
 
   private offer(connection: Http1ClientConnection, reused: boolean): void {
@@ -97,6 +114,10 @@ export class Http1Pool extends ConnectionPool implements Http1ClientOwner {
   onExchangeEnd(connection: Http1ClientConnection, reusable: boolean): void {
     this.releaseRequest(connection);
     if (!reusable) return;
+    if (this.old.has(connection)) {
+      connection.connection.destroy();
+      return;
+    }
     if (connection.exchanges >= this.options.maxRequestsPerConnection) {
       this.cluster.stats.upstreamCxMaxRequests.inc();
       connection.connection.destroy();
@@ -117,6 +138,12 @@ export class Http1Pool extends ConnectionPool implements Http1ClientOwner {
     if (connection.closeNotified) stats.upstreamCxCloseNotify.inc();
     this.releaseRequest(connection);
     this.connections.delete(connection);
+    const age = this.ages.get(connection);
+    if (age !== undefined) {
+      timers.cancel(age);
+      this.ages.delete(connection);
+      this.old.delete(connection);
+    }
     const index = this.idle.indexOf(connection);
     if (index >= 0) this.idle.splice(index, 1);
     stats.upstreamCxRxBytesTotal.add(connection.connection.bytesRead);

@@ -5,8 +5,10 @@ import { Http2ClientConnection, type Http2ClientOwner } from '../http/http2/clie
 import { type Http2Options, resolveHttp2Options } from '../http/http2/options.ts';
 import { Http2Stats } from '../http/http2/stats.ts';
 import type { Connection } from '../network/connection.ts';
+import { timers } from '../network/timer.ts';
 import type { Cluster } from './cluster.ts';
 import { countClosed } from './connect.ts';
+import { ConnectionAge } from './connection-age.ts';
 import { ConnectionPool } from './connection-pool.ts';
 import type { Endpoint } from './endpoint.ts';
 import { Http1Pool, type PoolOptions } from './http1-pool.ts';
@@ -43,6 +45,8 @@ export class Http2Pool extends ConnectionPool implements Http2ClientOwner {
   private readonly priority: RoutingPriority;
   private readonly stats: Http2Stats;
   private readonly connections: Http2ClientConnection[] = [];
+  /** Only where their age is limited. */
+  private readonly ages = new Map<Http2ClientConnection, ConnectionAge>();
   /** The server chose HTTP/1.1. */
   private fallback: Http1Pool | undefined = undefined;
 
@@ -130,10 +134,19 @@ export class Http2Pool extends ConnectionPool implements Http2ClientOwner {
     this.cluster.stats.upstreamCxHttp2Total.inc();
     const connection = new Http2ClientConnection(socket, this, this.http2.http2, this.stats);
     this.connections.push(connection);
+    const { maxConnectionDurationMs } = this.options;
+    if (maxConnectionDurationMs > 0)
+      this.ages.set(connection, new ConnectionAge(maxConnectionDurationMs, () => this.onOld(connection)));
     this.offer(connection);
     // Whoever waited when the pool was drained is served; nobody comes after them.
     if (this.draining || this.endpoint.removed) connection.drain();
     else if (connection.active === 0) this.startSweep();
+  }
+
+  private onOld(connection: Http2ClientConnection): void {
+    if (connection.stopped) return;
+    this.cluster.stats.upstreamCxMaxDurationReached.inc();
+    connection.drain();
   }
 
   /** From now on the endpoint is spoken to in HTTP/1.1, which its server chose. */
@@ -181,6 +194,9 @@ export class Http2Pool extends ConnectionPool implements Http2ClientOwner {
     if (connection.closeNotified) stats.upstreamCxCloseNotify.inc();
     const index = this.connections.indexOf(connection);
     if (index >= 0) this.connections.splice(index, 1);
+    const age = this.ages.get(connection);
+    if (age !== undefined) timers.cancel(age);
+    this.ages.delete(connection);
     stats.upstreamCxRxBytesTotal.add(connection.connection.bytesRead);
     stats.upstreamCxTxBytesTotal.add(connection.connection.bytesWritten);
     stats.upstreamRqPerCx.record(connection.exchanges);

@@ -87,6 +87,7 @@ function resolveOptions(cluster: Cluster): ClusterPoolOptions {
       properCase: format?.proper_case_words !== undefined,
     },
     idleTimeoutMs: common?.idle_timeout ?? 3_600_000,
+    maxConnectionDurationMs: common?.max_connection_duration ?? 0,
     maxRequestsPerConnection:
       (common?.max_requests_per_connection ?? config.max_requests_per_connection) || Number.POSITIVE_INFINITY,
     preconnectRatio: config.preconnect_policy?.per_upstream_preconnect_ratio ?? 1,

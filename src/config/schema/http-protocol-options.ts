@@ -74,18 +74,15 @@ export const PreserveCaseFormatterConfig = message({
 });
 export type PreserveCaseFormatterConfig = v.InferOutput<typeof PreserveCaseFormatterConfig>;
 
-/** A problem when a cluster limits what only the downstream side limits. */
+/** A problem when a cluster limits what only routes and listeners do. */
 export function upstreamOptionsProblem(
   options: HttpProtocolOptions | undefined,
   path: readonly string[],
 ): Problem | undefined {
-  for (const field of ['max_connection_duration', 'max_stream_duration'] as const) {
-    if (options?.[field] === undefined) continue;
-    return new Problem('is not supported: clusters do not limit it, routes and listeners do', {
-      path: [...path, field],
-    });
-  }
-  return undefined;
+  if (options?.max_stream_duration === undefined) return undefined;
+  return new Problem('is not supported: clusters do not limit it, routes and listeners do', {
+    path: [...path, 'max_stream_duration'],
+  });
 }
 
 const EitherProtocol = {

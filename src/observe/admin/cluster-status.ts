@@ -67,6 +67,10 @@ function hostStatus(endpoint: EndpointView): object {
       name,
     })),
     health_status: healthStatus(endpoint.healthFlags),
+    ...(endpoint.successRate < 0 ? {} : { success_rate: { value: endpoint.successRate } }),
+    ...(endpoint.localOriginSuccessRate < 0
+      ? {}
+      : { local_origin_success_rate: { value: endpoint.localOriginSuccessRate } }),
     weight: endpoint.weight,
     ...(endpoint.priority === 0 ? {} : { priority: endpoint.priority }),
     hostname: endpoint.hostname,

@@ -47,12 +47,15 @@ export class OutlierEventLog {
 
   /** An endpoint is back. */
   logReturn(monitor: OutlierMonitor): void {
+    // The first values of enumerations and booleans are written out, as by Envoy.
     this.write({
+      type: 'CONSECUTIVE_5XX',
       ...secondsSince(monitor, CELL.EJECTED_AT_MS),
       cluster_name: this.clusterName,
       upstream_url: monitor.endpoint.address,
       action: 'UNEJECT',
       num_ejections: monitor.get(CELL.EJECTIONS),
+      enforced: false,
     });
   }
 

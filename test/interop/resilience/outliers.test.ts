@@ -1,7 +1,12 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { findEnvoy, NO_ENVOY } from '../../support/envoy.ts';
 import { type CheckedServer, httpServer } from '../../support/health-servers.ts';
-import { unusedPort } from '../../support/proxy-process.ts';
+import { httpConfig } from '../../support/proxy.ts';
+import { type ProxyName, ProxyProcess, unusedPort } from '../../support/proxy-process.ts';
 import { obedientServer, run, type Scenario, type Sent } from './scenarios.ts';
 
 const stack = new AsyncDisposableStack();
@@ -239,6 +244,59 @@ test('what fails is ejected, counted and answered as by Envoy', { timeout: 120_0
   const all = scenarios();
   const [wanted, own] = await Promise.all([run('envoy', all, STATISTICS), run('outrigger', all, STATISTICS)]);
   for (const { name } of all) expect.soft(own.get(name), name).toEqual(wanted.get(name));
+});
+
+/** What the event log says of an ejection, a return and another ejection, without times and ports. */
+async function eventsOf(name: ProxyName, folder: string): Promise<unknown[]> {
+  const log = join(folder, `${name}.log`);
+  const outlier_detection = {
+    consecutive_5xx: 2,
+    consecutive_gateway_failure: 1,
+    interval: '0.2s',
+    base_ejection_time: '0.2s',
+    max_ejection_percent: 100,
+  };
+  const config = httpConfig(app.port, { cluster: `outlier_detection: ${JSON.stringify(outlier_detection)}` });
+  const common = `cluster_manager: { outlier_detection: { event_log_path: ${log} } }`;
+  await using proxy = await ProxyProcess.start(name, `${common}\n${config}`);
+  for (const path of ['/503', '/500']) {
+    await fetch(`http://127.0.0.1:${proxy.port}${path}`);
+    await sleep(50);
+  }
+  const active = 'cluster.app.outlier_detection.ejections_active';
+  await proxy.stat(active, (count) => count === 0);
+  for (let i = 0; i < 2; i++) await fetch(`http://127.0.0.1:${proxy.port}/500`);
+  await proxy.stat('cluster.app.outlier_detection.ejections_enforced_total', (count) => count === 2);
+  let lines: string[] = [];
+  await expect
+    .poll(
+      async () => {
+        await proxy.reopenLogs();
+        lines = readFileSync(log, 'utf8').trim().split('\n');
+        return lines.length;
+      },
+      { timeout: 10_000 },
+    )
+    .toBeGreaterThanOrEqual(4);
+  return lines.slice(0, 4).map((line) => {
+    const event = JSON.parse(line) as Record<string, unknown>;
+    const hadTime = typeof event.timestamp === 'string';
+    const hadAction = event.secs_since_last_action !== undefined;
+    delete event.timestamp;
+    delete event.secs_since_last_action;
+    return { ...event, hadTime, hadAction, upstream_url: event.upstream_url === `127.0.0.1:${app.port}` };
+  });
+}
+
+test('the event log says what Envoy’s says', { timeout: 60_000 }, async (context) => {
+  if (findEnvoy() === undefined) return context.skip(NO_ENVOY);
+  const folder = mkdtempSync(join(tmpdir(), 'outrigger-outliers-'));
+  try {
+    const [wanted, own] = await Promise.all([eventsOf('envoy', folder), eventsOf('outrigger', folder)]);
+    expect(own).toEqual(wanted);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 test('success rates and failure percentages eject the same endpoint as in Envoy', {
