@@ -48,7 +48,7 @@ export class RemoteKeys implements KeySource {
   constructor(config: RemoteJwks, env: RemoteKeysEnv) {
     this.#config = config;
     this.#env = env;
-    const [, authority = '', path = ''] = /^https?:\/\/([^/?]+)(.*)$/.exec(config.http_uri.uri) ?? [];
+    const [, authority = '', path = ''] = /^(?:https?:\/\/)?([^/?]+)(.*)$/.exec(config.http_uri.uri) ?? [];
     this.#authority = authority;
     this.#path = path.startsWith('/') ? path : `/${path}`;
   }

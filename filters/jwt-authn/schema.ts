@@ -24,9 +24,12 @@ import { RouteMatch } from '../../src/config/schema/route-components.ts';
 
 /** envoy.extensions.filters.http.jwt_authn.v3, and what it uses of envoy.config.core.v3. Durations in milliseconds. */
 
-/** envoy.config.core.v3.HttpUri: an absolute URI, asked for over a cluster. */
+/** envoy.config.core.v3.HttpUri: host and path, asked for over a cluster. */
 const HttpUri = message({
-  uri: string({ pattern: /^https?:\/\/[^/?#\s]+[^\s#]*$/, allowed: 'http:// or https://, host and path' }),
+  uri: string({
+    pattern: /^(?:https?:\/\/)?[^/?#\s]+[^\s#]*$/,
+    allowed: 'host and path, with or without http:// or https://',
+  }),
   cluster: nonEmptyString(),
   timeout: duration({ aboveMs: 0 }),
 });

@@ -66,6 +66,7 @@ async function tryFilter(definition: AnyFilter, given: unknown): Promise<FilterR
     const hint = given === undefined ? `it needs one: --config '{"…": …}'` : undefined;
     throw new UsageError(`${definition.name}: ${error.message}`, hint);
   });
+  await (definition as AnyHttpFilter).prepare?.();
   const hooks = definition.create(config, env);
   const kind = kindOfHooks(hooks);
   const { calls, once } =

@@ -54,6 +54,19 @@ test('a fetch asks the cluster, for as long and as much as is allowed', async ()
   keys.stop();
 });
 
+test.each([
+  ['http://keys.test:81/a', 'keys.test:81', '/a'],
+  ['https://keys.test', 'keys.test', '/'],
+  ['http://keys.test?a', 'keys.test', '/?a'],
+  ['keys.test/a/b', 'keys.test', '/a/b'],
+  ['http://[::1]:80/a', '[::1]:80', '/a'],
+])('%s is asked for by host and path', async (uri, authority, path) => {
+  const { keys, requests } = start({ http_uri: { uri, cluster: 'c', timeout: 1 } }, () => jwks);
+  await keys.current();
+  expect(requests).toMatchObject([{ authority, path }]);
+  keys.stop();
+});
+
 test('nothing is fetched before somebody asks, unless async_fetch says so', async () => {
   const lazy = start({}, () => jwks);
   lazy.keys.start();
