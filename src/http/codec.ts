@@ -1,6 +1,7 @@
 import type { TlsInfo } from '../observe/stream-info.ts';
 import type { HeaderMap } from './headers.ts';
 import type { RequestHead, ResponseHead } from './message.ts';
+import type { DownstreamWire } from './wire-count.ts';
 
 /**
  * What a stream asks of the connection that its request came on. One contract for every protocol version.
@@ -24,6 +25,8 @@ export interface DownstreamCodec {
   /** After a 101 or a 2xx to CONNECT: bodies are opaque bytes both ways. */
   switchToTunnel(): void;
   readonly congested: boolean;
+  /** What was counted of the last exchange; absent where nothing is. */
+  readonly wire?: DownstreamWire;
 }
 
 /** What a codec tells the stream of one request. `onRequestHead` comes first, then bodies, then exactly one of end and close. */

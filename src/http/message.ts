@@ -1,4 +1,5 @@
 import { HeaderMap } from './headers.ts';
+import { UpstreamWire } from './wire-count.ts';
 
 /** Version of the protocol that a message came in or goes out with, as %PROTOCOL% prints it. */
 export type HttpProtocol = 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2';
@@ -107,6 +108,8 @@ export class RequestHead extends HeaderMap {
 /** The head of a response; `get(':status')` answers the status as text. */
 export class ResponseHead extends HeaderMap {
   status = 200;
+  /** Of the exchange with an upstream that this head is the response of, once it is over. */
+  readonly wire = new UpstreamWire();
   /** Bits `1 << KNOWN.X` of the headers that came; codec and connection manager only. */
   present = 0;
 

@@ -3,7 +3,7 @@ import type { Reply, Verdict } from '../filter/verdict.ts';
 import { toWireText } from '../matching/wire-text.ts';
 import { nowMs } from '../network/clock.ts';
 import type { FilterTimer } from '../observe/probe.ts';
-import type { ConnectionInfo } from '../observe/stream-info.ts';
+import type { ConnectionInfo, WireBytes } from '../observe/stream-info.ts';
 import type { BodyCollector } from './body-collector.ts';
 import type { DownstreamCodec } from './codec.ts';
 import type { ConnectionManager } from './connection-manager.ts';
@@ -16,6 +16,7 @@ import type { RouteEntry } from './route/route-entry.ts';
 import type { Router } from './router.ts';
 import { StreamRecord } from './stream-record.ts';
 import { StreamTimes, type TimedStream } from './stream-times.ts';
+import { wireBytesOf } from './wire-count.ts';
 
 /** Who holds a body back. The source reads on when nobody does. */
 export const HOLD = { FILTER: 1, PEER: 2, NOT_READY: 4 } as const;
@@ -77,6 +78,12 @@ export abstract class StreamCore extends StreamRecord implements FilterStream, T
   get signal(): AbortSignal {
     this.abort ??= new AbortController();
     return this.abort.signal;
+  }
+
+  /** Undefined where the client's connection counts nothing. */
+  get wireBytes(): WireBytes | undefined {
+    const { wire } = this.codec;
+    return wire === undefined ? undefined : wireBytesOf(this.request, wire, this.responseHead.wire);
   }
 
   clearRouteCache(): void {

@@ -35,6 +35,7 @@ export class HttpStream extends ResponsePath implements DownstreamEvents {
   /** Ready for the next request. */
   reset(): void {
     this.clear();
+    this.responseHead.wire.clear();
     this.routeEntry = undefined;
     this.chain = this.manager.baseChain;
     this.isGrpc = false;

@@ -37,6 +37,8 @@ export class BodyReader implements BulkHolder {
   private readonly decoder = new ChunkDecoder();
   private readonly limits: HeadLimits;
   private readonly trailersEnabled: boolean;
+  /** Bytes of the last body, framing included. */
+  wireBytes = 0;
   private mode: Mode = 'none';
   private remaining = 0;
   private inTrailers = false;
@@ -54,6 +56,11 @@ export class BodyReader implements BulkHolder {
   /** True while a body is being read. */
   get active(): boolean {
     return this.mode !== 'none';
+  }
+
+  /** Another message: its body, if it has one, is counted from 0. */
+  beginMessage(): void {
+    this.wireBytes = 0;
   }
 
   begin(mode: Mode, length: number): void {
@@ -74,12 +81,14 @@ export class BodyReader implements BulkHolder {
       case 'length': {
         const take = Math.min(this.remaining, end - from);
         this.remaining -= take;
+        this.wireBytes += take;
         if (take > 0) this.sink.onBody(buffer, from, from + take, stable);
         if (this.remaining === 0 && this.mode === 'length') this.finish(undefined);
         else this.considerBulk(end - from);
         return from + take;
       }
       case 'close':
+        this.wireBytes += end - from;
         this.sink.onBody(buffer, from, end, stable);
         this.considerBulk(end - from);
         return end;
@@ -94,7 +103,9 @@ export class BodyReader implements BulkHolder {
     let i = from;
     while (i < end && !this.sink.bodyPaused) {
       if (this.inTrailers) return this.readTrailers(buffer, i, end);
+      const at = i;
       i = this.decoder.next(buffer, i, end);
+      this.wireBytes += (this.decoder.found === CHUNK.DATA ? this.decoder.dataEnd : i) - at;
       switch (this.decoder.found) {
         case CHUNK.DATA:
           this.sink.onBody(buffer, this.decoder.dataStart, this.decoder.dataEnd, stable);
@@ -117,6 +128,7 @@ export class BodyReader implements BulkHolder {
   private readTrailers(buffer: Buffer, from: number, end: number): number {
     // Mostly there are none.
     if (from + 1 < end && buffer[from] === 13 && buffer[from + 1] === 10) {
+      this.wireBytes += 2;
       this.finish(undefined);
       return from + 2;
     }
@@ -131,6 +143,7 @@ export class BodyReader implements BulkHolder {
       return end;
     }
     trailers.raw = buffer.latin1Slice(from, from + parser.headBytes);
+    this.wireBytes += parser.headBytes;
     removeForbiddenTrailers(trailers);
     this.finish(this.trailersEnabled && trailers.length > 0 ? trailers : undefined);
     return from + parser.headBytes;

@@ -52,6 +52,9 @@ export class Http1ClientConnection implements ConnectionHandler, UpstreamCodec, 
   requestDone = true;
   private responseDone = false;
   private anyByte = false;
+  private headWritten = false;
+  /** The head of the response, interim ones left out. */
+  private headReceived = '';
   private method = '';
   private upgrade = false;
   /** The client has ended its direction of a tunnel. */
@@ -102,6 +105,9 @@ export class Http1ClientConnection implements ConnectionHandler, UpstreamCodec, 
     this.requestDone = false;
     this.responseDone = false;
     this.anyByte = false;
+    this.body.beginMessage();
+    this.headWritten = false;
+    this.headReceived = '';
     this.paused = false;
     this.trailers = undefined;
     this.interimResponses = 0;
@@ -116,6 +122,7 @@ export class Http1ClientConnection implements ConnectionHandler, UpstreamCodec, 
     const tunnel = (this.upgrade && endStream) || request.method === 'CONNECT';
     const framing = tunnel ? 'none' : endStream || contentLength >= 0 ? 'length' : 'chunked';
     const length = endStream ? 0 : contentLength;
+    this.headWritten = true;
     this.writer.begin(requestHeadText(request, framing, length, this.options.properCase), framing, length);
     if (endStream || tunnel) {
       this.requestDone = true;
@@ -145,6 +152,7 @@ export class Http1ClientConnection implements ConnectionHandler, UpstreamCodec, 
 
   resetStream(): void {
     if (this.events === undefined) return;
+    this.tellWire();
     this.events = undefined;
     this.connection.destroy();
   }
@@ -235,6 +243,7 @@ export class Http1ClientConnection implements ConnectionHandler, UpstreamCodec, 
     this.headBegun = false;
     const headEnd = start + parser.headBytes;
     head.raw = buffer.latin1Slice(start, headEnd);
+    this.headReceived = head.raw;
     head.status = parser.status;
     head.present = parser.present;
     const close = this.readHopByHop(head);
@@ -290,6 +299,7 @@ export class Http1ClientConnection implements ConnectionHandler, UpstreamCodec, 
 
   /** Both directions of the tunnel are over. */
   private endTunnel(): void {
+    this.tellWire();
     this.events = undefined;
     this.owner.onExchangeEnd(this, false);
     this.connection.destroy();
@@ -333,6 +343,7 @@ export class Http1ClientConnection implements ConnectionHandler, UpstreamCodec, 
     const headOnly = this.lastEvent;
     const trailers = this.trailers;
     this.lastEvent = 0;
+    this.tellWire();
     this.events = undefined;
     this.phase = PHASE.IDLE;
     const reusable =
@@ -346,7 +357,18 @@ export class Http1ClientConnection implements ConnectionHandler, UpstreamCodec, 
     this.responseDone = false;
   }
 
+  /** The exchange is over: what was counted of it. */
+  private tellWire(): void {
+    const wire = this.events?.upstreamHead.wire;
+    if (wire === undefined || !this.headWritten) return;
+    wire.sent = this.writer.sentBytes;
+    wire.headSent = this.writer.headBytes;
+    wire.headReceived = this.headReceived;
+    wire.bodyReceived = this.body.wireBytes;
+  }
+
   private fail(reason: 'protocol_error' | 'connection_termination' | 'local_reset', failure: string): void {
+    this.tellWire();
     const events = this.events;
     this.events = undefined;
     this.body.stop();
@@ -385,6 +407,7 @@ export class Http1ClientConnection implements ConnectionHandler, UpstreamCodec, 
     this.phase = PHASE.CLOSED;
     this.body.stop();
     this.owner.onConnectionClosed(this);
+    this.tellWire();
     const events = this.events;
     this.events = undefined;
     events?.onUpstreamReset(reason, '', this.anyByte);

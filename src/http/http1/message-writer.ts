@@ -18,6 +18,9 @@ export class MessageWriter implements Flushable {
   connection: Connection;
   /** Called when the kernel did not take everything: the source of the body should pause until the connection drains. */
   readonly onCongested: () => void;
+  /** Of the last message: its head, and all of it. */
+  headBytes = 0;
+  sentBytes = 0;
   private text = '';
   private scheduled = false;
   private framing: Framing = 'none';
@@ -31,6 +34,11 @@ export class MessageWriter implements Flushable {
   /** Begins a message. `head` ends with the empty line; `length` counts for framing `length`. */
   begin(head: string, framing: Framing, length: number): void {
     this.text += head;
+    // What a tunnel carries belongs to the message before it.
+    if (head !== '') {
+      this.headBytes = head.length;
+      this.sentBytes = head.length;
+    }
     this.framing = framing;
     this.remaining = length;
     this.schedule();
@@ -48,12 +56,16 @@ export class MessageWriter implements Flushable {
         if (length > this.remaining) return false;
         this.remaining -= length;
         break;
-      case 'chunked':
-        this.text += `${length.toString(16)}\r\n`;
+      case 'chunked': {
+        const size = `${length.toString(16)}\r\n`;
+        this.text += size;
+        this.sentBytes += size.length + 2;
         break;
+      }
       case 'none':
         return false;
     }
+    this.sentBytes += length;
     if (stable && length >= STABLE_WRITE_BYTES) {
       this.flush();
       if (!this.connection.writeStable(buffer, start, end)) this.onCongested();
@@ -73,7 +85,9 @@ export class MessageWriter implements Flushable {
   finish(trailers: HeaderMap | undefined): boolean {
     if (this.framing === 'length' && this.remaining > 0) return false;
     if (this.framing === 'chunked') {
-      this.text += trailers === undefined || trailers.length === 0 ? '0\r\n\r\n' : `0\r\n${headerLines(trailers)}\r\n`;
+      const end = trailers === undefined || trailers.length === 0 ? '0\r\n\r\n' : `0\r\n${headerLines(trailers)}\r\n`;
+      this.text += end;
+      this.sentBytes += end.length;
     }
     this.framing = 'none';
     this.flush();

@@ -11,6 +11,11 @@ function statusLine(status: number): string {
   return statusLines[status];
 }
 
+/** Length of the status line, which is the same for both versions. */
+export function statusLineBytes(status: number): number {
+  return statusLine(status).length;
+}
+
 /** To a client of HTTP/1.0 in its own version where that is accepted, as Envoy does: some take no other. */
 function statusLineFor(request: RequestHead, status: number, settings: HttpSettings): string {
   const line = statusLine(status);

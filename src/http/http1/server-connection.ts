@@ -1,18 +1,20 @@
 import { nowMs } from '../../network/clock.ts';
 import type { Connection, ConnectionHandler } from '../../network/connection.ts';
-import { TimerEntry, timers } from '../../network/timer.ts';
+import { timers } from '../../network/timer.ts';
 import type { DownstreamCodec } from '../codec.ts';
 import type { ConnectionManager } from '../connection-manager.ts';
 import type { HeaderMap } from '../headers.ts';
 import type { RequestHead, ResponseHead } from '../message.ts';
 import type { HttpStream } from '../stream.ts';
+import type { DownstreamWire } from '../wire-count.ts';
 import { BodyReader, type BodySink } from './body-reader.ts';
+import { ConnectionTimer } from './connection-timer.ts';
 import { type HeadError, HeadParser } from './head-parser.ts';
 import { HeadProgress } from './head-progress.ts';
 import { InputStash } from './input-stash.ts';
 import { type Framing, MessageWriter } from './message-writer.ts';
 import { readRequestHead } from './request-reader.ts';
-import { responseHeadText, statusLineText } from './response-text.ts';
+import { responseHeadText, statusLineBytes, statusLineText } from './response-text.ts';
 
 /** RESPONSE: the request is read, or refused; what comes is a pipelined one. CLOSING: what comes is discarded. */
 const PHASE = { IDLE: 0, HEAD: 1, BODY: 2, RESPONSE: 3, TUNNEL: 4, CLOSING: 5 } as const;
@@ -22,20 +24,6 @@ const LONGEST_FLUSH_MS = 300_000;
 
 /** Bytes of pipelined requests after which no more is read until the response is out. */
 const MAX_PIPELINED_BYTES = 16 * 1024;
-
-/** One timer per connection serves the times of every phase; it is looked at when it fires, not moved on every byte. */
-class ConnectionTimer extends TimerEntry {
-  private readonly connection: Http1ServerConnection;
-
-  constructor(connection: Http1ServerConnection) {
-    super();
-    this.connection = connection;
-  }
-
-  override onTimeout(): void {
-    this.connection.onTimer();
-  }
-}
 
 /**
  * The HTTP/1 side of a downstream connection: reads one request after the other, hands it to a stream, and writes the
@@ -197,6 +185,7 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
   private startRequest(buffer: Buffer, start: number, end: number, request: RequestHead): void {
     const parser = this.parser;
     this.requests++;
+    this.body.beginMessage();
     this.headWritten = false;
     this.responseEnded = false;
     this.closeAfter = false;
@@ -298,6 +287,16 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
   }
 
   // ── writing: DownstreamCodec ──
+
+  get wire(): DownstreamWire {
+    const { headWritten, writer } = this;
+    return {
+      bodyReceived: this.body.wireBytes,
+      sent: headWritten ? writer.sentBytes : 0,
+      headSent: headWritten ? writer.headBytes : 0,
+      statusLineSent: statusLineBytes(this.stream.responseCode),
+    };
+  }
 
   writeInterim(status: number, headers: HeaderMap | undefined): void {
     if (this.headWritten || this.stream.request.protocol === 'HTTP/1.0') return;
