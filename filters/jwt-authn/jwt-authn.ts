@@ -28,7 +28,7 @@ export const jwtAuthn = defineHttpFilter<JwtAuthentication, PerRouteConfig>({
   config: JwtAuthentication,
   routeConfigType: 'envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig',
   routeConfig: PerRouteConfig,
-  semantics: { side: 'ingress', state: 'process', body: 'none' },
+  semantics: { side: 'either', state: 'process', body: 'none' },
   // Requests wait for keys no longer than their fetch does, retries included.
   timeoutMs: 60_000,
   async prepare() {

@@ -30,21 +30,42 @@ export interface FilterFacts {
   readonly cost: readonly string[];
 }
 
+const PER_CONNECTION: FilterSemantics = { side: 'either', state: 'connection', body: 'none' };
+/** Connections to upstreams, and the limits on them. */
+const POOLS: FilterSemantics = { side: 'either', state: 'process', body: 'none' };
+
 const OWN: Readonly<Record<string, Omit<FilterFacts, 'cost'>>> = {
-  'envoy.filters.http.router': { kind: 'HTTP filter', type: ROUTER, config: Router },
+  'envoy.filters.http.router': { kind: 'HTTP filter', type: ROUTER, config: Router, semantics: POOLS },
   'envoy.filters.network.http_connection_manager': {
     kind: 'network filter',
     type: HTTP_CONNECTION_MANAGER,
     config: HttpConnectionManager,
+    semantics: PER_CONNECTION,
   },
-  'envoy.filters.network.tcp_proxy': { kind: 'network filter', type: TCP_PROXY, config: TcpProxy },
-  'envoy.filters.listener.tls_inspector': { kind: 'listener filter', type: TLS_INSPECTOR, config: TlsInspector },
+  'envoy.filters.network.tcp_proxy': {
+    kind: 'network filter',
+    type: TCP_PROXY,
+    config: TcpProxy,
+    semantics: PER_CONNECTION,
+  },
+  'envoy.filters.listener.tls_inspector': {
+    kind: 'listener filter',
+    type: TLS_INSPECTOR,
+    config: TlsInspector,
+    semantics: PER_CONNECTION,
+  },
   'envoy.transport_sockets.tls (listener)': {
     kind: 'transport socket',
     type: DOWNSTREAM_TLS,
     config: DownstreamTlsContext,
+    semantics: { ...PER_CONNECTION, side: 'ingress' },
   },
-  'envoy.transport_sockets.tls (cluster)': { kind: 'transport socket', type: UPSTREAM_TLS, config: UpstreamTlsContext },
+  'envoy.transport_sockets.tls (cluster)': {
+    kind: 'transport socket',
+    type: UPSTREAM_TLS,
+    config: UpstreamTlsContext,
+    semantics: { ...PER_CONNECTION, side: 'egress' },
+  },
 };
 
 /** Names of what the proxy has besides the filters of the registry; each has a page too. */
@@ -144,12 +165,17 @@ function requestText({ method = 'GET', path = '/', headers = {}, body, over, bes
   return [
     `\`${method} ${path}\``,
     ...Object.entries(headers).map(([header, value]) => `\`${header}: ${short(value)}\``),
-    ...(body === undefined ? [] : [body.length > 40 ? `${body.length} bytes` : `body \`${body}\``]),
+    ...(body === undefined ? [] : [isShort(body) ? `body \`${body}\`` : `a body of ${body.length} bytes`]),
     ...(over === undefined ? [] : [`over ${over}`]),
     ...(besides === undefined ? [] : [`while ${besides} other connection${besides === 1 ? ' is' : 's are'} open`]),
   ]
     .join(', ')
     .replaceAll('|', '\\|');
+}
+
+/** True for a text that can be read in a table. */
+function isShort(body: string): boolean {
+  return /^[ -~]{1,40}$/.test(body);
 }
 
 function answerText(answer: FilterTry['answer']): string {

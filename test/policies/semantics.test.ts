@@ -1,7 +1,10 @@
+import { globSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it, test } from 'vitest';
+import { HTTP_FILTERS } from '../../filters/index.ts';
 import { compilePolicies } from '../../policies/apply.ts';
 import { explainPolicy } from '../../policies/explain.ts';
-import { parsePolicies } from '../../policies/file.ts';
+import { parsePolicies, readPolicies } from '../../policies/file.ts';
 import { POLICY_KINDS } from '../../policies/index.ts';
 import { SIDES, type Side } from '../../policies/policy.ts';
 
@@ -25,6 +28,26 @@ test('semantics are those of Table 2 of the serverless paper', () => {
 
 test('a policy is pure when it keeps no state', () => {
   for (const { semantics } of POLICY_KINDS) expect(semantics.pure).toBe(semantics.state.kept === 'none');
+});
+
+test('a policy is compiled for a side only where its filters may run', () => {
+  const filters = new Map(
+    HTTP_FILTERS.map(({ configType, semantics }) => [`type.googleapis.com/${configType}`, semantics]),
+  );
+  const wrong = globSync(join(import.meta.dirname, '../../examples/policies/*.yaml'))
+    .flatMap((file) => readPolicies(file).map((policy) => explainPolicy(policy)))
+    .flatMap(({ policy, sides }) =>
+      sides.flatMap(({ side, fragments }) =>
+        (fragments?.httpFilters ?? []).flatMap(({ filter }) => {
+          const semantics = filters.get(String(filter.typed_config['@type']));
+          const allowed = side === 'sender' ? 'egress' : 'ingress';
+          return semantics?.side === 'either' || semantics?.side === allowed
+            ? []
+            : [`${policy}: ${filter.name} at the ${side}`];
+        }),
+      ),
+    );
+  expect(wrong).toEqual([]);
 });
 
 const parse = (kind: string, spec: object) =>
