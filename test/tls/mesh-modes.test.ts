@@ -96,7 +96,7 @@ describe('permissive mode', () => {
     const relay = createServer((socket) => {
       const on = connectPlain(proxy.port);
       let isFirst = true;
-      socket.on('data', async (chunk) => {
+      socket.on('data', async (chunk: Buffer) => {
         if (!isFirst) return void on.write(chunk);
         isFirst = false;
         socket.pause();
