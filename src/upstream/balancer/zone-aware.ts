@@ -172,6 +172,8 @@ export class ZoneAwareBalancer implements Balancer {
       return below(this.random, this.zones.length);
     }
     const drawn = below(this.random, capacity);
-    return residual.findIndex((upTo) => drawn < upTo);
+    let index = 0;
+    while (drawn >= (residual[index] as number)) index++;
+    return index;
   }
 }
