@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { JwksServer, jwksOf, makeKey, nowSeconds, sign, type TestKey } from '../../support/jwt.ts';
 import { askOf, type Version } from '../../support/protocols.ts';
-import { ask, echo, eventually, type Story, startApp, story } from '../../support/story.ts';
+import { ask, echo, eventually, type Story, type StoryOptions, startApp, story } from '../../support/story.ts';
 
 let first: TestKey;
 let second: TestKey;
@@ -14,6 +14,7 @@ beforeAll(async () => {
 interface Setup {
   readonly provider?: string;
   readonly remote?: string;
+  readonly timeout?: string;
   readonly rest?: string;
   readonly behind?: string;
   readonly clusterFields?: string;
@@ -22,6 +23,10 @@ interface Setup {
 /** A proxy whose tokens are those of a server's keys. */
 async function startWith(stack: AsyncDisposableStack, server: JwksServer, setup: Setup = {}): Promise<Story> {
   const app = stack.use(await startApp(echo()));
+  return stack.use(await story(optionsOf(app.port, server, setup)));
+}
+
+function optionsOf(app: number, server: JwksServer, setup: Setup = {}): StoryOptions {
   const filter = `- name: jwt
   typed_config:
     "@type": type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication
@@ -29,7 +34,7 @@ async function startWith(stack: AsyncDisposableStack, server: JwksServer, setup:
       p:
         issuer: iss
         remote_jwks:
-          http_uri: { uri: "http://keys.test:81/jwks.json?v=1", cluster: keys, timeout: 2s }
+          http_uri: { uri: "http://keys.test:81/jwks.json?v=1", cluster: keys, timeout: ${setup.timeout ?? '10s'} }
           ${setup.remote ?? ''}
         ${setup.provider ?? ''}
     rules:
@@ -45,7 +50,7 @@ async function startWith(stack: AsyncDisposableStack, server: JwksServer, setup:
       - endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: ${server.port} } } }
 ${setup.clusterFields ?? ''}`;
   const filters = [filter, ...(setup.behind === undefined ? [] : [setup.behind])];
-  return stack.use(await story({ app: app.port, filters, clusters }));
+  return { app, filters, clusters };
 }
 
 const bearer = (token: string): Record<string, string> => ({ authorization: `Bearer ${token}` });
@@ -148,7 +153,7 @@ describe('keys from a server', () => {
     await using stack = new AsyncDisposableStack();
     const server = stack.use(await JwksServer.start(jwksOf(first)));
     server.hold();
-    const proxy = await startWith(stack, server);
+    const proxy = await startWith(stack, server, { timeout: '0.3s' });
     const denied = await ask(proxy.port, { headers: bearer(await sign(first, { iss: 'iss' })) });
     expect([denied.status, denied.body]).toEqual([401, 'Jwks remote fetch is failed']);
     server.release();
@@ -193,15 +198,38 @@ describe('keys from a server', () => {
     expect((await ask(proxy.port, { headers: bySecond })).status).toBe(200);
   });
 
-  test('are fetched before the first request with async_fetch, by a new configuration too', async () => {
+  test('are fetched before the first request with async_fetch, and anew by a new configuration', async () => {
     await using stack = new AsyncDisposableStack();
     const server = stack.use(await JwksServer.start(jwksOf(first)));
-    const proxy = await startWith(stack, server, { remote: 'async_fetch: {}' });
+    const app = stack.use(await startApp(echo()));
+    const proxy = stack.use(await story(optionsOf(app.port, server, { remote: 'async_fetch: {}' })));
     await eventually('the keys are there', () => proxy.stat(FETCHED) === 1, 10_000);
-    expect(server.requests.length).toBe(1);
     const headers = bearer(await sign(first, { iss: 'iss' }));
     expect((await ask(proxy.port, { headers })).status).toBe(200);
     expect(server.requests.length).toBe(1);
+    const next = await JwksServer.start(jwksOf(second));
+    stack.use(next);
+    await proxy.reload(
+      proxy.config(optionsOf(app.port, next, { remote: 'async_fetch: {}', provider: 'forward: true' })),
+    );
+    await eventually('the new keys are there', () => proxy.stat(FETCHED) === 2, 10_000);
+    expect([server.requests.length, next.requests.length]).toEqual([1, 1]);
+    expect((await ask(proxy.port, { headers })).status).toBe(401);
+    expect((await ask(proxy.port, { headers: bearer(await sign(second, { iss: 'iss' })) })).status).toBe(200);
+  });
+
+  test('serve every worker thread', async () => {
+    await using stack = new AsyncDisposableStack();
+    const server = stack.use(await JwksServer.start(jwksOf(first)));
+    const app = stack.use(await startApp(echo()));
+    const options = optionsOf(app.port, server, { provider: 'jwt_cache_config: {}' });
+    const proxy = stack.use(await story({ ...options, concurrency: 2 }));
+    const good = bearer(await sign(first, { iss: 'iss' }));
+    const wrong = bearer(await sign(second, { iss: 'iss' }));
+    const asks = Array.from({ length: 30 }, (_, i) => ask(proxy.port, { headers: i % 2 === 0 ? good : wrong }));
+    const statuses = (await Promise.all(asks)).map(({ status }) => status);
+    expect(statuses).toEqual(statuses.map((_, i) => (i % 2 === 0 ? 200 : 401)));
+    expect(server.requests.length).toBeLessThanOrEqual(2);
   });
 
   test('are tried again as retry_policy says', async () => {
