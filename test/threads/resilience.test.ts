@@ -22,11 +22,13 @@ export default {
 const FILTER = `- name: tell
   typed_config: { "@type": type.googleapis.com/outrigger.v1.HttpFilterModule, module: ./tell.ts }`;
 
+const configOf = (port: number, cluster: string): string => httpConfig(port, { filters: FILTER, cluster });
+
 async function twoThreads(port: number, cluster: string) {
   const dir = mkdtempSync(join(tmpdir(), 'outrigger-resilience-'));
   onTestFinished(() => rmSync(dir, { recursive: true, force: true }));
   writeFileSync(join(dir, 'tell.ts'), TELL);
-  const proxy = await startTestProxy(httpConfig(port, { filters: FILTER, cluster }), {
+  const proxy = await startTestProxy(configOf(port, cluster), {
     dir,
     concurrency: 2,
     adminAddress: { host: '127.0.0.1', port: 0 },
@@ -120,4 +122,34 @@ test('when the thread that checks crashes, another one checks', { timeout: 60_00
   }
   expect(await proxy.stat('health_check.healthy')).toBe(1);
   expect(await proxy.stat('membership_healthy')).toBe(1);
+});
+
+test('a reload waits for the first checks of its clusters, in the threads that do not make them too', {
+  timeout: 60_000,
+}, async () => {
+  let healthy = true;
+  await using app = await httpServer((request, response) => {
+    response.statusCode = request.url !== '/healthz' || healthy ? 200 : 503;
+    setTimeout(() => response.end(), request.url === '/healthz' ? 100 : 0);
+  });
+  const check = {
+    timeout: '20s',
+    interval: '600s',
+    no_traffic_interval: '600s',
+    unhealthy_threshold: 1,
+    healthy_threshold: 1,
+    http_health_check: { path: '/healthz' },
+  };
+  const cluster = (more: string): string => `${NO_PANIC}health_checks: [${JSON.stringify(check)}]\n${more}`;
+  await using proxy = await twoThreads(app.port, cluster(''));
+  const statuses = async (): Promise<Set<number>> =>
+    new Set((await Promise.all(Array.from({ length: 40 }, () => ask(proxy.port)))).map(({ status }) => status));
+  expect(await statuses()).toEqual(new Set([200]));
+  healthy = false;
+  expect(await proxy.reload(configOf(app.port, cluster('max_requests_per_connection: 7')))).toBe('updated');
+  expect(await statuses()).toEqual(new Set([503]));
+  healthy = true;
+  expect(await proxy.reload(configOf(app.port, cluster('max_requests_per_connection: 8')))).toBe('updated');
+  expect(await statuses()).toEqual(new Set([200]));
+  expect(await proxy.stat('health_check.attempt')).toBe(3);
 });

@@ -1,6 +1,9 @@
 import { expect, test } from 'vitest';
 import { SharedMemory } from '../../../src/shared-memory.ts';
 import { CELL, EndpointSlots, slotBytes } from '../../../src/upstream/endpoint-slots.ts';
+import { OutlierDetector } from '../../../src/upstream/outlier/outlier-detector.ts';
+import { CounterRandom } from '../../../src/upstream/random.ts';
+import { clusterConfig, makeCluster, TableResolver } from '../support.ts';
 import { answer, answerMany, detectingCluster, threadShares } from './support.ts';
 
 /** Two threads of one process, each with its own cluster object. */
@@ -126,4 +129,37 @@ test('what a crashed thread held is given back: its slots, its checks and the lo
   expect(locked).toBe(true);
   expect(staying.becomeChecker(slot)).toBe(true);
   expect(slot.cells[slot.at + CELL.USERS]).toBe(1);
+});
+
+test.each([
+  ['STRICT_DNS', ['10.0.0.1', '10.0.0.2'], ['10.0.0.2', '10.0.0.1']],
+  ['LOGICAL_DNS', ['10.0.0.1', '10.0.0.2'], ['10.0.0.2', '10.0.0.1']],
+])('%s: threads that get addresses in another order mean the same endpoint', async (type, first, second) => {
+  const fields = { type, outlier_detection: { consecutive_5xx: 2, interval: '1000s', max_ejection_percent: 100 } };
+  const clusters = await Promise.all(
+    threadShares(2).map(async (share, index) => {
+      const resolver = new TableResolver();
+      resolver.table.set('shop.test', index === 0 ? first : second);
+      const config = clusterConfig(fields, ['shop.test:80']);
+      const { cluster } = makeCluster(config, resolver);
+      const slots = new EndpointSlots(share);
+      cluster.slots = slots;
+      cluster.outliers = new OutlierDetector(
+        cluster,
+        config.outlier_detection as NonNullable<typeof config.outlier_detection>,
+        { slots, random: new CounterRandom(1) },
+      );
+      await cluster.start();
+      return cluster;
+    }),
+  );
+  for (const { endpoints } of clusters) {
+    const endpoint = type === 'LOGICAL_DNS' ? endpoints[0] : endpoints.find(({ host }) => host === '10.0.0.1');
+    endpoint?.failureMonitor?.onResponse(500);
+  }
+  for (const cluster of clusters) {
+    cluster.adoptShared();
+    expect(cluster.endpoints.filter(({ healthy }) => !healthy)).toHaveLength(1);
+    cluster.stop();
+  }
 });
