@@ -8,7 +8,8 @@ import { CidrSet } from '../../src/network/ip.ts';
 import { metadataCover, regexCover, textCover } from './cover.ts';
 import { authenticated, validated } from './identity.ts';
 import type { Cover, HeaderSource, IndexedPolicy, KeySource, Predicate } from './policy-index.ts';
-import type { Permission, Policy, Principal } from './schema.ts';
+import type { Permission, Policy, Principal, UriTemplate } from './schema.ts';
+import { uriTemplateRegex } from './uri-template.ts';
 
 /** A rule compiled for evaluation, and the keys under which an index may file it. */
 type Rule = IndexedPolicy;
@@ -26,6 +27,7 @@ function compilePermission(rule: Permission): Rule {
   if (rule.not_rule !== undefined) return not(compilePermission(rule.not_rule));
   if (rule.header !== undefined) return header(rule.header);
   if (rule.url_path !== undefined) return text(PATH, rule.url_path.path);
+  if (rule.uri_template !== undefined) return template(rule.uri_template.typed_config);
   if (rule.destination_ip !== undefined) return inRange(DESTINATION_IP, rule.destination_ip);
   if (rule.destination_port !== undefined) return port(rule.destination_port);
   if (rule.destination_port_range !== undefined) {
@@ -118,6 +120,11 @@ function pathOf(head: HeaderSource): string | undefined {
   const fragment = path.indexOf('#');
   const end = query < 0 ? fragment : fragment < 0 ? query : Math.min(query, fragment);
   return end < 0 ? path : path.slice(0, end);
+}
+
+/** The path without its query, as a whole. */
+function template({ path_template }: UriTemplate): Rule {
+  return text(PATH, { safe_regex: { regex: uriTemplateRegex(path_template) }, ignore_case: false });
 }
 
 /** A string matcher over a text that every request has or that makes the rule false. */

@@ -21,6 +21,7 @@ import { FilterStateMatcher, MetadataMatcher, PathMatcher, StringMatcher } from 
 import { Int32Range } from '../../src/config/schema/percent.ts';
 import { HeaderMatcher } from '../../src/config/schema/route-matchers.ts';
 import { SubjectAltNameMatcher } from '../../src/config/schema/tls.ts';
+import { uriTemplateRegex } from './uri-template.ts';
 
 /** envoy.config.rbac.v3 and the filters' own messages around it. */
 
@@ -48,7 +49,25 @@ export interface Permission {
   sourced_metadata?: SourcedMetadata | undefined;
   not_rule?: Permission | undefined;
   requested_server_name?: StringMatcher | undefined;
+  uri_template?: { typed_config: UriTemplate } | undefined;
 }
+
+/** envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig. */
+const UriTemplate = message(
+  {
+    '@type': enumOf(['type.googleapis.com/envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig']),
+    path_template: string({ minLength: 1, maxLength: 256 }),
+  },
+  check(({ path_template: template }) => {
+    try {
+      uriTemplateRegex(template);
+      return undefined;
+    } catch (error) {
+      return new Problem((error as Error).message, { path: ['path_template'] });
+    }
+  }),
+);
+export type UriTemplate = v.InferOutput<typeof UriTemplate>;
 
 const permission: Schema<Permission> = v.lazy(() => Permission);
 const permissionSet = message({ rules: list(permission, { min: 1 }) });
@@ -67,6 +86,7 @@ export const Permission: Schema<Permission> = message(
     sourced_metadata: optional(SourcedMetadata),
     not_rule: optional(permission),
     requested_server_name: optional(StringMatcher),
+    uri_template: optional(message({ name: nonEmptyString(), typed_config: UriTemplate })),
   },
   oneof(
     [
@@ -87,7 +107,6 @@ export const Permission: Schema<Permission> = message(
     ],
     { required: true },
   ),
-  unsupported('use url_path with a prefix or an expression', 'uri_template'),
   unsupported('matcher extensions are not available', 'matcher'),
   check((rule) => portRangeProblem(rule.destination_port_range)),
 );
@@ -238,7 +257,7 @@ function headerRuleProblem(rules: Rules | undefined, field: string): Problem | u
 }
 
 function permissionReadsHeaders(rule: Permission): boolean {
-  if (rule.header !== undefined || rule.url_path !== undefined) return true;
+  if (rule.header !== undefined || rule.url_path !== undefined || rule.uri_template !== undefined) return true;
   const parts = rule.and_rules?.rules ?? rule.or_rules?.rules ?? (rule.not_rule === undefined ? [] : [rule.not_rule]);
   return parts.some(permissionReadsHeaders);
 }

@@ -26,6 +26,27 @@ const words = stringMatcher(word);
 const paths = fc.constantFrom('/', '/a', '/a/b', '/a/bc', '/A', '/b');
 const pathMatcher = stringMatcher(paths).map((path) => ({ path }));
 
+const TEMPLATE = 'type.googleapis.com/envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig';
+const template = fc
+  .constantFrom(
+    '/',
+    '/a',
+    '/*',
+    '/a/*',
+    '/**',
+    '/a/**',
+    '/{x}',
+    '/{x}/b',
+    '/{x=a/*}',
+    '/a/{y=**}',
+    '/a/*c',
+    '/*/',
+    '/**c',
+  )
+  .map((path_template) => ({
+    uri_template: { name: 'uri', typed_config: { '@type': TEMPLATE, path_template } },
+  }));
+
 const headerMatcher = fc
   .tuple(
     fc.constantFrom('x-a', 'x-b', ':method', ':path', ':authority', 'host', 'x-c'),
@@ -144,7 +165,7 @@ function rulesOf(permissions: fc.Arbitrary<object>[], principals: fc.Arbitrary<o
 
 /** envoy.config.rbac.v3.RBAC for requests. */
 export const requestRulesets = rulesOf(
-  [...connectionPermissions, ...requestRules],
+  [...connectionPermissions, ...requestRules, template],
   [...connectionPrincipals, ...requestRules],
   6,
 );
