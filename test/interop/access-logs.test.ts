@@ -214,6 +214,9 @@ const FILTERS: Readonly<Record<string, string>> = {
   'any-flag': '{ response_flag_filter: {} }',
   grpc: '{ grpc_status_filter: { statuses: [NOT_FOUND, UNAVAILABLE] } }',
   'not-grpc': '{ grpc_status_filter: { statuses: [NOT_FOUND, UNKNOWN], exclude: true } }',
+  type: '{ log_type_filter: { types: [DownstreamEnd, TcpConnectionEnd] } }',
+  'not-type': '{ log_type_filter: { types: [DownstreamEnd], exclude: true } }',
+  'no-type': '{ log_type_filter: { types: [DownstreamStart] } }',
   metadata:
     '{ metadata_filter: { matcher: { filter: test, path: [{ key: text }], value: { string_match: { exact: tagged } } }, match_if_key_not_found: false } }',
   'metadata-or-absent':

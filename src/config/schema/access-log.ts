@@ -43,6 +43,7 @@ export interface AccessLogFilter {
   response_flag_filter?: { flags: string[] } | undefined;
   grpc_status_filter?: GrpcStatusFilter | undefined;
   metadata_filter?: MetadataFilter | undefined;
+  log_type_filter?: LogTypeFilter | undefined;
 }
 
 const RuntimeFilter = message({
@@ -84,6 +85,27 @@ type GrpcStatusFilter = v.InferOutput<typeof GrpcStatusFilter>;
 const MetadataFilter = message({ matcher: optional(MetadataMatcher), match_if_key_not_found: optional(bool(), true) });
 type MetadataFilter = v.InferOutput<typeof MetadataFilter>;
 
+/** envoy.data.accesslog.v3.AccessLogType. */
+const LOG_TYPES = [
+  'NotSet',
+  'TcpUpstreamConnected',
+  'TcpPeriodic',
+  'TcpConnectionEnd',
+  'DownstreamStart',
+  'DownstreamPeriodic',
+  'DownstreamEnd',
+  'UpstreamPoolReady',
+  'UpstreamPeriodic',
+  'UpstreamEnd',
+  'DownstreamTunnelSuccessfullyEstablished',
+  'UdpTunnelUpstreamConnected',
+  'UdpPeriodic',
+  'UdpSessionEnd',
+];
+
+const LogTypeFilter = message({ types: optional(list(enumOf(LOG_TYPES)), []), exclude: optional(bool(), false) });
+type LogTypeFilter = v.InferOutput<typeof LogTypeFilter>;
+
 const FILTER_KINDS = [
   'status_code_filter',
   'duration_filter',
@@ -116,9 +138,10 @@ export const AccessLogFilter: Schema<AccessLogFilter> = message(
     response_flag_filter: optional(message({ flags: optional(list(enumOf(RESPONSE_FLAGS)), []) })),
     grpc_status_filter: optional(GrpcStatusFilter),
     metadata_filter: optional(MetadataFilter),
+    log_type_filter: optional(LogTypeFilter),
   },
   oneof(FILTER_KINDS, { required: true }),
-  unsupported('filter extensions are not available', 'extension_filter', 'log_type_filter'),
+  unsupported('filter extensions are not available', 'extension_filter'),
 );
 
 /** envoy.config.accesslog.v3.AccessLog. */

@@ -6,6 +6,7 @@ import { FLAG } from '../../http/response-flags.ts';
 import { compileHeaderMatcher } from '../../matching/header-matcher.ts';
 import { compileMetadataMatcher } from '../../matching/value-matcher.ts';
 import { sentGrpcStatusOf } from '../format/grpc-status.ts';
+import { logTypeOf } from '../format/stream-operators.ts';
 import type { StreamInfo } from '../stream-info.ts';
 import { compileSampling } from './sampling.ts';
 
@@ -64,6 +65,10 @@ function compileResultFilter(config: AccessLogFilter): LogCondition {
     const { statuses, exclude } = config.grpc_status_filter;
     const numbers = new Set(statuses.map(grpcStatusNumber));
     return (info) => numbers.has(sentGrpcStatusOf(info)) !== exclude;
+  }
+  if (config.log_type_filter !== undefined) {
+    const { types, exclude } = config.log_type_filter;
+    return (info) => types.includes(logTypeOf(info)) !== exclude;
   }
   if (config.metadata_filter?.matcher !== undefined) {
     const { matcher, match_if_key_not_found: ifAbsent } = config.metadata_filter;

@@ -90,6 +90,11 @@ const environment: FieldFactory = (argument) => {
 
 const constant = (value: string): FieldFactory => plain(() => value);
 
+/** Everything is logged once, at its end. */
+export function logTypeOf(info: StreamInfo): 'TcpConnectionEnd' | 'DownstreamEnd' {
+  return info.request === undefined ? 'TcpConnectionEnd' : 'DownstreamEnd';
+}
+
 /** Operators that read what is known of a stream besides its messages and times. */
 export const STREAM_OPERATORS: Readonly<Record<string, FieldFactory>> = {
   PROTOCOL: plain((info) => info.request?.protocol),
@@ -153,5 +158,5 @@ export const STREAM_OPERATORS: Readonly<Record<string, FieldFactory>> = {
   VIRTUAL_CLUSTER_NAME: plain(() => undefined),
   ENVIRONMENT: environment,
   LOCAL_REPLY_BODY: plain((_, context) => context.localReplyBody ?? ''),
-  ACCESS_LOG_TYPE: plain((info) => (info.request === undefined ? 'TcpConnectionEnd' : 'DownstreamEnd')),
+  ACCESS_LOG_TYPE: plain(logTypeOf),
 };

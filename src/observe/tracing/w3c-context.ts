@@ -46,8 +46,11 @@ function length(members: readonly string[]): number {
 }
 
 export function injectW3c(headers: HeaderMap, context: OutgoingContext): void {
-  const traceId = context.traceId.padStart(32, '0');
-  headers.set('traceparent', `00-${traceId}-${context.spanId}-${context.sampled ? '01' : '00'}`);
+  const traceId = context.traceId.length === 32 ? context.traceId : context.traceId.padStart(32, '0');
+  const value = `00-${traceId}-${context.spanId}-${context.sampled ? '01' : '00'}`;
+  // Of what was made here nothing needs to be checked.
+  if (headers.indexOf('traceparent') < 0) headers.append('traceparent', value);
+  else headers.set('traceparent', value);
   if (context.traceState !== '') headers.set('tracestate', context.traceState);
   else headers.remove('tracestate');
 }

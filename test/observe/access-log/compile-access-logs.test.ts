@@ -137,6 +137,9 @@ describe('access log filters', () => {
       {},
     ],
     [{ runtime_filter: { runtime_key: 'k', percent_sampled: { numerator: 100 } } }, {}, undefined as never],
+    [{ traceable_filter: {} }, { fields: { isTraceable: true } }, { fields: { isTraceable: false } }],
+    [{ log_type_filter: { types: ['DownstreamEnd'] } }, {}, { fields: { request: undefined } }],
+    [{ log_type_filter: { types: ['DownstreamEnd'], exclude: true } }, { fields: { request: undefined } }, {}],
   ])('%j', async (filter, passes, fails) => {
     const streams = [fakeStream({ ...passes }), ...(fails === undefined ? [] : [fakeStream({ ...fails })])];
     expect(await logged(fileLog({ format: 'logged\n' }, filter), ...streams)).toBe('logged\n');
