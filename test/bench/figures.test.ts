@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { costOf, PUBLISHED_RUNS, type PublishedRun } from '../../bench/report/figures.ts';
+import { costLines, costOf, PUBLISHED_RUNS, type PublishedRun, publishedRun } from '../../bench/report/figures.ts';
+import type { BenchReport } from '../../bench/report/result.ts';
 
 const RUN = { command: 'npm run bench', machine: 'one' };
 const micros = (outrigger: number) => ({ envoy: 3 * outrigger, outrigger });
@@ -51,4 +52,45 @@ test('what nobody has measured has no figure, and the command that measures it',
     command: 'outrigger bench --scenario http,cors --peer envoy,outrigger',
   });
   expect(costOf('something else', [])).toEqual({ scenario: undefined, command: undefined });
+});
+
+test('a cost in words is a difference within one run, or says that it is not measured', () => {
+  const run = { ...RUN, date: '2026-01-02', scenarios: { http: micros(20), cors: micros(24), tcp: micros(10) } };
+  const words = (part: string, runs: readonly PublishedRun[]) => costLines(part, costOf(part, runs));
+  expect(words('envoy.filters.http.cors', [run])).toEqual([
+    'envoy.filters.http.cors: 4.0 µs of CPU per request, in Envoy 12.0 µs (scenario cors, 2026-01-02, less the router alone)',
+  ]);
+  expect(words('envoy.filters.network.tcp_proxy', [run])).toEqual([
+    'envoy.filters.network.tcp_proxy: a request costs 10 µs of CPU in all, in Envoy 30 µs (scenario tcp, 2026-01-02)',
+  ]);
+  expect(words('envoy.filters.http.cors', [])).toEqual([
+    'envoy.filters.http.cors: not measured; measure it with `outrigger bench --scenario http,cors --peer envoy,outrigger`',
+  ]);
+  const alone = [{ ...run, scenarios: { cors: micros(24) } }];
+  expect(words('envoy.filters.http.cors', alone)[1]).toContain('its own share is not measured');
+  expect(words('something else', [run])).toEqual([
+    'something else: not measured; the benchmark has no scenario for it',
+  ]);
+});
+
+test('a run is published with its scenarios that both proxies finished', () => {
+  const peer = (name: string, median?: number) => ({
+    peer: name,
+    ...(median === undefined ? { error: 'crashed' } : { saturation: { processMicros: { median } } }),
+  });
+  const report = {
+    startedAt: '2026-01-02T03:04:05Z',
+    command: 'npm run bench',
+    machine: { cpu: 'CPU', cores: 2, memoryMiB: 1024, kernel: '6.1' },
+    scenarios: [
+      { scenario: { name: 'http' }, peers: [peer('envoy', 60.04), peer('outrigger', 22.76), peer('nginx', 9)] },
+      { scenario: { name: 'cors' }, peers: [peer('envoy', 61), peer('outrigger')] },
+    ],
+  };
+  expect(publishedRun(report as unknown as BenchReport)).toEqual({
+    date: '2026-01-02',
+    command: 'npm run bench',
+    machine: 'CPU, 2 cores, 1024 MiB, Linux 6.1',
+    scenarios: { http: { envoy: 60, outrigger: 22.8 } },
+  });
 });

@@ -69,7 +69,7 @@ const spec: fc.Arbitrary<Spec> = fc
 const call: fc.Arbitrary<Call> = fc.record({
   method: fc.constantFrom('GET', 'PUT', 'POST'),
   path: fc.constantFrom('/', '/a', '/a/b', '/a?q=/b', '/ab'),
-  host: fc.constantFrom('a.test', 'A.TEST', 'a.test:80', 'b.a.test:8080', 'test', 'b.other'),
+  host: fc.constantFrom('a.test', 'A.TEST', 'a.test:80', 'B.a.test:8080', 'A.test:1', 'test', 'b.other'),
   role: fc.constantFrom(undefined, 'staff', 'guest', 'STAFF'),
   peer: fc.constantFrom(undefined, 'spiffe://m/web', 'spiffe://m/api', 'spiffe://n/api'),
   groups: fc.constantFrom<Call['groups'][]>(undefined, 'staff', ['guest', 'staff'], ['guest'], []),

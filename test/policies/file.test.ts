@@ -102,3 +102,11 @@ test('docs/policies.md shows every example', () => {
   const missing = EXAMPLES.filter((file) => !page.includes(readFileSync(file, 'utf8').trim()));
   expect(missing).toEqual([]);
 });
+
+test('docs/policies.md has a row and a section for each kind', () => {
+  const page = readFileSync(join(import.meta.dirname, '../../docs/policies.md'), 'utf8');
+  for (const { kind, semantics } of POLICY_KINDS) {
+    expect(page).toContain(`| ${semantics.paper} | ${kind} | ${semantics.input.replace(' and L7', '/L7')} |`);
+    expect(page).toContain(`\n## ${kind}\n`);
+  }
+});
