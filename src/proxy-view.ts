@@ -126,6 +126,12 @@ function endpointView(endpoint: Endpoint, outliers: OutlierDetector | undefined)
     healthFlags: healthFlagsText(endpoint.assignedHealth, endpoint.healthFlags),
     weight: endpoint.weight,
     priority: endpoint.priority,
+    locality: {
+      region: endpoint.locality.region,
+      zone: endpoint.locality.zone,
+      sub_zone: endpoint.locality.subZone,
+    },
+    canary: endpoint.labels.canary === true,
     successRate: outliers?.successRate(endpoint, 'external') ?? -1,
     localOriginSuccessRate: outliers?.successRate(endpoint, 'local') ?? -1,
     stats: {

@@ -31,10 +31,8 @@ function endpointFacts(endpoint: EndpointView): [key: string, value: string | nu
     ['hostname', endpoint.hostname],
     ['health_flags', endpoint.healthFlags],
     ['weight', endpoint.weight],
-    ['region', ''],
-    ['zone', ''],
-    ['sub_zone', ''],
-    ['canary', 'false'],
+    ...Object.entries(endpoint.locality),
+    ['canary', String(endpoint.canary)],
     ['priority', endpoint.priority],
     ['success_rate', endpoint.successRate],
     ['local_origin_success_rate', endpoint.localOriginSuccessRate],
@@ -74,7 +72,7 @@ function hostStatus(endpoint: EndpointView): object {
     weight: endpoint.weight,
     ...(endpoint.priority === 0 ? {} : { priority: endpoint.priority }),
     hostname: endpoint.hostname,
-    locality: {},
+    locality: Object.fromEntries(Object.entries(endpoint.locality).filter(([, name]) => name !== '')),
   };
 }
 

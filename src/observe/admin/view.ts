@@ -31,6 +31,9 @@ export interface EndpointView {
   readonly healthFlags: string;
   readonly weight: number;
   readonly priority: number;
+  readonly locality: { readonly region: string; readonly zone: string; readonly sub_zone: string };
+  /** Whether its metadata says so. */
+  readonly canary: boolean;
   /** Percent of its requests that succeeded in the last interval of outlier detection; −1 when unknown. */
   readonly successRate: number;
   /** The same of attempts to reach it. */

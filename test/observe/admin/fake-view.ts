@@ -19,6 +19,8 @@ function endpoint(address: string, overrides: Partial<EndpointView> = {}): Endpo
     hostname: '',
     healthy: true,
     healthFlags: 'healthy',
+    locality: { region: '', zone: '', sub_zone: '' },
+    canary: false,
     successRate: -1,
     localOriginSuccessRate: -1,
     weight: 1,
