@@ -42,8 +42,11 @@ export class RemoteKeys implements KeySource {
   #text = '';
   #running: Promise<KeySet | Failure> | undefined;
   #waiting = 0;
+  /** By the clock that nobody sets. */
   #retryAtMs = 0;
   #timer: NodeJS.Timeout | undefined;
+  /** Why the last fetch failed; '' when it did not. */
+  #problem = '';
 
   constructor(config: RemoteJwks, env: RemoteKeysEnv) {
     this.#config = config;
@@ -64,7 +67,8 @@ export class RemoteKeys implements KeySource {
 
   current(): KeySet | Failure | Promise<KeySet | Failure> {
     if (this.#keys !== undefined) return this.#keys;
-    const isRefused = this.#waiting >= MAX_WAITING || (this.#running === undefined && Date.now() < this.#retryAtMs);
+    const isRefused =
+      this.#waiting >= MAX_WAITING || (this.#running === undefined && performance.now() < this.#retryAtMs);
     return isRefused ? FAILURE.JWKS_FETCH : this.#wait();
   }
 
@@ -91,20 +95,27 @@ export class RemoteKeys implements KeySource {
     try {
       await this.#requestWithRetries();
       this.#env.success.inc();
+      this.#logProblem('');
       this.#schedule(this.#config.cache_duration);
     } catch (error) {
       if (this.#stopped.signal.aborted) return FAILURE.JWKS_FETCH;
       this.#env.failed.inc();
-      const { provider, log } = this.#env;
-      const rest = this.#keys === undefined ? '' : '; the old keys stay';
-      log.warn(
-        `provider ${provider}: the JWKS of ${this.#config.http_uri.uri} was not fetched: ${String((error as Error).message)}${rest}`,
-      );
-      this.#retryAtMs = Date.now() + refetchMs;
+      this.#logProblem((error as Error).message);
+      this.#retryAtMs = performance.now() + refetchMs;
       // Without async_fetch, and before there have been any keys, it is requests that ask again.
       if (this.#keys !== undefined || this.#config.async_fetch !== undefined) this.#schedule(refetchMs);
     }
     return this.#keys ?? FAILURE.JWKS_FETCH;
+  }
+
+  /** Once for each reason, not for each try: '' is the end of it. */
+  #logProblem(problem: string): void {
+    if (problem === this.#problem) return;
+    this.#problem = problem;
+    const { provider, log } = this.#env;
+    const what = `provider ${provider}: the JWKS of ${this.#config.http_uri.uri}`;
+    if (problem === '') log.info(`${what} is fetched again`);
+    else log.warn(`${what} was not fetched: ${problem}${this.#keys === undefined ? '' : '; the old keys stay'}`);
   }
 
   #schedule(delayMs: number): void {

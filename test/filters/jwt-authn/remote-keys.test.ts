@@ -19,6 +19,7 @@ afterEach(() => void vi.useRealTimers());
 function start(config: Partial<RemoteJwks>, answer: () => string | undefined) {
   const requests: CallRequest[] = [];
   const warnings: string[] = [];
+  const infos: string[] = [];
   const success = new Counter('success');
   const failed = new Counter('failed');
   let changes = 0;
@@ -30,7 +31,12 @@ function start(config: Partial<RemoteJwks>, answer: () => string | undefined) {
     },
   });
   const silent = (): void => {};
-  const log = { debug: silent, info: silent, warn: (line: string) => void warnings.push(line), error: silent };
+  const log = {
+    debug: silent,
+    info: (line: string) => void infos.push(line),
+    warn: (line: string) => void warnings.push(line),
+    error: silent,
+  };
   const http_uri = { uri: 'https://keys.test/a?b', cluster: 'keys', timeout: 700 };
   const keys = new RemoteKeys({ http_uri, cache_duration: 600_000, ...config } as RemoteJwks, {
     provider: 'p',
@@ -40,7 +46,7 @@ function start(config: Partial<RemoteJwks>, answer: () => string | undefined) {
     failed,
     onChange: () => changes++,
   });
-  return { keys, requests, warnings, success, failed, changes: () => changes };
+  return { keys, requests, warnings, infos, success, failed, changes: () => changes };
 }
 
 const ASYNC = { async_fetch: { fast_listener: false, failed_refetch_duration: 1000 } };
@@ -127,7 +133,7 @@ describe('while fetches fail', () => {
     ['no keys', () => '{"keys":[]}'],
   ])('old keys stay and it is tried again: %s', async (_, bad) => {
     let answer: () => string | undefined = () => jwks;
-    const { keys, requests, failed, warnings } = start({ cache_duration: 5000 }, () => answer());
+    const { keys, requests, failed, warnings, infos } = start({ cache_duration: 5000 }, () => answer());
     const first = await keys.current();
     answer = bad;
     await vi.advanceTimersByTimeAsync(5000 + 3500);
@@ -136,9 +142,11 @@ describe('while fetches fail', () => {
     expect(warnings[0]).toMatch(
       /provider p: the JWKS of https:\/\/keys\.test\/a\?b was not fetched: .*; the old keys stay/,
     );
+    expect(warnings.length).toBe(1);
     answer = () => jwks;
     await vi.advanceTimersByTimeAsync(1000);
     expect(requests.length).toBe(6);
+    expect(infos).toEqual(['provider p: the JWKS of https://keys.test/a?b is fetched again']);
     keys.stop();
   });
 
