@@ -17,6 +17,9 @@ export function applyFiles(files: readonly string[], options: ApplyOptions): str
     options.to === '-' ? ['standard input', readFileSync(0, 'utf8')] : [options.to, readText(options.to)];
   const source = parseSource(text);
   if (Array.isArray(source)) throw new ConfigError(name, source);
+  const registry = builtinRegistry();
+  // What is wrong with the file itself is told by its own lines.
+  loadConfig(name, { registry, text });
   const { canonical } = toCanonical(name, source);
   const applied = apply(canonical as Record<string, unknown>, policies, options);
   for (const policy of applied.skipped) {
@@ -24,7 +27,8 @@ export function applyFiles(files: readonly string[], options: ApplyOptions): str
   }
   if (options.limits !== undefined) writeFileSync(options.limits, limitsOf(applied));
   const json = `${JSON.stringify(applied.bootstrap, undefined, 2)}\n`;
-  validate(name, json);
+  // A fault here is a policy's that its own schema does not see.
+  loadConfig(`${name} with policies`, { registry, text: json });
   return options.json === true ? json : toYaml(applied.bootstrap);
 }
 
@@ -39,11 +43,6 @@ function apply(
     if (error instanceof MergeError) throw new UsageError(error.message, 'policies set what the file leaves open');
     throw error;
   }
-}
-
-/** What is printed can be run: a fault here is the file's own, or a policy's that its schema does not see. */
-function validate(name: string, json: string): void {
-  loadConfig(`${name} with policies`, { registry: builtinRegistry(), text: json });
 }
 
 function limitsOf({ policies }: Applied): string {

@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { describe, expect, it, test } from 'vitest';
 import { parse } from 'yaml';
 import { POLICY_KINDS } from '../../policies/index.ts';
@@ -9,7 +11,7 @@ import { explainFiles } from '../../src/cli/policy-explain.ts';
 import { tempFolder } from '../filter/temp-folder.ts';
 import { ProxyProcess } from '../support/proxy-process.ts';
 import { ask, echo, startApp } from '../support/story.ts';
-import { runCli } from './run-cli.ts';
+import { LAUNCHER, runCli } from './run-cli.ts';
 
 const EXAMPLES = join(import.meta.dirname, '../../examples/policies');
 const example = (name: string): string => join(EXAMPLES, `${name}.yaml`);
@@ -18,6 +20,10 @@ function sidecarFile(): string {
   const file = join(tempFolder(), 'sidecar.yaml');
   writeFileSync(file, 'listen: 127.0.0.1:0\napp: 127.0.0.1:3000\n');
   return file;
+}
+
+async function runShell(command: string): Promise<string> {
+  return (await promisify(execFile)('/bin/sh', ['-c', command])).stdout;
 }
 
 test('the help names every kind', () => {
@@ -123,6 +129,23 @@ describe('outrigger policy apply', () => {
     const { code, stderr } = await runCli(['policy', 'apply', example('circuit-breaker'), '--to', file]);
     expect(code).toBe(2);
     expect(stderr).toContain('CircuitBreaker default/reviews: cluster app has max_connections already');
+  });
+
+  it('tells what is wrong with the file itself by its own lines', async () => {
+    const to = join(tempFolder(), 'wrong.yaml');
+    writeFileSync(to, 'listen: 8080\napp: 3000\nfilter: []\n');
+    const { code, stderr } = await runCli(['policy', 'apply', example('sidecar'), '--to', to]);
+    expect(code).toBe(2);
+    expect(stderr).toContain(`${to}:3:1  filter  unknown field`);
+  });
+
+  it('reads from a pipe, so that both sides of a hop can be put into one file', async () => {
+    const both = await runShell(
+      `${LAUNCHER} policy apply ${example('access-log')} --to ${sidecarFile()} | ${LAUNCHER} policy apply ${example('tracing')} --to - --json`,
+    );
+    const { static_resources: resources } = JSON.parse(both);
+    const manager = resources.listeners[0].filter_chains[0].filters[0].typed_config;
+    expect(manager).toMatchObject({ access_log: [{}], tracing: { random_sampling: { value: 10 } } });
   });
 
   it('leaves out policies of other workloads', () => {
