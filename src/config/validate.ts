@@ -1,5 +1,6 @@
 import type * as v from 'valibot';
 import type { FilterRegistry } from '../filter/registry.ts';
+import { resolveAgents } from './agent-sockets.ts';
 import { crossCheck, crossCheckPartly } from './cross-check.ts';
 import { formatPath, type Path } from './errors.ts';
 import { extensionsOf } from './extensions.ts';
@@ -24,7 +25,7 @@ export function validateBootstrap(data: unknown, registry: FilterRegistry): Boot
     return [...findings, ...crossFindings(result.value, findings)];
   }
   const bootstrap = result.value as Bootstrap;
-  const problems = crossCheck(bootstrap);
+  const problems = [...crossCheck(bootstrap), ...resolveAgents(bootstrap)];
   return problems.length === 0 ? bootstrap : problems;
 }
 

@@ -27,28 +27,32 @@ export type PathConfigSource = v.InferOutput<typeof PathConfigSource>;
 /** envoy.config.core.v3.GrpcService to an agent on this machine. */
 const AgentService = message(
   {
-    google_grpc: message(
-      {
-        target_uri: string({
-          pattern: /^unix:(\/\/)?\/[^\0]+$/,
-          allowed: 'a Unix socket, as in unix:///run/spire/agent.sock',
-        }),
-        stat_prefix: nonEmptyString(),
-      },
-      unsupported(
-        'the socket says who may connect',
-        'channel_credentials',
-        'call_credentials',
-        'credentials_factory_name',
-        'config',
-        'per_stream_buffer_limit_bytes',
-        'channel_args',
-        'channel_credentials_plugin',
-        'call_credentials_plugin',
+    /** A cluster whose endpoint is a pipe. */
+    envoy_grpc: optional(message({ cluster_name: nonEmptyString(), authority: optional(string(), '') })),
+    google_grpc: optional(
+      message(
+        {
+          target_uri: string({
+            pattern: /^unix:(\/\/)?\/[^\0]+$/,
+            allowed: 'a Unix socket, as in unix:///run/spire/agent.sock',
+          }),
+          stat_prefix: nonEmptyString(),
+        },
+        unsupported(
+          'the socket says who may connect',
+          'channel_credentials',
+          'call_credentials',
+          'credentials_factory_name',
+          'config',
+          'per_stream_buffer_limit_bytes',
+          'channel_args',
+          'channel_credentials_plugin',
+          'call_credentials_plugin',
+        ),
       ),
     ),
   },
-  unsupported('name the socket with google_grpc.target_uri', 'envoy_grpc'),
+  oneof(['envoy_grpc', 'google_grpc'], { required: true }),
   unsupported('the call stays open, and is made again when it ends', 'timeout', 'initial_metadata', 'retry_policy'),
 );
 

@@ -128,7 +128,7 @@ export class SecretStore {
     const { path_config_source: file, api_config_source: api } = source;
     const stats = new SdsStats(this.root, name);
     if (file !== undefined) return new SdsSecret(name, file, kind, stats, this.log);
-    const target = api?.grpc_services[0]?.google_grpc.target_uri ?? '';
+    const target = api?.grpc_services[0]?.google_grpc?.target_uri ?? '';
     const socketPath = target.replace(/^unix:(\/\/)?/, '');
     let agent = this.agents.get(socketPath);
     if (agent === undefined) {
