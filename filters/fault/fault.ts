@@ -35,10 +35,16 @@ export const fault = defineHttpFilter<HttpFault>({
     const rateOf = limit === undefined ? undefined : compileRateLimit(limit);
     const stats = new FaultStats(env, config);
 
+    const marks = Object.entries(config.filter_metadata);
+    const mark = (stream: HttpStream): void => {
+      for (const [key, value] of marks) stream.setMetadata(env.name, key, value);
+    };
+
     const abort = (request: RequestHead, stream: HttpStream): Reply | undefined => {
       const verdict = abortOf(request);
       if (verdict !== undefined) {
         stats.begin(stream);
+        mark(stream);
         stats.countAbort(clusterOf(request));
       }
       return verdict;
@@ -56,6 +62,7 @@ export const fault = defineHttpFilter<HttpFault>({
         const fault = stats.begin(stream);
         stats.countDelay(clusterOf(request));
         stream.addResponseFlag(FLAG.DI);
+        mark(stream);
         return new Promise<Reply | undefined>((resolve) => {
           fault.timer = setTimeout(() => resolve(abort(request, stream)), delayMs);
         });

@@ -7,10 +7,10 @@ import {
   oneof,
   optional,
   string,
+  struct,
   uint32,
   uint32Value,
   uint64,
-  unsupported,
 } from '../../src/config/schema/building-blocks.ts';
 import { FractionalPercent } from '../../src/config/schema/percent.ts';
 import { HeaderMatcher } from '../../src/config/schema/route-matchers.ts';
@@ -51,24 +51,23 @@ export type FaultRateLimit = v.InferOutput<typeof FaultRateLimit>;
 const runtimeKey = optional(string(), '');
 
 /** envoy.extensions.filters.http.fault.v3.HTTPFault. */
-export const HttpFault = message(
-  {
-    delay: optional(FaultDelay),
-    abort: optional(FaultAbort),
-    upstream_cluster: optional(string(), ''),
-    headers: optional(list(HeaderMatcher), []),
-    downstream_nodes: optional(list(string()), []),
-    max_active_faults: optional(uint32Value()),
-    response_rate_limit: optional(FaultRateLimit),
-    delay_percent_runtime: runtimeKey,
-    abort_percent_runtime: runtimeKey,
-    delay_duration_runtime: runtimeKey,
-    abort_http_status_runtime: runtimeKey,
-    max_active_faults_runtime: runtimeKey,
-    response_rate_limit_percent_runtime: runtimeKey,
-    abort_grpc_status_runtime: runtimeKey,
-    disable_downstream_cluster_stats: optional(bool(), false),
-  },
-  unsupported('faults leave no metadata', 'filter_metadata'),
-);
+export const HttpFault = message({
+  delay: optional(FaultDelay),
+  abort: optional(FaultAbort),
+  upstream_cluster: optional(string(), ''),
+  headers: optional(list(HeaderMatcher), []),
+  downstream_nodes: optional(list(string()), []),
+  max_active_faults: optional(uint32Value()),
+  response_rate_limit: optional(FaultRateLimit),
+  delay_percent_runtime: runtimeKey,
+  abort_percent_runtime: runtimeKey,
+  delay_duration_runtime: runtimeKey,
+  abort_http_status_runtime: runtimeKey,
+  max_active_faults_runtime: runtimeKey,
+  response_rate_limit_percent_runtime: runtimeKey,
+  abort_grpc_status_runtime: runtimeKey,
+  disable_downstream_cluster_stats: optional(bool(), false),
+  /** What a delay or an abort leaves in dynamic metadata, in the namespace of the filter's name. */
+  filter_metadata: optional(struct(), {}),
+});
 export type HttpFault = v.InferOutput<typeof HttpFault>;

@@ -56,6 +56,20 @@ describe('envoy.filters.http.fault', () => {
     expect(stat(both, 'active_faults')).toBe(1);
   });
 
+  test('a delay and an abort leave metadata, nothing else does', () => {
+    const filter_metadata = { reason: 'drill', more: { level: 2 } };
+    const left = (config: object, fields = {}) => {
+      const filter = harness({ filter_metadata, ...config });
+      const { stream } = filter.request(fields);
+      filter.hooks.onDone?.(stream);
+      return stream.getMetadata('under-test');
+    };
+    expect(left({ abort })).toEqual(filter_metadata);
+    expect(left({ delay: { fixed_delay: '10s', percentage: always } })).toEqual(filter_metadata);
+    expect(left({ abort, headers: [{ name: 'x-f' }] })).toBeUndefined();
+    expect(left({ response_rate_limit: { fixed_limit: { limit_kbps: 1 }, percentage: always } })).toBeUndefined();
+  });
+
   test('a client that goes away ends the wait', () => {
     const filter = harness({ delay: { fixed_delay: '3600s', percentage: always } });
     const { stream, verdict } = filter.request();
