@@ -41,6 +41,11 @@ const REQUESTS: readonly Case[] = [
   { listener: 'egress', path: '/renamed' },
   { listener: 'egress', headers: { 'x-answer': '404' } },
   { listener: 'egress', method: 'POST', headers: { 'content-type': 'application/grpc', 'grpc-timeout': '5S' } },
+  ...Array.from({ length: 18 }, (_, code) => ({
+    listener: code % 2 === 0 ? 'tries' : 'egress',
+    method: 'POST',
+    headers: { 'content-type': 'application/grpc', 'x-grpc': String(code) },
+  })),
   { listener: 'tries' },
   { listener: 'tries', headers: { traceparent: `00-${TRACE}-${PARENT}-01` } },
   { listener: 'tries', headers: { traceparent: `00-${TRACE}-${PARENT}-00` } },
@@ -144,6 +149,11 @@ async function run(
   await using app = await startApp((request, response) => {
     seen = request.headers;
     request.resume();
+    if (request.headers['x-grpc'] !== undefined) {
+      response.setHeader('content-type', 'application/grpc');
+      response.setHeader('grpc-status', request.headers['x-grpc']);
+      response.setHeader('grpc-message', 'as asked for');
+    }
     if (request.url?.startsWith('/renamed')) response.setHeader('x-envoy-decorator-operation', 'by-server');
     response.writeHead(Number(request.headers['x-answer'] ?? 200)).end('hello');
   });

@@ -5,8 +5,8 @@ import type { Span } from './span.ts';
 
 /** The tags that Envoy gives to spans (source/common/tracing/http_tracer_impl.cc), in its order. */
 
-/** gRPC status codes that are the server's fault (OpenTelemetry's conventions for gRPC). */
-const SERVER_ERRORS: ReadonlySet<string | undefined> = new Set(['2', '4', '12', '13', '14', '15']);
+/** gRPC status codes that Envoy tags as errors: those of servers, and RESOURCE_EXHAUSTED. */
+const ERRORS: ReadonlySet<string> = new Set(['2', '4', '8', '12', '13', '14', '15']);
 
 /** Tags of the span of a request as it came. */
 export function tagRequest(span: Span, info: StreamInfo, request: RequestHead, maxPathLength: number): void {
@@ -32,9 +32,9 @@ export function tagCall(span: Span, request: RequestHead): void {
 export function tagCallStatus(span: Span, info: StreamInfo): void {
   const status = info.responseTrailers?.get('grpc-status') ?? info.response?.get('grpc-status');
   if (status === undefined) return;
-  span.tag('grpc.status_code', status);
+  span.tagCallStatus(status);
   tagHeader(span, 'grpc.message', info.responseTrailers?.get('grpc-message') ?? info.response?.get('grpc-message'));
-  if (SERVER_ERRORS.has(status)) span.tag('error', 'true');
+  if (ERRORS.has(status)) span.tag('error', 'true');
 }
 
 /** What spans of requests and of tries have in common; `code` is 0 where no response came. */

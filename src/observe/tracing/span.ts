@@ -2,6 +2,9 @@
 export const SPAN_KIND = { SERVER: 2, CLIENT: 3 } as const;
 export type SpanKind = (typeof SPAN_KIND)[keyof typeof SPAN_KIND];
 
+/** UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE and DATA_LOSS. */
+const SERVER_ERRORS: ReadonlySet<string> = new Set(['2', '4', '12', '13', '14', '15']);
+
 export interface SpanEvent {
   readonly name: string;
   readonly atEpochMs: number;
@@ -62,7 +65,13 @@ export class Span {
   /** The HTTP status decides of the span's: from 500 on, and for clients from 400 on, it is an error (OpenTelemetry). */
   tagStatus(code: number): void {
     this.tag('http.status_code', String(code));
-    this.failed = code >= 500 || (code >= 400 && this.kind === SPAN_KIND.CLIENT);
+    if (code >= 500 || (code >= 400 && this.kind === SPAN_KIND.CLIENT)) this.failed = true;
+  }
+
+  /** For a server, gRPC errors that are its own fault are errors; for a client all are (OpenTelemetry). */
+  tagCallStatus(status: string): void {
+    this.tag('grpc.status_code', status);
+    if (this.kind === SPAN_KIND.CLIENT ? status !== '0' : SERVER_ERRORS.has(status)) this.failed = true;
   }
 
   event(name: string, atEpochMs: number): void {
