@@ -173,3 +173,28 @@ static_resources:
   expect(collector.spans).toHaveLength(2);
   expect(collector.requests).toHaveLength(1);
 });
+
+test('each thread sends its spans, the last ones at the end', async () => {
+  await using app = await startApp((_, response) => response.end('ok'));
+  await using collector = await startHttpCollector();
+  const { httpConfig, startTestProxy } = await import('../../support/proxy.ts');
+  const config = httpConfig(app.port, {
+    manager: `tracing:
+  provider:
+    name: envoy.tracers.opentelemetry
+    typed_config:
+      "@type": type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig
+      http_service: { http_uri: { uri: "http://c/v1/traces", cluster: collector, timeout: 2s } }`,
+    clusters: `- name: collector
+  load_assignment:
+    cluster_name: collector
+    endpoints:
+    - lb_endpoints:
+      - endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: ${collector.port} } } }`,
+  });
+  const proxy = await startTestProxy(config, { concurrency: 2 });
+  for (let i = 0; i < 20; i++) await ask(proxy.port, { path: `/${i}` });
+  await proxy.proxy.close();
+  const paths = collector.spans.map(({ tags }) => tags['http.url']?.split('/').at(-1));
+  expect(paths.map(Number).sort((a, b) => a - b)).toEqual(Array.from({ length: 20 }, (_, i) => i));
+});
