@@ -6,7 +6,7 @@ export const REDACTED = '[redacted]';
 
 /** Headers that carry credentials by their name. */
 const SECRET_HEADER =
-  /^(?:authorization|proxy-authorization|authentication-info|cookie2?|set-cookie2?|x-api-key|api-key|apikey|.*-(?:token|secret|api-key|password|credentials?|signature|assertion))$/;
+  /^(?:(?:.*-)?(?:authorization|session|session-?id|jwt)|authentication-info|cookie2?|set-cookie2?|api-?key|.*-(?:token|secret|api-?key|password|credentials?|signature|assertion))$/;
 
 /** Fields of a body that do. */
 const SECRET_FIELD =

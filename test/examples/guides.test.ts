@@ -138,7 +138,7 @@ describe('docs/tap.md', () => {
       response.end('broken');
     });
     await using proxy = await start(files.replace('numerator: 10', 'numerator: 100'), app);
-    await ask(proxy.port, { path: '/?pin=1234', headers: { 'x-session': 'hush' } });
+    await ask(proxy.port, { path: '/?pin=1234', headers: { 'x-badge': 'hush' } });
     const texts = () =>
       readdirSync(join(folder, 'taps')).map((name) => readFileSync(join(folder, 'taps', name), 'utf8'));
     await expect.poll(() => texts().join('')).toContain('"as_string": "broken"');

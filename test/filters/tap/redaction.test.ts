@@ -16,6 +16,9 @@ describe('headers', () => {
     'x-amz-security-token',
     'x-client-secret',
     'x-hub-signature',
+    'x-original-authorization',
+    'x-session-id',
+    'x-forwarded-jwt',
   ])('%s is not shown', (name) => {
     expect(redaction.header(name, 'hush')).toBe('[redacted]');
   });
