@@ -13,12 +13,14 @@ export function countResponseHead(
 ): void {
   const { status } = head;
   cluster.stats.countResponse(status);
-  const grpcStatus = isGrpc ? head.get('grpc-status') : undefined;
-  endpoint.onResponseHead(
-    head,
-    grpcStatus === undefined ? status : grpcToHttpStatus(parseGrpcStatus(grpcStatus) ?? -1),
-  );
+  endpoint.onResponseHead(head, outcomeStatus(head, isGrpc));
   if (status >= 500) endpoint.stats.countOutcome(false);
   else if (!isGrpc) endpoint.stats.countOutcome(true);
-  else if (endStream) endpoint.stats.countOutcome(isServerSuccess(grpcStatus));
+  else if (endStream) endpoint.stats.countOutcome(isServerSuccess(head.get('grpc-status')));
+}
+
+/** The status of a response, or what its gRPC status is worth where the head has one. */
+export function outcomeStatus(head: ResponseHead, isGrpc: boolean): number {
+  const grpcStatus = isGrpc ? parseGrpcStatus(head.get('grpc-status')) : undefined;
+  return grpcStatus === undefined ? head.status : grpcToHttpStatus(grpcStatus);
 }

@@ -5,6 +5,7 @@ import { HeaderMap } from '../http/headers.ts';
 import { type RequestHead, ResponseHead } from '../http/message.ts';
 import { wasNotServed } from '../http/retry-state.ts';
 import { upstreamFailure } from '../http/upstream-failure.ts';
+import { outcomeStatus } from '../http/upstream-outcome.ts';
 import { TimerEntry, timers } from '../network/timer.ts';
 import type { Cluster } from './cluster.ts';
 import type { HttpPool } from './connection-pool.ts';
@@ -90,7 +91,7 @@ export class OutgoingCall extends TimerEntry implements UpstreamEvents {
     const cluster = this.cluster as Cluster;
     cluster.stats.upstreamRqTimeout.inc();
     cluster.stats.countResponse(504);
-    if (this.endpoint !== undefined) this.endpoint.stats.rqTimeout++;
+    this.endpoint?.onTimeout(this.codec !== undefined);
     this.giveUp('timeout', '');
   }
 
@@ -124,6 +125,7 @@ export class OutgoingCall extends TimerEntry implements UpstreamEvents {
 
   onUpstreamReady(codec: UpstreamCodec, reused: boolean): void {
     const { request } = this;
+    this.endpoint?.failureMonitor?.onConnected();
     if (request === undefined) {
       codec.resetStream();
       return;
@@ -149,7 +151,7 @@ export class OutgoingCall extends TimerEntry implements UpstreamEvents {
     const { request, endpoint } = this;
     if (request === undefined) return;
     this.cluster?.stats.countResponse(head.status);
-    endpoint?.onResponseHead(head);
+    endpoint?.onResponseHead(head, outcomeStatus(head, request.isGrpc));
     if (head.status >= 500 || !request.isGrpc) endpoint?.stats.countOutcome(head.status < 500);
     if (endStream) this.complete();
     else if (contentLength > request.maxResponseBytes) this.refuseBody(request);
@@ -191,7 +193,7 @@ export class OutgoingCall extends TimerEntry implements UpstreamEvents {
     this.codec = undefined;
     if (reason === 'protocol_error') cluster.stats.upstreamCxProtocolError.inc();
     if (reason === 'remote_reset') cluster.stats.upstreamRqRxReset.inc();
-    endpoint.stats.rqError++;
+    endpoint.onReset(reason === 'overflow');
     if (sent && !anyByte && !this.freshTried && wasNotServed(reason, this.reused, request.head)) {
       this.freshTried = true;
       cluster.stats.upstreamRqRetry.inc();

@@ -7,7 +7,7 @@ import { findEnvoy, NO_ENVOY } from '../../support/envoy.ts';
 import { type CheckedServer, httpServer } from '../../support/health-servers.ts';
 import { httpConfig } from '../../support/proxy.ts';
 import { type ProxyName, ProxyProcess, unusedPort } from '../../support/proxy-process.ts';
-import { obedientServer, run, type Scenario, type Sent } from './scenarios.ts';
+import { differences, obedientServer, run, type Scenario, type Sent } from './scenarios.ts';
 
 const stack = new AsyncDisposableStack();
 let app: CheckedServer;
@@ -241,9 +241,8 @@ function grpc(count: number, path: string): Sent[] {
 
 test('what fails is ejected, counted and answered as by Envoy', { timeout: 120_000 }, async (context) => {
   if (findEnvoy() === undefined) return context.skip(NO_ENVOY);
-  const all = scenarios();
-  const [wanted, own] = await Promise.all([run('envoy', all, STATISTICS), run('outrigger', all, STATISTICS)]);
-  for (const { name } of all) expect.soft(own.get(name), name).toEqual(wanted.get(name));
+  for (const [name, [wanted, own]] of Object.entries(await differences(scenarios(), STATISTICS)))
+    expect.soft(own, name).toEqual(wanted);
 });
 
 /** What the event log says of an ejection, a return and another ejection, without times and ports. */

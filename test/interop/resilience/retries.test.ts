@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { findEnvoy, NO_ENVOY } from '../../support/envoy.ts';
 import { type CheckedServer, httpServer } from '../../support/health-servers.ts';
 import { unusedPort } from '../../support/proxy-process.ts';
-import { obedientServer, run, type Scenario, type Sent } from './scenarios.ts';
+import { differences, obedientServer, type Scenario, type Sent } from './scenarios.ts';
 
 const stack = new AsyncDisposableStack();
 let app: CheckedServer;
@@ -325,12 +325,8 @@ function scenarios(): Scenario[] {
 
 test('tries, their times, flags and statistics are those of Envoy', { timeout: 120_000 }, async (context) => {
   if (findEnvoy() === undefined) return context.skip(NO_ENVOY);
-  const all = scenarios();
-  const statistics = [...STATISTICS, ...BREAKER_STATISTICS];
-  const [wanted, own] = await Promise.all([run('envoy', all, statistics), run('outrigger', all, statistics)]);
-  for (const { name, ignoresLog } of all) {
-    const [theirs, ours] = [wanted.get(name), own.get(name)];
-    if (ignoresLog === true) expect.soft(ours?.answers, name).toEqual(theirs?.answers);
-    else expect.soft(ours, name).toEqual(theirs);
-  }
+  for (const [name, [wanted, own]] of Object.entries(
+    await differences(scenarios(), [...STATISTICS, ...BREAKER_STATISTICS]),
+  ))
+    expect.soft(own, name).toEqual(wanted);
 });

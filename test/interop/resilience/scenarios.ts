@@ -1,10 +1,12 @@
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { type CheckedServer, httpServer } from '../../support/health-servers.ts';
 import { LOG_FILE, type ProxyName, ProxyProcess } from '../../support/proxy-process.ts';
 
-const SETTLE_MS = 25;
+/** Waits between two requests. What differs is run again with longer ones: a busy machine is late. */
+const SETTLE_MS = [25, 200, 800] as const;
 
 /** A request that the proxy gets, and what comes of it in one line. */
 export interface Sent {
@@ -145,6 +147,7 @@ export async function run(
   name: ProxyName,
   scenarios: readonly Scenario[],
   statistics: readonly string[],
+  settleMs: number = SETTLE_MS[0],
 ): Promise<Map<string, ScenarioOutcome>> {
   const config = { listeners: scenarios.map(listenerOf), clusters: scenarios.map(clusterOf) };
   await using proxy = await ProxyProcess.start(name, `static_resources: ${JSON.stringify(config)}`);
@@ -155,7 +158,7 @@ export async function run(
     for (const sent of scenario.send) {
       answers.push(scenario.isTcp === true ? await connection(port) : await answerOf(port, sent));
       // Envoy's worker asks its main thread to eject, and goes on serving.
-      if (scenario.isHasty !== true) await sleep(SETTLE_MS);
+      if (scenario.isHasty !== true) await sleep(settleMs);
     }
     if (scenario.until !== undefined)
       await proxy.stat(`cluster.${scenario.name}.${scenario.until[0]}`, scenario.until[1], 15_000);
@@ -174,7 +177,10 @@ export async function run(
       answers,
       flags,
       hosts,
-      stats: Object.fromEntries(statistics.map((stat) => [stat, stats.get(`cluster.${scenario.name}.${stat}`)])),
+      stats:
+        scenario.ignoresLog === true
+          ? {}
+          : Object.fromEntries(statistics.map((stat) => [stat, stats.get(`cluster.${scenario.name}.${stat}`)])),
     });
   }
   // Every request has its line in the log.
@@ -190,6 +196,25 @@ export async function run(
       outcomes.set(scenario.name, { ...outcome, answers: [...outcome.answers, ...lines] });
   }
   return outcomes;
+}
+
+/** Runs all scenarios in both proxies. Answers the outcomes of those that differ, Envoy's first. */
+export async function differences(
+  scenarios: readonly Scenario[],
+  statistics: readonly string[],
+): Promise<Record<string, readonly [envoy: unknown, outrigger: unknown]>> {
+  let left = scenarios;
+  let found: Record<string, readonly [unknown, unknown]> = {};
+  for (const settleMs of SETTLE_MS) {
+    const [wanted, own] = await Promise.all([
+      run('envoy', left, statistics, settleMs),
+      run('outrigger', left, statistics, settleMs),
+    ]);
+    left = left.filter(({ name }) => !isDeepStrictEqual(own.get(name), wanted.get(name)));
+    found = Object.fromEntries(left.map(({ name }) => [name, [wanted.get(name), own.get(name)] as const]));
+    if (left.length === 0) return found;
+  }
+  return found;
 }
 
 function answerOf(port: number, { path = '/', headers = {}, method = 'GET' }: Sent): Promise<string> {
