@@ -100,7 +100,8 @@ const FIELD_COSTS: Readonly<Record<string, string>> = {
 function fieldParts(what: string, fields: Canonical | undefined): Part[] {
   return Object.entries(fields ?? {}).map(([name, value]) => {
     const costs = FIELD_COSTS[name];
-    return { what, name, fields: fieldsOf(value), ...(costs === undefined ? {} : { costs }) };
+    const typed = (value as { typed_config?: unknown } | undefined)?.typed_config ?? value;
+    return { what, name, fields: fieldsOf(typed), ...(costs === undefined ? {} : { costs }) };
   });
 }
 

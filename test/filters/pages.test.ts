@@ -29,7 +29,9 @@ describe('docs/filters', () => {
     expect(new Set(FILTER_PAGES.map(({ slug }) => slug)).size).toBe(pages.length);
   });
 
-  it.for(PAGES)('of $0.slug says what the code says (run with -u to write it)', async ([page, facts]) => {
+  const named = PAGES.map(([page, facts]) => ({ slug: page.slug, page, facts }));
+
+  it.for(named)('of $slug says what the code says (run with -u to write it)', async ({ page, facts }) => {
     await expect(filterPage(page, facts)).toMatchFileSnapshot(`../../docs/filters/${page.slug}.md`);
   });
 
