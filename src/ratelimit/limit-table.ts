@@ -34,6 +34,8 @@ const SEPARATOR = '\0';
 /** All limits, by domain. Immutable: another configuration makes another table. */
 export class LimitTable {
   readonly #domains = new Map<string, Children>();
+  /** Equal for files that say the same. */
+  readonly fingerprint: string;
   readonly limits: readonly { readonly domain: string; readonly limit: Limit }[];
 
   get domains(): readonly string[] {
@@ -41,6 +43,7 @@ export class LimitTable {
   }
 
   constructor(files: readonly LimitsFile[]) {
+    this.fingerprint = JSON.stringify(files);
     const limits: { domain: string; limit: Limit }[] = [];
     for (const { domain, descriptors } of files) {
       this.#domains.set(

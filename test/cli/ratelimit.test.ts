@@ -84,6 +84,19 @@ test('a change of the file takes effect and keeps what was counted; a file with 
   expect(await client.ask()).toBe(7);
 });
 
+test('what else happens in the folder of the limits is nothing to tell of', async () => {
+  const { cli, client } = await start();
+  writeFileSync(join(folder, 'other.txt'), 'changed');
+  write(10);
+  await cli.output(/limits loaded[\s\S]*limits loaded/);
+  writeFileSync(join(folder, 'other.txt'), 'changed again');
+  cli.child.kill('SIGHUP');
+  write(20);
+  await cli.output(/(limits loaded[\s\S]*){3}/);
+  expect(await client.ask()).toBe(19);
+  expect((cli.stdout + cli.stderr).match(/limits loaded/g)?.length).toBe(3);
+});
+
 test('SIGTERM drains, and ends with 0', async () => {
   const { cli, client } = await start('--drain-time', '5');
   await client.ask();
