@@ -71,12 +71,17 @@ export class FilterChainRuntime {
   /** @throws what loading modules, creating filters, compiling routes or opening logs throws */
   static async create(config: FilterChain, context: ChainContext): Promise<FilterChainRuntime> {
     const tls = await createTls(config, context);
-    const filters = await NetworkFilters.create(config.filters.slice(0, -1), context);
-    const self: { runtime: FilterChainRuntime | undefined } = { runtime: undefined };
-    const onClose = (connection: Connection): void => self.runtime?.onClosed(connection);
-    const terminal = await createTerminal(config.filters.at(-1) as NetworkFilter, context, onClose);
-    self.runtime = new FilterChainRuntime(config, context, filters, terminal, tls);
-    return self.runtime;
+    try {
+      const filters = await NetworkFilters.create(config.filters.slice(0, -1), context);
+      const self: { runtime: FilterChainRuntime | undefined } = { runtime: undefined };
+      const onClose = (connection: Connection): void => self.runtime?.onClosed(connection);
+      const terminal = await createTerminal(config.filters.at(-1) as NetworkFilter, context, onClose);
+      self.runtime = new FilterChainRuntime(config, context, filters, terminal, tls);
+      return self.runtime;
+    } catch (error) {
+      tls?.close();
+      throw error;
+    }
   }
 
   private createChain(): NetworkFilterChain {

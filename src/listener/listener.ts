@@ -74,14 +74,21 @@ export class ListenerRuntime {
       drainsUnhealthy: config.drain_type === 'DEFAULT',
       isEgress: config.traffic_direction === 'OUTBOUND',
     };
-    const chains: FilterChainRuntime[] = [];
-    for (const chain of config.filter_chains) chains.push(await FilterChainRuntime.create(chain, context));
-    const fallback =
-      config.default_filter_chain === undefined
-        ? undefined
-        : await FilterChainRuntime.create(config.default_filter_chain, context);
-    const inspector = await createInspector(config, scope);
-    return new ListenerRuntime(name, config, runtime, scope, chains, fallback, inspector);
+    const made: FilterChainRuntime[] = [];
+    try {
+      for (const chain of config.filter_chains) made.push(await FilterChainRuntime.create(chain, context));
+      const chains = [...made];
+      const fallback =
+        config.default_filter_chain === undefined
+          ? undefined
+          : await FilterChainRuntime.create(config.default_filter_chain, context);
+      if (fallback !== undefined) made.push(fallback);
+      const inspector = await createInspector(config, scope);
+      return new ListenerRuntime(name, config, runtime, scope, chains, fallback, inspector);
+    } catch (error) {
+      for (const chain of made) chain.dispose();
+      throw error;
+    }
   }
 
   /** Serves a connection that the socket accepted. */

@@ -106,11 +106,17 @@ export class ClusterManager {
       }
       next.set(config.name, entry);
     }
-    await loadPools(configs);
-    for (const cluster of fresh) await secure(cluster, this.options.log);
-    for (const cluster of fresh) {
-      await this.addHealthChecks(cluster);
-      await this.addOutlierDetection(cluster, common.outlierLogPath ?? '');
+    try {
+      await loadPools(configs);
+      for (const cluster of fresh) await secure(cluster, this.options.log);
+      for (const cluster of fresh) {
+        await this.addHealthChecks(cluster);
+        await this.addOutlierDetection(cluster, common.outlierLogPath ?? '');
+      }
+    } catch (error) {
+      // Those whose certificates were fine follow files by now.
+      for (const cluster of fresh) cluster.stop();
+      throw error;
     }
     const started = fresh.map((cluster) => ({ cluster, done: cluster.start() }));
     const awaited = started.filter(({ cluster }) => cluster.config.wait_for_warm_on_init).map(({ done }) => done);

@@ -118,6 +118,31 @@ describe('a certificate that changes', () => {
     expect(proxy.stat(`${SSL}.context_update_success`)).toBe(0);
   });
 
+  test('is not followed by a configuration that was refused', async () => {
+    using volume = new SecretVolume(tlsFiles(issue('first')));
+    await using proxy = await start(volume);
+    const good = {
+      certificate_chain: { filename: volume.file('tls.crt') },
+      private_key: { filename: volume.file('tls.key') },
+    };
+    const chain = (tls_certificates: readonly object[]) =>
+      transportSocket('DownstreamTlsContext', { common_tls_context: { tls_certificates } });
+    const [indent = '', filters = ''] =
+      /^( +)- filters:\n([\s\S]*?)(?=^ {2}clusters:)/m.exec(httpConfig(1, { routes: ROUTES }))?.slice(1) ?? [];
+    const broken = `${indent}- filter_chain_match: { server_names: [other.test] }\n${indent}  ${chain([
+      { ...good, private_key: { filename: '/nowhere.key' } },
+    ])}\n${indent}  filters:\n${filters}`;
+    const text = inChain(httpConfig(1, { routes: ROUTES }), chain([good])).replace(
+      /^ {2}clusters:/m,
+      `${broken}  clusters:`,
+    );
+    await expect(proxy.reload(text)).rejects.toThrow(/nowhere\.key/);
+    volume.swap(tlsFiles(issue('second')));
+    await expect.poll(() => shown(proxy.port), PATIENCE).toBe('second');
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(proxy.stat(`${SSL}.context_update_success`)).toBe(1);
+  });
+
   test('an expiry date in the statistics and in /certs follows', async () => {
     const days = (count: number) =>
       pki.ca.issue({ names: ['DNS:server.test'], notAfter: new Date(Date.now() + (count + 0.5) * 86_400_000) });
