@@ -33,7 +33,9 @@ export class ForwardClientCert {
     if (mode === 'FORWARD_ONLY') return;
     const text = this.textOf(certificates);
     const before = isPresent && mode === 'APPEND_FORWARD' ? request.get(NAME) : undefined;
-    request.set(NAME, before === undefined || before === '' ? text : `${before},${text}`);
+    if (isPresent) request.remove(NAME);
+    // The text has been looked at once; what came has been by the codec.
+    request.append(NAME, before === undefined || before === '' ? text : `${before},${text}`);
   }
 
   private textOf(certificates: TlsCertificates): string {
