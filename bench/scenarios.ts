@@ -23,6 +23,7 @@ const FILTERS: readonly (readonly [config: string, summary: string, headers?: Sc
   ['header_read', 'header-to-metadata: reads one request header'],
   ['header_mutation', 'header mutation: one request and one response header'],
   ['fault', 'fault injection at 0 %'],
+  ['tap', 'tap: a match that no request meets'],
   ['buffer', 'buffer of up to 1 MiB'],
   ['cors', 'CORS: requests of an allowed origin', ORIGIN],
   ['health_check', 'health check in front of the application'],

@@ -309,6 +309,15 @@ describe('files', () => {
     expect(harness.stat('http.test.tap.rq_lost')).toBe(3);
   });
 
+  test('are counted for all threads together', async () => {
+    const memory = new Map<string, SharedArrayBuffer>();
+    const threads = [1, 2].map(() => new HttpFilterHarness(tap, config({ outrigger: { max_files: 3 } }), { memory }));
+    for (let i = 0; i < 3; i++) for (const thread of threads) exchange(thread);
+    const lost = threads.map((thread) => thread.stat('http.test.tap.rq_lost') ?? 0);
+    expect((lost[0] as number) + (lost[1] as number)).toBe(3);
+    await expect.poll(() => readdirSync(folder).length).toBe(3);
+  });
+
   test('need a folder that is there, or the configuration is refused', () => {
     rmSync(folder, { recursive: true });
     expect(() => new HttpFilterHarness(tap, config())).toThrow(/path_prefix .*tap: .* cannot be written to/);
