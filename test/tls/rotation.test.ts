@@ -118,6 +118,35 @@ describe('a certificate that changes', () => {
     expect(proxy.stat(`${SSL}.context_update_success`)).toBe(0);
   });
 
+  test('fails no request of clients that come and go meanwhile', async () => {
+    using volume = new SecretVolume(tlsFiles(issue('0')));
+    await using proxy = await start(volume);
+    let last = '';
+    let served = 0;
+    const seen = new Set<string>();
+    const visitor = async (): Promise<void> => {
+      while (last === '' || !seen.has(last)) {
+        const client = await tlsClient(proxy.port);
+        seen.add(String(client.socket.getPeerCertificate().subject.CN));
+        client.write('GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n');
+        await client.untilClosed();
+        expect(client.text).toContain('served');
+        served++;
+      }
+    };
+    const visitors = Array.from({ length: 4 }, visitor);
+    for (let i = 1; i <= 8; i++) {
+      volume.swap(tlsFiles(issue(String(i))));
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    last = '8';
+    await Promise.all(visitors);
+    expect(served).toBeGreaterThan(8);
+    expect(seen.size).toBeGreaterThan(2);
+    expect(proxy.stat(`${SSL}.handshake`)).toBe(served);
+    expect(proxy.stat(`${SSL}.connection_error`)).toBe(0);
+  });
+
   test('is not followed by a configuration that was refused', async () => {
     using volume = new SecretVolume(tlsFiles(issue('first')));
     await using proxy = await start(volume);
