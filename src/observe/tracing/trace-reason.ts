@@ -1,6 +1,7 @@
 import type { UuidRequestIdConfig } from '../../config/schema/http-connection-manager.ts';
 import type { FractionalPercent } from '../../config/schema/percent.ts';
 import type { RouteTracing, Tracing } from '../../config/schema/tracing.ts';
+import { HEX_VALUE } from '../../http/http1/chars.ts';
 import type { RequestHead } from '../../http/message.ts';
 import { TRACE_REASON, traceReasonOf, withTraceReason } from '../../http/request-id.ts';
 import { PERCENT_DENOMINATOR } from '../../matching/fraction.ts';
@@ -32,7 +33,8 @@ const REASONS: Readonly<Record<string, TraceReason>> = {
   [TRACE_REASON.SERVICE_FORCED]: 'service_forced',
   [TRACE_REASON.CLIENT_FORCED]: 'client_enabled',
 };
-const FIRST_GROUP = /^[0-9a-f]{8}/i;
+/** Digits that an id's number is read from: of a UUID the first group, which is random. */
+const NUMBER_DIGITS = 8;
 
 /** Shares of a connection manager. Envoy counts in whole percents, and in hundredths of one for random sampling. */
 export function managerShares(config: Tracing): Shares {
@@ -67,8 +69,9 @@ export function decideReason(
 ): TraceReason {
   if (!ids.use_request_id_for_trace_sampling) return 'random_sampling';
   const id = request.get('x-request-id') ?? '';
-  if (!FIRST_GROUP.test(id)) return 'not_traceable';
-  const number = Number.parseInt(id.substring(0, 8), 16) % 10_000;
+  const first = numberOf(id);
+  if (first < 0) return 'not_traceable';
+  const number = first % 10_000;
   const told = ids.pack_trace_reason ? REASONS[traceReasonOf(id)] : undefined;
   let reason = told ?? 'not_traceable';
   if (told === undefined) {
@@ -81,6 +84,18 @@ export function decideReason(
   if (ids.pack_trace_reason && reason !== (told ?? 'not_traceable'))
     request.set('x-request-id', withTraceReason(id, DIGIT[reason]));
   return reason;
+}
+
+/** The number in hexadecimal that an id begins with; -1 when it begins otherwise. */
+function numberOf(id: string): number {
+  if (id.length < NUMBER_DIGITS) return -1;
+  let number = 0;
+  for (let i = 0; i < NUMBER_DIGITS; i++) {
+    const digit = HEX_VALUE[id.charCodeAt(i) & 0xff] as number;
+    if (digit > 15) return -1;
+    number = number * 16 + digit;
+  }
+  return number;
 }
 
 function isIn(share: Share, number: number): boolean {
