@@ -1,8 +1,9 @@
 import type * as v from 'valibot';
 import { double, enumOf, list, message, optional, uint32 } from '../src/config/schema/building-blocks.ts';
 import { AccessLogs, accessLogs } from '../src/config/sidecar/access-log.ts';
-import { oneOrMany, span } from '../src/config/sidecar/units.ts';
+import { oneOrMany } from '../src/config/sidecar/units.ts';
 import { RESPONSE_FLAGS } from '../src/http/response-flags.ts';
+import { secondsOf, time } from './fields.ts';
 import type { Canonical, PolicyKind } from './policy.ts';
 
 const flag = enumOf(RESPONSE_FLAGS);
@@ -15,7 +16,7 @@ const Spec = message({
     message({
       /** From this status on. */
       min_status: optional(uint32({ min: 100, max: 599 })),
-      slower_than: optional(span()),
+      slower_than: optional(time()),
       flags: optional(oneOrMany(flag, list(flag, { min: 1 }))),
       /** Share of the requests, %. */
       sample: optional(double({ min: 0, max: 100 })),
@@ -59,7 +60,9 @@ function conditions(when: Spec['when'], key: string): Canonical[] {
   const { min_status, slower_than, flags, sample } = when;
   return [
     ...(min_status === undefined ? [] : [{ status_code_filter: compare('min_status', min_status) }]),
-    ...(slower_than === undefined ? [] : [{ duration_filter: compare('slower_than', milliseconds(slower_than)) }]),
+    ...(slower_than === undefined
+      ? []
+      : [{ duration_filter: compare('slower_than', Math.round(secondsOf(slower_than) * 1000)) }]),
     ...(flags === undefined ? [] : [{ response_flag_filter: { flags } }]),
     ...(sample === undefined
       ? []
@@ -72,9 +75,4 @@ function conditions(when: Spec['when'], key: string): Canonical[] {
           },
         ]),
   ];
-}
-
-/** Of a canonical duration, `0.25s`. */
-function milliseconds(text: string): number {
-  return Math.round(Number(text.slice(0, -1)) * 1000);
 }

@@ -10,8 +10,9 @@ import {
   type Schema,
   uint32,
 } from '../src/config/schema/building-blocks.ts';
-import { headerMatcher, type TextMatcher, textMatcher } from '../src/config/sidecar/text-matcher.ts';
+import { headerMatcher, type TextMatcher } from '../src/config/sidecar/text-matcher.ts';
 import { cidr, oneOrMany } from '../src/config/sidecar/units.ts';
+import { text } from './fields.ts';
 import { hostRules } from './host-match.ts';
 import { type Canonical, type PhasedFilter, type Policy, type PolicyKind, type Side, typed } from './policy.ts';
 import { JWT_METADATA, JWT_PAYLOAD } from './request-authentication.ts';
@@ -20,11 +21,11 @@ const many = <T>(item: Schema<T>) => optional(oneOrMany(item, list(item, { min: 
 
 const Source = message({
   /** SPIFFE identities of the caller's certificate, `cluster.local/ns/shop/sa/web`; a star at one end. */
-  principals: many(textMatcher()),
-  not_principals: many(textMatcher()),
+  principals: many(text()),
+  not_principals: many(text()),
   /** `issuer/subject` of the caller's verified token. */
-  request_principals: many(textMatcher()),
-  not_request_principals: many(textMatcher()),
+  request_principals: many(text()),
+  not_request_principals: many(text()),
   /** Addresses of the direct peer. */
   ip_blocks: many(cidr()),
   not_ip_blocks: many(cidr()),
@@ -32,15 +33,15 @@ const Source = message({
 type Source = v.InferOutput<typeof Source>;
 
 const Operation = message({
-  hosts: many(textMatcher()),
-  not_hosts: many(textMatcher()),
+  hosts: many(text()),
+  not_hosts: many(text()),
   ports: many(uint32({ min: 1, max: 65535 })),
   not_ports: many(uint32({ min: 1, max: 65535 })),
-  methods: many(textMatcher()),
-  not_methods: many(textMatcher()),
+  methods: many(text()),
+  not_methods: many(text()),
   /** Without query; a star at one end. */
-  paths: many(textMatcher()),
-  not_paths: many(textMatcher()),
+  paths: many(text()),
+  not_paths: many(text()),
 });
 type Operation = v.InferOutput<typeof Operation>;
 
@@ -49,7 +50,7 @@ const KEY =
   /^(?:request\.headers\[([^\]]+)\]|request\.auth\.claims((?:\[[^\]]+\])+)|request\.auth\.(audiences)|(connection\.sni))$/;
 
 const Condition = message(
-  { key: nonEmptyString(), values: many(textMatcher()), not_values: many(textMatcher()) },
+  { key: nonEmptyString(), values: many(text()), not_values: many(text()) },
   check((condition) =>
     KEY.test(condition.key)
       ? undefined

@@ -8,7 +8,7 @@ import {
   Problem,
   uint32,
 } from '../src/config/schema/building-blocks.ts';
-import { span } from '../src/config/sidecar/units.ts';
+import { time } from './fields.ts';
 import { type Canonical, given, type PolicyKind } from './policy.ts';
 
 const Limits = message({
@@ -23,8 +23,8 @@ const OutlierDetection = message(
     consecutive_5xx: optional(uint32({ min: 1 })),
     /** 502, 503 and 504 alone. */
     consecutive_gateway_errors: optional(uint32({ min: 1 })),
-    interval: optional(span(), '10s'),
-    base_ejection_time: optional(span(), '30s'),
+    interval: optional(time(), '10s'),
+    base_ejection_time: optional(time(), '30s'),
     max_ejection_percent: optional(uint32({ max: 100 }), 10),
   },
   check((outliers) =>

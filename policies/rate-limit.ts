@@ -10,7 +10,8 @@ import {
   optional,
   uint32,
 } from '../src/config/schema/building-blocks.ts';
-import { address, oneOrMany, span } from '../src/config/sidecar/units.ts';
+import { oneOrMany } from '../src/config/sidecar/units.ts';
+import { serviceAddress, time } from './fields.ts';
 import { type Canonical, type PolicyKind, typed } from './policy.ts';
 import { JWT_METADATA, JWT_PAYLOAD } from './request-authentication.ts';
 import { serviceCluster } from './service-cluster.ts';
@@ -44,7 +45,7 @@ type Limit = v.InferOutput<typeof Limit>;
 const Spec = message({
   domain: nonEmptyString(),
   /** A service that speaks envoy.service.ratelimit.v3, such as `outrigger ratelimit`. */
-  service: message({ address: address(), timeout: optional(span(), '0.02s') }),
+  service: message({ address: serviceAddress(), timeout: optional(time(), '0.02s') }),
   /** What becomes of requests while the service does not answer. */
   on_failure: optional(enumOf(['ALLOW', 'DENY']), 'ALLOW'),
   /** Tells clients with x-ratelimit-* headers. */

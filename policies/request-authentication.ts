@@ -13,7 +13,8 @@ import {
   string,
 } from '../src/config/schema/building-blocks.ts';
 import { scalar } from '../src/config/schema/schema.ts';
-import { isRecord, oneOrMany, span } from '../src/config/sidecar/units.ts';
+import { isRecord, oneOrMany } from '../src/config/sidecar/units.ts';
+import { time } from './fields.ts';
 import { type Canonical, given, type PolicyKind, typed } from './policy.ts';
 import { serviceCluster } from './service-cluster.ts';
 
@@ -44,7 +45,7 @@ const JwtRule = message(
     jwks_file: optional(nonEmptyString()),
     jwks_uri: optional(keysUri()),
     /** How long fetched keys are used. */
-    cache: optional(span(), '5m'),
+    cache: optional(time(), '5m'),
     /** Authorities that vouch for an https key server, PEM file; those of the system unless given. */
     trusted_ca: optional(nonEmptyString()),
     /** `authorization: Bearer` and the parameter `access_token` unless given. */

@@ -10,7 +10,7 @@ import {
   Problem,
   uint32,
 } from '../src/config/schema/building-blocks.ts';
-import { span } from '../src/config/sidecar/units.ts';
+import { secondsOf, time } from './fields.ts';
 import { given, type PolicyKind } from './policy.ts';
 
 const CONDITIONS = [
@@ -35,8 +35,17 @@ const Spec = message(
     attempts: optional(uint32({ min: 1, max: 100 }), 2),
     on: optional(list(enumOf(CONDITIONS)), ['connect-failure', 'refused-stream', 'unavailable', 'cancelled']),
     status_codes: optional(list(uint32({ min: 100, max: 599 }), { min: 1 })),
-    per_try_timeout: optional(span()),
-    back_off: optional(message({ base: optional(span(), '25ms'), max: optional(span()) })),
+    per_try_timeout: optional(time()),
+    back_off: optional(
+      message(
+        { base: optional(time(), '25ms'), max: optional(time()) },
+        check((backOff) =>
+          backOff.max !== undefined && secondsOf(backOff.max) < secondsOf(backOff.base)
+            ? new Problem('lies below base', { path: ['max'] })
+            : undefined,
+        ),
+      ),
+    ),
     /** Retries at one time, % of the requests at that time, but so many in any case. */
     budget: optional(
       message({ percent: optional(double({ min: 0, max: 100 }), 20), min_concurrent: optional(uint32(), 3) }),

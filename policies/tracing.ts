@@ -13,7 +13,8 @@ import {
   Problem,
   string,
 } from '../src/config/schema/building-blocks.ts';
-import { address, either, isRecord, span } from '../src/config/sidecar/units.ts';
+import { either, isRecord } from '../src/config/sidecar/units.ts';
+import { serviceAddress, time } from './fields.ts';
 import { type Canonical, type PolicyKind, typed } from './policy.ts';
 import { serviceCluster } from './service-cluster.ts';
 
@@ -35,11 +36,11 @@ const Spec = message({
   service: nonEmptyString(),
   otlp: message(
     {
-      address: address(),
+      address: serviceAddress(),
       protocol: optional(enumOf(['GRPC', 'HTTP']), 'GRPC'),
       /** Of HTTP. */
       path: optional(string({ pattern: /^\//, allowed: '/…' })),
-      timeout: optional(span(), '1s'),
+      timeout: optional(time(), '1s'),
     },
     check((otlp) =>
       otlp.protocol === 'GRPC' && otlp.path !== undefined

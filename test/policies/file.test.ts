@@ -1,11 +1,10 @@
-import { globSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, test } from 'vitest';
 import { parsePolicies, readPolicies, selects, titleOf } from '../../policies/file.ts';
 import { POLICY_KINDS } from '../../policies/index.ts';
 import { ConfigError } from '../../src/config/errors.ts';
-
-const EXAMPLES = globSync(join(import.meta.dirname, '../../examples/policies/*.yaml'));
+import { EXAMPLES } from './examples.ts';
 
 const RETRIES = `apiVersion: outrigger.dev/v1
 kind: RetryPolicy
