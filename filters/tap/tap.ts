@@ -20,6 +20,8 @@ export const tap = defineHttpFilter<TapFilterConfig>({
   configType: 'envoy.extensions.filters.http.tap.v3.Tap',
   config: TapFilterConfig,
   semantics: { side: 'either', state: 'process', body: 'read' },
+  // Looking at an exchange must not break it.
+  onError: 'open',
   create(base, env) {
     const config = env.routeConfigs.at(-1) ?? base;
     const options: RecordOptions = {
