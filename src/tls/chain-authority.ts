@@ -46,7 +46,7 @@ class OpenSslAuthority implements Authority {
 }
 
 /** Texts of OpenSSL that only tell of time. */
-const TIME_PROBLEMS = new Set(['certificate has expired', 'certificate is not yet valid', 'CRL has expired']);
+const TIME_PROBLEMS = new Set(['certificate has expired', 'certificate is not yet valid']);
 
 /** Rules that Node does not pass on to OpenSSL are looked at besides what OpenSSL says, not in its place. */
 class StricterAuthority extends OpenSslAuthority {

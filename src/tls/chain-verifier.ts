@@ -57,7 +57,8 @@ export class ChainVerifier {
    */
   problem(leaf: X509Certificate, isResumed: boolean, nowMs = Date.now()): ChainProblem | undefined {
     const chain = presented(leaf);
-    const print = [leaf, ...chain].map(({ fingerprint256 }) => fingerprint256).join();
+    const prints = [leaf, ...chain].map(({ fingerprint256 }) => fingerprint256).join();
+    const print = isResumed ? `resumed ${prints}` : prints;
     const until = this.good.get(print);
     if (until !== undefined && nowMs <= until) return undefined;
     const search = new Search(this.rules, this.anchorPrints, nowMs);
@@ -197,7 +198,7 @@ class Search {
     const { publicKey } = certificate;
     if ((publicKey.asymmetricKeyDetails?.modulusLength ?? 2048) < 2048)
       return depth === 0 ? 'EE certificate key too weak' : 'CA certificate key too weak';
-    if (depth >= 0 && /md5|sha1\b|sha-1/i.test(certificate.signatureAlgorithm ?? ''))
+    if (depth >= 0 && /md5|sha-?1(?!\d)/i.test(certificate.signatureAlgorithm ?? ''))
       return 'CA signature digest algorithm too weak';
     if (this.rules.ignoresTime === true) return undefined;
     if (certificate.validFromDate.getTime() > this.nowMs) return 'certificate is not yet valid';

@@ -23,6 +23,8 @@ export interface CertificateOptions {
   /** Object identifiers of extendedKeyUsage. */
   readonly purposes?: readonly string[];
   readonly pathLength?: number;
+  /** Of the signature; sha256 unless given. */
+  readonly digest?: 'sha1' | 'sha256';
   /** A critical extension that nobody knows. */
   readonly strangeExtension?: string;
 }
@@ -83,7 +85,7 @@ export class TestCa {
     const body = sequence(
       context(0, integer(Buffer.from([2]))),
       integer(Buffer.concat([Buffer.from([0x40]), randomBytes(7)])),
-      ECDSA_SHA256,
+      options.digest === 'sha1' ? ECDSA_SHA1 : ECDSA_SHA256,
       this.name,
       sequence(
         time(options.notBefore ?? new Date(Date.now() - DAY_MS)),
@@ -93,11 +95,12 @@ export class TestCa {
       publicKey,
       context(3, sequence(...extensions(options, publicKey))),
     );
-    return pem('CERTIFICATE', this.signed(body));
+    return pem('CERTIFICATE', this.signed(body, options.digest));
   }
 
-  private signed(body: Buffer): Buffer {
-    return sequence(body, ECDSA_SHA256, bitString(sign('sha256', body, this.key)));
+  private signed(body: Buffer, digest: 'sha1' | 'sha256' = 'sha256'): Buffer {
+    const algorithm = digest === 'sha1' ? ECDSA_SHA1 : ECDSA_SHA256;
+    return sequence(body, algorithm, bitString(sign(digest, body, this.key)));
   }
 }
 
@@ -150,6 +153,7 @@ function oid(text: string): Buffer {
   return tlv(0x06, Buffer.from(bytes));
 }
 
+const ECDSA_SHA1 = sequence(oid('1.2.840.10045.4.1'));
 const ECDSA_SHA256 = sequence(oid('1.2.840.10045.4.3.2'));
 
 function distinguishedName({ commonName, organization }: CertificateOptions): Buffer {

@@ -65,6 +65,7 @@ test.each<[string, CertificateOptions, string]>([
   ['expired', { notAfter: new Date(Date.now() - 1000) }, 'certificate has expired'],
   ['not valid yet', { notBefore: new Date(Date.now() + DAY_MS) }, 'certificate is not yet valid'],
   ['made for servers', { purposes: ['1.3.6.1.5.5.7.3.1'] }, 'unsuitable certificate purpose'],
+  ['signed over SHA-1', { digest: 'sha1' }, 'CA signature digest algorithm too weak'],
   ['with an unknown rule', { strangeExtension: '1.2.3.4' }, 'unhandled critical extension 1.2.3.4'],
   ['with name constraints', { strangeExtension: '2.5.29.30' }, 'name constraints are not supported'],
 ])('a certificate that is %s is refused, and so is its authority', async (_, options, problem) => {

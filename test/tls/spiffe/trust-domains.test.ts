@@ -129,3 +129,35 @@ test('a client asks its servers the same', async () => {
     expect((await fetch(`http://127.0.0.1:${proxy.port}/`)).status).toBe(status);
   }
 });
+
+test('trust domains may come from a file of secrets, with names from the configuration', async () => {
+  const path = join(folder, 'secrets.json');
+  const secrets = (bundles: Readonly<Record<string, object>>) => {
+    const type = 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret';
+    const secret = { '@type': type, name: 'trust', validation_context: validation(bundles) };
+    return JSON.stringify({ resources: [secret] });
+  };
+  writeFileSync(path, secrets({ 'shop.test': inline(shop) }));
+  const socket = transportSocket('DownstreamTlsContext', {
+    common_tls_context: {
+      tls_certificates: [certificate(SERVER)],
+      combined_validation_context: {
+        default_validation_context: {
+          match_typed_subject_alt_names: [{ san_type: 'URI', matcher: { suffix: '/a' } }],
+        },
+        validation_context_sds_secret_config: {
+          name: 'trust',
+          sds_config: { path_config_source: { path } },
+        },
+      },
+    },
+  });
+  const routes = '- match: { prefix: / }\n  direct_response: { status: 200 }';
+  await using proxy = await startTestProxy(inChain(httpConfig(1, { routes }), socket));
+  const teller = svid(bank, 'spiffe://bank.test/a');
+  expect(await ask(proxy.port, svid(shop, 'spiffe://shop.test/a'))).toMatchObject({ status: '200' });
+  expect(await ask(proxy.port, svid(shop, 'spiffe://shop.test/b'))).toMatchObject({ status: '' });
+  expect(await ask(proxy.port, teller)).toMatchObject({ status: '' });
+  replace(path, secrets(BOTH));
+  await expect.poll(async () => (await ask(proxy.port, teller)).status, { timeout: 20_000 }).toBe('200');
+});
