@@ -140,6 +140,35 @@ resources:
     expect(await shown(proxy.port)).toBe('late');
   });
 
+  test('whose files come later than it does is taken once they are there', async () => {
+    using volume = new SecretVolume();
+    using files = new SecretVolume();
+    const text = secrets({
+      name: 'server_cert',
+      tls_certificate: {
+        certificate_chain: { filename: files.file('tls.crt') },
+        private_key: { filename: files.file('tls.key') },
+      },
+    });
+    volume.swap({ 'cert.yaml': text });
+    await using proxy = await start(SERVER_CERT(volume));
+    expect(await answer(proxy.port)).toBe('');
+    expect(proxy.stat('sds.server_cert.update_rejected')).toBe(1);
+    files.swap(tlsFiles(issue('late')));
+    await expect.poll(() => answer(proxy.port), PATIENCE).toBe('200');
+    expect(await shown(proxy.port)).toBe('late');
+  });
+
+  test('hears nothing of other files in its folder', async () => {
+    using volume = new SecretVolume({ 'cert.yaml': secrets(certificateSecret(issue('one'))), other: '1' });
+    await using proxy = await start(SERVER_CERT(volume));
+    volume.swap({ other: '2' });
+    await new Promise((resolve) => setTimeout(resolve, 250));
+    expect(proxy.stat('sds.server_cert.update_attempt')).toBe(1);
+    volume.swap({ 'cert.yaml': secrets(certificateSecret(issue('two'))) });
+    await expect.poll(() => proxy.stat('sds.server_cert.update_attempt'), PATIENCE).toBe(2);
+  });
+
   test('used by two listeners is read once', async () => {
     using volume = new SecretVolume({ 'cert.yaml': secrets(certificateSecret(issue('one'))) });
     const socket = transportSocket('DownstreamTlsContext', { common_tls_context: SERVER_CERT(volume) });

@@ -30,12 +30,22 @@ export interface ReadSecret {
   readonly fingerprint: string;
 }
 
+/** @throws SecretFileError */
+export function readSecretFile(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new SecretFileError((error as Error).message);
+  }
+}
+
 /**
- * Reads one secret of a file that holds a discovery response, in YAML or JSON.
+ * Finds one secret in the text of a file that holds a discovery response, in YAML or JSON.
+ * @param path of the file, for errors.
  * @throws SecretFileError, SecretRejected
  */
-export function readSecret(path: string, name: string, kind: SecretKind): ReadSecret {
-  const file = validated<SecretFile>(SecretFile, parse(path), path);
+export function parseSecret(text: string, path: string, name: string, kind: SecretKind): ReadSecret {
+  const file = validated<SecretFile>(SecretFile, parse(text, path), path);
   for (const item of file.resources) {
     const fields = secretFields(item, path);
     if (fields.name !== name) continue;
@@ -46,13 +56,7 @@ export function readSecret(path: string, name: string, kind: SecretKind): ReadSe
   throw new SecretRejected(`${path} has no secret ${name}`);
 }
 
-function parse(path: string): unknown {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new SecretFileError((error as Error).message);
-  }
+function parse(text: string, path: string): unknown {
   const source = parseSource(text);
   if (!Array.isArray(source)) return source.data;
   const [problem] = source;

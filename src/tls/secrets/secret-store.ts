@@ -4,7 +4,8 @@ import { watchFiles } from '../../config/watch-files.ts';
 import type { Logger } from '../../filter/env.ts';
 import type { Counter, Gauge, StatsScope } from '../../observe/stats.ts';
 import { checkSecret } from './check-secret.ts';
-import { readSecret, SecretFileError, type SecretKind } from './sds-file.ts';
+import { parseSecret, readSecretFile, SecretFileError, type SecretKind } from './sds-file.ts';
+import { SourceReader } from './source-reader.ts';
 import { WorkloadAgent, WorkloadSecret } from './workload-secret.ts';
 
 /** Who uses a secret; called after each new version. */
@@ -51,38 +52,69 @@ export class SdsSecret implements DiscoveredSecret {
   private readonly kind: SecretKind;
   private readonly stats: SdsStats;
   private readonly log: Logger;
-  private readonly unwatch: () => void;
+  private readonly source: PathConfigSource;
   private fingerprint = '';
+  /** What the file said last, or why it could not be read: other events in its folder change nothing. */
+  private seen = '';
+  /** What the files of a version hold that cannot be used; they are followed until it can. */
+  private unusable: SourceReader | undefined = undefined;
+  private watched = '';
+  private unwatch: () => void = () => {};
 
   constructor(name: string, source: PathConfigSource, kind: SecretKind, stats: SdsStats, log: Logger) {
-    const { path, watched_directory: folder } = source;
     this.name = name;
-    this.path = path;
+    this.path = source.path;
+    this.source = source;
     this.kind = kind;
     this.stats = stats;
     this.log = log;
     // Before it is read, so that no change in between is missed.
-    this.unwatch = watchFiles([folder?.path ?? path], () => this.update());
+    this.follow();
     this.update();
   }
 
+  private follow(): void {
+    const { path, watched_directory: folder } = this.source;
+    const paths = [folder?.path ?? path, ...(this.unusable?.watched ?? [])];
+    if (this.watched === paths.join('\n')) return;
+    this.unwatch();
+    this.watched = paths.join('\n');
+    this.unwatch = watchFiles(paths, () => this.update());
+  }
+
   private update(): void {
-    const { stats } = this;
-    stats.attempt.inc();
+    let text: string | Error;
     try {
-      const { secret, fingerprint } = readSecret(this.path, this.name, this.kind);
-      if (fingerprint !== this.fingerprint) {
-        checkSecret(secret);
-        this.current = secret;
-        this.fingerprint = fingerprint;
-        this.problem = '';
-        for (const user of [...this.users]) user();
-      }
-      stats.success.inc();
-      stats.updateTime.set(Date.now());
+      text = readSecretFile(this.path);
+    } catch (error) {
+      text = error as Error;
+    }
+    if (String(text) === this.seen && this.unusable?.changed() !== true) return;
+    this.seen = String(text);
+    this.unusable = undefined;
+    this.stats.attempt.inc();
+    try {
+      if (typeof text !== 'string') throw text;
+      this.take(text);
+      this.stats.success.inc();
+      this.stats.updateTime.set(Date.now());
     } catch (error) {
       this.refuse(error as Error);
     }
+    this.follow();
+  }
+
+  private take(text: string): void {
+    const { secret, fingerprint } = parseSecret(text, this.path, this.name, this.kind);
+    if (fingerprint === this.fingerprint) return;
+    const reader = new SourceReader();
+    this.unusable = reader;
+    checkSecret(secret, reader);
+    this.unusable = undefined;
+    this.current = secret;
+    this.fingerprint = fingerprint;
+    this.problem = '';
+    for (const user of [...this.users]) user();
   }
 
   private refuse(error: Error): void {
