@@ -11,6 +11,7 @@ import { healthCheck } from './health-check.ts';
 import { ipTagging } from './ip-tagging.ts';
 import { jwtAuthn } from './jwt-authn/jwt-authn.ts';
 import { localRateLimit } from './local-ratelimit/local-ratelimit.ts';
+import { networkRateLimit } from './ratelimit/network.ts';
 import { rateLimit } from './ratelimit/ratelimit.ts';
 import { httpRbac } from './rbac/http.ts';
 import { networkRbac } from './rbac/network.ts';
@@ -35,7 +36,7 @@ export const HTTP_FILTERS: readonly AnyHttpFilter[] = [
 ];
 
 /** Every network filter that comes with the proxy, besides the terminal ones. */
-export const NETWORK_FILTERS: readonly AnyNetworkFilter[] = [connectionLimit, networkRbac];
+export const NETWORK_FILTERS: readonly AnyNetworkFilter[] = [connectionLimit, networkRateLimit, networkRbac];
 
 /** The filters that a configuration may name when no others are loaded. */
 export function builtinRegistry(): FilterRegistry {

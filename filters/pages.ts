@@ -17,6 +17,7 @@ import { healthCheckPage } from './health-check.page.ts';
 import { ipTaggingPage } from './ip-tagging.page.ts';
 import { jwtAuthnPage } from './jwt-authn/page.ts';
 import { localRateLimitPage } from './local-ratelimit/page.ts';
+import { networkRateLimitPage } from './ratelimit/network.page.ts';
 import { rateLimitPage } from './ratelimit/page.ts';
 import { httpRbacPage } from './rbac/http.page.ts';
 import { networkRbacPage } from './rbac/network.page.ts';
@@ -39,6 +40,7 @@ export const FILTER_PAGES: readonly FilterPage[] = [
   httpRbacPage,
   tapPage,
   connectionLimitPage,
+  networkRateLimitPage,
   networkRbacPage,
   routerPage,
   connectionManagerPage,

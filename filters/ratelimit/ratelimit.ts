@@ -31,7 +31,7 @@ const REFUSED = 'request_rate_limited';
 /** gRPC's RESOURCE_EXHAUSTED. */
 const RESOURCE_EXHAUSTED = 8;
 /** A call without a limit of time ends some time all the same; also for the promise that the stream waits for. */
-const LONGEST_CALL_MS = 24 * 3_600_000;
+export const LONGEST_CALL_MS = 24 * 3_600_000;
 
 /**
  * Asks a rate limit service whether a request may pass (Envoy: envoy.filters.http.ratelimit), with the descriptors that

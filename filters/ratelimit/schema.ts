@@ -10,6 +10,7 @@ import {
   optional,
   string,
   uint32,
+  uint64Value,
   unsupported,
 } from '../../src/config/schema/building-blocks.ts';
 import { HeaderValueOption, HttpStatus } from '../../src/config/schema/core.ts';
@@ -74,3 +75,30 @@ export const RateLimitPerRoute = message({
   domain: optional(string(), ''),
 });
 export type RateLimitPerRoute = v.InferOutput<typeof RateLimitPerRoute>;
+
+/** envoy.extensions.common.ratelimit.v3.RateLimitDescriptor, whose values may have `%…%` operators. */
+const RateLimitDescriptor = message(
+  {
+    entries: list(message({ key: nonEmptyString(), value: nonEmptyString() }), { min: 1 }),
+    limit: optional(
+      message({
+        requests_per_unit: optional(uint32(), 0),
+        unit: enumOf(['SECOND', 'MINUTE', 'HOUR', 'DAY', 'MONTH', 'YEAR', 'WEEK']),
+      }),
+    ),
+    hits_addend: optional(uint64Value()),
+  },
+  unsupported('hits only add up', 'is_negative_hits'),
+);
+export type RateLimitDescriptor = v.InferOutput<typeof RateLimitDescriptor>;
+
+/** envoy.extensions.filters.network.ratelimit.v3.RateLimit. */
+export const NetworkRateLimit = message({
+  stat_prefix: nonEmptyString(),
+  domain: nonEmptyString(),
+  descriptors: list(RateLimitDescriptor, { min: 1 }),
+  timeout: optional(duration(), '0.02s'),
+  failure_mode_deny: optional(bool(), false),
+  rate_limit_service: RateLimitServiceConfig,
+});
+export type NetworkRateLimit = v.InferOutput<typeof NetworkRateLimit>;
