@@ -1,4 +1,5 @@
 import { formatFlags } from '../http/response-flags.ts';
+import { fromWireText } from '../matching/wire-text.ts';
 import type { StreamInfo } from './stream-info.ts';
 
 /** One request or connection that a filter refused. */
@@ -70,9 +71,20 @@ export class DenialLog {
     const kept = Math.min(this.total, this.#slots.length);
     return Array.from({ length: kept }, (_, age) => {
       const slot = this.#slots[(this.total - 1 - age) % this.#slots.length] as Slot;
-      return { ...slot, flags: formatFlags(slot.flags) };
+      return {
+        ...slot,
+        path: readable(slot.path),
+        authority: readable(slot.authority),
+        details: readable(slot.details),
+        flags: formatFlags(slot.flags),
+      };
     });
   }
+}
+
+/** Bytes of a message as text. */
+function readable(text: string): string {
+  return text.endsWith('…') ? `${fromWireText(text.slice(0, -1))}…` : fromWireText(text);
 }
 
 function bounded(text: string): string {

@@ -29,6 +29,16 @@ describe('DenialLog', () => {
     ]);
   });
 
+  it('shows bytes of messages as text, also where they are cut', () => {
+    const wire = (text: string): string => Buffer.from(text, 'utf8').toString('latin1');
+    const log = new DenialLog();
+    const info = fakeStream({ fields: { responseCode: 403, responseCodeDetails: wire('policy[é]') } });
+    (info.request as { path: string }).path = wire(`/é${'x'.repeat(5000)}`);
+    log.record(info, 'inbound', 'rbac');
+    expect(log.list()[0]?.details).toBe('policy[é]');
+    expect(log.list()[0]?.path).toMatch(/^\/éx+…$/);
+  });
+
   it('keeps the last ones only, the newest first, and counts all', () => {
     const log = new DenialLog(3);
     for (let i = 0; i < 5; i++) log.record(fakeStream({ fields: { responseCode: 400 + i } }), 'in', 'rbac');
