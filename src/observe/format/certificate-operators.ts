@@ -75,6 +75,9 @@ const OF_CLIENTS: Readonly<Record<string, FieldFactory>> = {
   PEER_SERIAL: of(downstream, peer, ({ serial }) => serial),
   PEER_FINGERPRINT_256: of(downstream, peer, ({ fingerprint256 }) => fingerprint256),
   PEER_FINGERPRINT_1: of(downstream, peer, ({ fingerprint1 }) => fingerprint1),
+  // Of the certificate that came along behind the client's own.
+  PEER_ISSUER_SERIAL: ofTls(downstream, (tls) => tls.certificates?.peerChain[1]?.serial ?? ''),
+  PEER_ISSUER_FINGERPRINT_256: ofTls(downstream, (tls) => tls.certificates?.peerChain[1]?.fingerprint256 ?? ''),
   PEER_CHAIN_FINGERPRINTS_256: chain(downstream, 'fingerprint256'),
   PEER_CHAIN_FINGERPRINTS_1: chain(downstream, 'fingerprint1'),
   PEER_CHAIN_SERIALS: chain(downstream, 'serial'),
