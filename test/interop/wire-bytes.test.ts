@@ -36,7 +36,7 @@ it('bytes on the wire and bytes of headers are those of Envoy', async (context) 
   if (findEnvoy() === undefined) return context.skip(NO_ENVOY);
   const [envoy, outrigger] = await Promise.all([run('envoy'), run('outrigger')]);
   for (const [i, line] of envoy.entries()) expect.soft(outrigger[i], REQUESTS[i]).toEqual(line);
-  expect(outrigger).toHaveLength(REQUESTS.length);
+  expect(outrigger).toHaveLength(REQUESTS.length + 1);
 }, 30_000);
 
 async function run(name: ProxyName): Promise<unknown[]> {
@@ -59,11 +59,16 @@ async function run(name: ProxyName): Promise<unknown[]> {
   await new Promise<void>((done) => app.listen(0, '127.0.0.1', done));
   await using proxy = await ProxyProcess.start(name, configuration((app.address() as AddressInfo).port));
   for (const [i, request] of REQUESTS.entries()) {
-    const client = await TestClient.connect(proxy.port);
+    const client = await TestClient.connect(proxy.ports.get('http') as number);
     client.write(request);
     await proxy.logged((line) => line !== '' && proxy.log().length > i);
     client.destroy();
   }
+  const session = await TestClient.connect(proxy.ports.get('tcp') as number);
+  session.write(REQUESTS[0] as string);
+  await session.until(({ text }) => text.endsWith('hello'));
+  session.destroy();
+  await proxy.logged(() => proxy.log().length > REQUESTS.length);
   for (const socket of sockets) socket.destroy();
   app.close();
   return proxy.log().map((line) => JSON.parse(line));
@@ -74,6 +79,12 @@ function configuration(app: number): string {
     path: '%REQ(:PATH)%',
     ...Object.fromEntries(COUNTS.map((operator) => [operator, `%${operator}%`])),
   });
+  const accessLog = `access_log:
+          - name: file
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog
+              path: ${LOG_FILE}
+              log_format: { json_format: ${format} }`;
   return `static_resources:
   listeners:
   - name: http
@@ -84,12 +95,7 @@ function configuration(app: number): string {
         typed_config:
           "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
           stat_prefix: http
-          access_log:
-          - name: file
-            typed_config:
-              "@type": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog
-              path: ${LOG_FILE}
-              log_format: { json_format: ${format} }
+          ${accessLog}
           route_config:
             response_headers_to_remove: [x-envoy-upstream-service-time]
             virtual_hosts:
@@ -102,6 +108,16 @@ function configuration(app: number): string {
           http_filters:
           - name: router
             typed_config: { "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router }
+  - name: tcp
+    address: { socket_address: { address: 127.0.0.1, port_value: 0 } }
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.tcp_proxy
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy
+          stat_prefix: tcp
+          cluster: app
+          ${accessLog}
   clusters:${cluster('app', app)}${cluster('dead', 1)}
 `;
 }

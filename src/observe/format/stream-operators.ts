@@ -21,9 +21,15 @@ function text(read: (info: StreamInfo) => string): FieldFactory {
   return plain((info) => textOrUnset(read(info)));
 }
 
-/** Byte counts on the wire: 0 where the codec does not count them, as Envoy prints it. */
-function wire(key: keyof WireBytes): FieldFactory {
-  return plain((info) => info.wireBytes?.[key] ?? 0);
+/**
+ * Byte counts on the wire: 0 where the codec does not count them, as Envoy prints it. Of a TCP session all bytes are
+ * `ofSession`.
+ */
+function wire(key: keyof WireBytes, ofSession?: 'bytesReceived' | 'bytesSent'): FieldFactory {
+  return plain((info) => {
+    if (info.request === undefined) return ofSession === undefined ? 0 : info[ofSession];
+    return info.wireBytes?.[key] ?? 0;
+  });
 }
 
 /** The port of the client is unknown (0) when its address comes from x-forwarded-for. */
@@ -105,12 +111,12 @@ export const STREAM_OPERATORS: Readonly<Record<string, FieldFactory>> = {
   RESPONSE_FLAGS_LONG: plain((info) => formatFlagsLong(info.responseFlags)),
   BYTES_RECEIVED: plain((info) => info.bytesReceived),
   BYTES_SENT: plain((info) => info.bytesSent),
-  DOWNSTREAM_WIRE_BYTES_RECEIVED: wire('downstreamReceived'),
-  DOWNSTREAM_WIRE_BYTES_SENT: wire('downstreamSent'),
+  DOWNSTREAM_WIRE_BYTES_RECEIVED: wire('downstreamReceived', 'bytesReceived'),
+  DOWNSTREAM_WIRE_BYTES_SENT: wire('downstreamSent', 'bytesSent'),
   DOWNSTREAM_HEADER_BYTES_RECEIVED: wire('downstreamHeadersReceived'),
   DOWNSTREAM_HEADER_BYTES_SENT: wire('downstreamHeadersSent'),
-  UPSTREAM_WIRE_BYTES_RECEIVED: wire('upstreamReceived'),
-  UPSTREAM_WIRE_BYTES_SENT: wire('upstreamSent'),
+  UPSTREAM_WIRE_BYTES_RECEIVED: wire('upstreamReceived', 'bytesSent'),
+  UPSTREAM_WIRE_BYTES_SENT: wire('upstreamSent', 'bytesReceived'),
   UPSTREAM_HEADER_BYTES_RECEIVED: wire('upstreamHeadersReceived'),
   UPSTREAM_HEADER_BYTES_SENT: wire('upstreamHeadersSent'),
   CONNECTION_ID: plain((info) => info.connection.id),
