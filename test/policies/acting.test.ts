@@ -17,5 +17,5 @@ describe.each(POLICY_KINDS.map(({ kind }) => kind))('%s', (kind) => {
 
   it('has a scenario', () => expect(scenarios).not.toEqual([]));
 
-  it.for(scenarios)('$name', ({ act }) => act(start));
+  it.for(scenarios)('$name', { timeout: 60_000 }, ({ act }) => act(start));
 });

@@ -145,7 +145,7 @@ function decide(specs: readonly Spec[]): (one: Call) => boolean {
   };
 }
 
-test('the filters decide what the policies say, whatever they say', () => {
+test('the filters decide what the policies say, whatever they say', { timeout: 60_000 }, () => {
   fc.assert(
     fc.property(
       fc.array(spec, { minLength: 1, maxLength: 3 }),

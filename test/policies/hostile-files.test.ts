@@ -31,7 +31,7 @@ function use(text: string): 'applied' | 'refused' {
   }
 }
 
-test('texts of any kind are refused, not stumbled over', () => {
+test('texts of any kind are refused, not stumbled over', { timeout: 60_000 }, () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary', maxLength: 200 }), (text) => void use(text)),
     { numRuns: 300 },
@@ -46,7 +46,7 @@ test('texts of any kind are refused, not stumbled over', () => {
   );
 });
 
-test('an example with one value changed is applied or refused', () => {
+test('an example with one value changed is applied or refused', { timeout: 60_000 }, () => {
   const values = fc.constantFrom<unknown>(
     null,
     '',
@@ -71,10 +71,10 @@ test('an example with one value changed is applied or refused', () => {
     fc.property(fc.constantFrom(...texts), fc.nat(), values, (text, place, value) => {
       outcomes[use(changed(text, place, value))]++;
     }),
-    { numRuns: 400 },
+    { numRuns: 250 },
   );
   expect(outcomes.applied).toBeGreaterThan(5);
-  expect(outcomes.refused).toBeGreaterThan(50);
+  expect(outcomes.refused).toBeGreaterThan(30);
 });
 
 /** The first document of a text with one of its values in another's place. */
