@@ -44,6 +44,7 @@ const MEASURED_BY: Readonly<Record<string, readonly [scenarios: string, base?: s
   'envoy.filters.http.ratelimit': ['ratelimit_global', 'http'],
   'envoy.filters.http.rbac': ['rbac_last_1,authz,rbac_accept_all', 'http'],
   'envoy.filters.http.router': ['http'],
+  'envoy.filters.http.tap': ['tap', 'http'],
   'envoy.filters.network.connection_limit': ['connection_limit', 'http'],
   'envoy.filters.network.http_connection_manager': ['http'],
   'envoy.filters.network.rbac': ['network_rbac', 'http'],

@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { costLines, costOf, PUBLISHED_RUNS, type PublishedRun, publishedRun } from '../../bench/report/figures.ts';
 import type { BenchReport } from '../../bench/report/result.ts';
+import { SCENARIOS } from '../../bench/scenarios.ts';
+import { HTTP_FILTERS, NETWORK_FILTERS } from '../../filters/index.ts';
 
 const RUN = { command: 'npm run bench', machine: 'one' };
 const micros = (outrigger: number) => ({ envoy: 3 * outrigger, outrigger });
@@ -93,4 +95,13 @@ test('a run is published with its scenarios that both proxies finished', () => {
     machine: 'CPU, 2 cores, 1024 MiB, Linux 6.1',
     scenarios: { http: { envoy: 60, outrigger: 22.8 } },
   });
+});
+
+test('a filter whose name is that of a scenario is measured by it', () => {
+  const names = [...HTTP_FILTERS, ...NETWORK_FILTERS].map(({ name }) => name);
+  const without = names.filter((name) => {
+    const own = name.slice(name.lastIndexOf('.') + 1);
+    return SCENARIOS.some((scenario) => scenario.name === own) && costOf(name, []).scenario === undefined;
+  });
+  expect(without).toEqual([]);
 });
