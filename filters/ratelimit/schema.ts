@@ -1,6 +1,7 @@
 import type * as v from 'valibot';
 import {
   bool,
+  check,
   duration,
   enumOf,
   list,
@@ -14,6 +15,7 @@ import {
   unsupported,
 } from '../../src/config/schema/building-blocks.ts';
 import { HeaderValueOption, HttpStatus } from '../../src/config/schema/core.ts';
+import { formatProblem } from '../../src/config/schema/format-text.ts';
 import { RuntimeFractionalPercent } from '../../src/config/schema/percent.ts';
 import { FilterRateLimit, MAX_RATE_LIMIT_STAGE, VH_RATE_LIMITS } from '../../src/config/schema/rate-limit.ts';
 
@@ -79,11 +81,17 @@ export type RateLimitPerRoute = v.InferOutput<typeof RateLimitPerRoute>;
 /** envoy.extensions.common.ratelimit.v3.RateLimitDescriptor, whose values may have `%…%` operators. */
 const RateLimitDescriptor = message(
   {
-    entries: list(message({ key: nonEmptyString(), value: nonEmptyString() }), { min: 1 }),
+    entries: list(
+      message(
+        { key: nonEmptyString(), value: optional(string(), '') },
+        check((entry) => formatProblem(entry.value, ['value'])),
+      ),
+      { min: 1 },
+    ),
     limit: optional(
       message({
         requests_per_unit: optional(uint32(), 0),
-        unit: enumOf(['SECOND', 'MINUTE', 'HOUR', 'DAY', 'MONTH', 'YEAR', 'WEEK']),
+        unit: optional(enumOf(['UNKNOWN', 'SECOND', 'MINUTE', 'HOUR', 'DAY', 'MONTH', 'YEAR', 'WEEK']), 'UNKNOWN'),
       }),
     ),
     hits_addend: optional(uint64Value()),

@@ -2,6 +2,7 @@ import type * as v from 'valibot';
 import {
   bool,
   boolValue,
+  check,
   enumOf,
   headerName,
   list,
@@ -14,6 +15,7 @@ import {
   uint64Value,
   unsupported,
 } from './building-blocks.ts';
+import { formatProblem } from './format-text.ts';
 import { HeaderMatcher, QueryParameterMatcher } from './route-matchers.ts';
 
 /** envoy.config.route.v3.RateLimit: what a request is counted as, in routes, virtual hosts and rate limit filters. */
@@ -130,6 +132,7 @@ const countedFields = {
     message(
       { number: optional(uint64Value({ max: MAX_HITS })), format: optional(operator()) },
       oneof(['number', 'format'], { required: true }),
+      check((hits) => formatProblem(hits.format, ['format'])),
     ),
   ),
   apply_on_stream_done: optional(bool(), false),
