@@ -1,10 +1,11 @@
+import type { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { TimerEntry, timers } from '../network/timer.ts';
 import type { TlsInfo } from '../observe/stream-info.ts';
 import type { CertificateCheck } from './certificate-check.ts';
 import { ConnectionCertificates } from './connection-certificates.ts';
-import { rfc2253 } from './peer-names.ts';
+import { type PeerNames, rfc2253 } from './peer-names.ts';
 import type { SessionHarvest } from './secrets/client-sessions.ts';
 import { handshakeFailure, NOT_READY, type TlsFailure } from './tls-failure.ts';
 import type { TlsStats } from './tls-stats.ts';
@@ -100,20 +101,7 @@ export class Handshake extends TimerEntry implements PendingHandshake {
     stats.countHandshake(version, cipher, this.isServer ? '' : curveOf(socket), reused);
     this.finish();
     this.harvest?.believe(certificate, version, reused);
-    this.events.onSecure(
-      socket,
-      {
-        version,
-        cipher,
-        alpn: socket.alpnProtocol || '',
-        peerVerified: verified,
-        peerUriSans: names.uri,
-        peerDnsSans: names.dns,
-        peerSubject: rfc2253(certificate?.subject),
-        certificates: new ConnectionCertificates(socket, certificate, names),
-      },
-      serverName,
-    );
+    this.events.onSecure(socket, new SecuredInfo(version, cipher, socket, verified, names, certificate), serverName);
   };
 
   private readonly onError = (error: NodeJS.ErrnoException): void => {
@@ -150,6 +138,42 @@ export class Handshake extends TimerEntry implements PendingHandshake {
     this.finish();
     this.socket.on('error', ignore);
     this.socket.destroy();
+  }
+}
+
+/** What a handshake established. OpenSSL takes its time to write a subject: it is asked when somebody wants to know. */
+class SecuredInfo implements TlsInfo {
+  readonly version: string;
+  readonly cipher: string;
+  readonly alpn: string;
+  readonly peerVerified: boolean;
+  readonly peerUriSans: readonly string[];
+  readonly peerDnsSans: readonly string[];
+  readonly certificates: ConnectionCertificates;
+  private readonly peer: X509Certificate | undefined;
+  private subject: string | undefined = undefined;
+
+  constructor(
+    version: string,
+    cipher: string,
+    socket: TLSSocket,
+    verified: boolean,
+    names: PeerNames,
+    peer: X509Certificate | undefined,
+  ) {
+    this.version = version;
+    this.cipher = cipher;
+    this.alpn = socket.alpnProtocol || '';
+    this.peerVerified = verified;
+    this.peerUriSans = names.uri;
+    this.peerDnsSans = names.dns;
+    this.certificates = new ConnectionCertificates(socket, peer, names);
+    this.peer = peer;
+  }
+
+  get peerSubject(): string {
+    this.subject ??= rfc2253(this.peer?.subject);
+    return this.subject;
   }
 }
 
