@@ -39,6 +39,8 @@ const RULES: readonly TagRule[] = [
   { label: 'envoy_connection_limit_prefix', pattern: /^connection_limit\.((.*?)\.)/ds },
   { label: 'envoy_rbac_prefix', pattern: /^((?!http\.)([^.]+)\.)rbac\.(?:shadow_)?(?:allowed|denied)$/ds },
   { label: 'envoy_ratelimit_prefix', pattern: /^ratelimit\.((.*?)\.)\w+$/ds },
+  { label: 'ratelimit_domain', pattern: /^ratelimit_service\.rate_limit\.(([^.]*)\.)/ds },
+  { label: 'ratelimit_descriptor', pattern: /^ratelimit_service\.rate_limit\.[^.]*\.((.*)\.)\w+$/ds },
   { label: 'envoy_tcp_prefix', pattern: /^tcp\.((.*?)\.)\w+$/ds },
   { label: 'envoy_http_conn_manager_prefix', pattern: /^(?:http|listener\..*?\.http)\.((.*?)\.)/ds },
   {

@@ -88,4 +88,14 @@ describe('tagStatName', () => {
     const labels = tags.map(({ label, value }) => `${label}="${value}"`).join(',');
     expect(`${name.replaceAll('.', '_')}{${labels}}`).toBe(series);
   });
+
+  it('finds domain and descriptor of a limit of the rate limit service', () => {
+    expect(tagStatName('ratelimit_service.rate_limit.shop.path_/login.remote_address.over_limit')).toEqual({
+      name: 'ratelimit_service.rate_limit.over_limit',
+      tags: [
+        { label: 'ratelimit_domain', value: 'shop' },
+        { label: 'ratelimit_descriptor', value: 'path_/login.remote_address' },
+      ],
+    });
+  });
 });
