@@ -22,6 +22,7 @@ export class LimitStats {
   readonly failures: Counter;
   private readonly scope: StatsScope;
   private readonly byName = new Map<string, OneLimitStats>();
+  private others: OneLimitStats | undefined = undefined;
 
   constructor(root: StatsScope) {
     this.scope = root.scope('ratelimit_service');
@@ -31,11 +32,14 @@ export class LimitStats {
 
   of(domain: string, limit: Limit): OneLimitStats {
     const name = `${domain.replaceAll('.', '_')}.${limit.statName}`;
-    let stats = this.byName.get(name);
-    if (stats === undefined) {
-      stats = this.make(this.byName.size < MAX_LIMITS ? name : 'others');
-      this.byName.set(name, stats);
+    const known = this.byName.get(name);
+    if (known !== undefined) return known;
+    if (this.byName.size >= MAX_LIMITS) {
+      this.others ??= this.make('others.others');
+      return this.others;
     }
+    const stats = this.make(name);
+    this.byName.set(name, stats);
     return stats;
   }
 

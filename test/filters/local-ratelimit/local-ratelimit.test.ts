@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { localRateLimit } from '../../../filters/local-ratelimit/local-ratelimit.ts';
 import { LocalRateLimit } from '../../../filters/local-ratelimit/schema.ts';
+import { RateLimit } from '../../../src/config/schema/rate-limit.ts';
 import { StatsStore } from '../../../src/observe/stats.ts';
 import { filterEnv, HttpFilterHarness, readConfig, requestHead, TestStream } from '../../support/filter-harness.ts';
 
@@ -238,5 +239,27 @@ describe('envoy.filters.http.local_ratelimit', () => {
   test('a route override needs a bucket', () => {
     const override = { stat_prefix: 'x' };
     expect(() => harness({}, { routeConfigs: [override] })).toThrow('token_bucket is required');
+  });
+
+  test('the limits of routes and virtual hosts of its stage describe requests, unless the filter has its own', () => {
+    const descriptors = [{ entries: [{ key: 'client', value: 'a' }], token_bucket: bucket(1) }];
+    const limits = (stage: number) => [readConfig(RateLimit, { ...byClient, stage })];
+    const route = (own: number, host: number | undefined) => ({
+      route: {
+        rateLimits: {
+          route: limits(own),
+          virtualHost: host === undefined ? [] : limits(host),
+          includesVirtualHost: false,
+        },
+      },
+    });
+    const token_bucket = bucket(100);
+    const requests = [{ 'x-client': 'a' }, { 'x-client': 'a' }];
+    expect(statuses(harness({ token_bucket, descriptors }), requests, route(0, undefined))).toEqual([0, 429]);
+    expect(statuses(harness({ token_bucket, descriptors, stage: 1 }), requests, route(0, 1))).toEqual([0, 0]);
+    const including = harness({ token_bucket, descriptors, stage: 1, vh_rate_limits: 'INCLUDE' });
+    expect(statuses(including, requests, route(0, 1))).toEqual([0, 429]);
+    const own = harness({ token_bucket, descriptors, rate_limits: [{ actions: [{ remote_address: {} }] }] });
+    expect(statuses(own, requests, route(0, undefined))).toEqual([0, 0]);
   });
 });
