@@ -1,6 +1,7 @@
 import type { HttpStream } from '../../src/filter/index.ts';
 import type { RequestHead } from '../../src/http/message.ts';
 import { compileStringMatcher } from '../../src/matching/string-matcher.ts';
+import { toWireText } from '../../src/matching/wire-text.ts';
 import { type AllowedAudiences, compileAudiences, isForOneOf } from './audiences.ts';
 import { FAILURE, Failure } from './failure.ts';
 import { type Jwt, parseJwt } from './jwt.ts';
@@ -99,7 +100,8 @@ export class Provider {
     if (notBefore > nowSeconds + this.#skewSeconds) return FAILURE.NOT_YET_VALID;
     if (expires !== 0 && nowSeconds > expires + this.#skewSeconds) return FAILURE.EXPIRED;
     if (!isForOneOf(audiences, jwt.audiences)) return FAILURE.AUDIENCE;
-    if (this.#allowsSubject?.(jwt.subject) === false) return FAILURE.VERIFICATION;
+    // String matchers compare the bytes of messages, claims are Unicode.
+    if (this.#allowsSubject?.(toWireText(jwt.subject)) === false) return FAILURE.VERIFICATION;
     const { max_lifetime: maxLifetimeMs, require_expiration: isExpirationRequired } = this.#config;
     if (expires === 0 && (isExpirationRequired || maxLifetimeMs !== undefined)) return FAILURE.VERIFICATION;
     if (maxLifetimeMs !== undefined && (expires - nowSeconds) * 1000 > maxLifetimeMs) return FAILURE.VERIFICATION;
