@@ -84,7 +84,7 @@ class Engine {
         // Before anything else: whoever reads them behind this filter takes them for verified.
         let isForged = false;
         for (let i = 0; i < this.#ownHeaders.length; i++) {
-          if (request.remove(this.#ownHeaders[i] as string)) isForged = true;
+          if (request.removeSpellings(this.#ownHeaders[i] as string)) isForged = true;
         }
         // Nor may they have chosen the route.
         if (isForged && this.#changesRoutes) stream.clearRouteCache();

@@ -29,6 +29,14 @@ function checkName(name: string): string {
   return lower;
 }
 
+/** Whether two names of one length, in lower case, differ in nothing but `-` and `_`. */
+function isSpelling(a: string, b: string): boolean {
+  for (let i = 0; i < a.length; i++) {
+    if (a[i] !== b[i] && !((a[i] === '-' || a[i] === '_') && (b[i] === '-' || b[i] === '_'))) return false;
+  }
+  return true;
+}
+
 function checkSpelling(name: string, spelling: string | undefined): void {
   if (spelling !== undefined && spelling.toLowerCase() !== name)
     throw new TypeError(`header ${name}: ${JSON.stringify(spelling)} is no spelling of it`);
@@ -189,6 +197,23 @@ export class HeaderMap {
     this.changed = true;
     for (; i >= 0; i = this.indexOf(name, i + 1)) this.names[i] = '';
     return true;
+  }
+
+  /**
+   * As `remove`, for every spelling of the name with `_` for `-`: apps behind CGI and its kin (RFC 3875 §4.1.18) see all
+   * of them as one.
+   */
+  removeSpellings(name: string): boolean {
+    const names = this.names;
+    let found = false;
+    for (let i = 0; i < this.length; i++) {
+      const other = names[i] as string;
+      if (other !== name && (other.length !== name.length || !isSpelling(other, name))) continue;
+      names[i] = '';
+      found = true;
+    }
+    if (found) this.changed = true;
+    return found;
   }
 
   /** Name and value of every header, in wire order. For filters and logs, not for the codecs. */
