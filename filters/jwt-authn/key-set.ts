@@ -108,6 +108,8 @@ function importPublic(jwk: webcrypto.JsonWebKey): KeyObject | string {
   // The public members alone: a private key that was published by mistake is not taken into memory.
   const members = kty === 'RSA' ? { kty, n, e } : kty === 'EC' ? { kty, crv, x, y } : { kty, crv, x };
   const key = createPublicKey({ key: members as webcrypto.JsonWebKey, format: 'jwk' });
-  const bits = key.asymmetricKeyDetails?.modulusLength;
+  const { modulusLength: bits, publicExponent: exponent } = key.asymmetricKeyDetails ?? {};
+  // With 1, a signature is what is signed: everybody can make one (RFC 8017 §3.1 begins at 3).
+  if (kty === 'RSA' && (exponent ?? 0n) < 3n) return `has the exponent ${exponent}, at least 3 is needed`;
   return kty === 'RSA' && (bits ?? 0) < MIN_RSA_BITS ? `has ${bits} bits, at least ${MIN_RSA_BITS} are needed` : key;
 }

@@ -98,6 +98,7 @@ describe('keys are chosen by kid', () => {
 });
 
 describe('a set', () => {
+  const large = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey.export({ format: 'jwk' });
   const small = generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey.export({ format: 'jwk' });
   test.each<[string, unknown, RegExp]>([
     ['no JSON', '{', /is an invalid JSON/],
@@ -108,6 +109,7 @@ describe('a set', () => {
     ['a text', { keys: ['x'] }, /is not an object/],
     ['an empty secret', { keys: [{ kty: 'oct', k: '' }] }, /has no secret/],
     ['a short RSA key', { keys: [small] }, /has 1024 bits, at least 2048/],
+    ['an RSA key that signs nothing', { keys: [{ ...large, e: 'AQ' }] }, /has the exponent 1, at least 3/],
     ['a key for encryption', { keys: [{ ...small, use: 'enc' }] }, /not for signatures/],
     ['a key for signing alone', { keys: [{ ...small, key_ops: ['sign'] }] }, /not for verifying/],
     ['a point that is not on the curve', { keys: [{ kty: 'EC', crv: 'P-256', x: 'AA', y: 'AA' }] }, /cannot be read/],
