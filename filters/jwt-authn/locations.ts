@@ -69,10 +69,26 @@ function fromParameter(name: string): Location {
 }
 
 function fromCookie(name: string): Location {
+  // Wider than RFC 6265 §4.2.1: readers of cookies trim names.
+  const pair = new RegExp(`(?:^|;)\\s*${name.replace(/[^\w-]/g, '\\$&')}\\s*=([^;]*)`, 'g');
   return {
     key: `cookie ${name}`,
-    read: (request) => cookieValue(request, name),
+    read(request) {
+      const value = cookieValue(request, name);
+      for (const line of request.getAll('cookie')) {
+        for (const [, text = ''] of line.matchAll(pair)) {
+          const other = unquote(text.trim());
+          // Cookies stay in the request. With different ones, no one knows which the app reads: a list is no token.
+          if (other !== value) return `${value ?? ''},${other}`;
+        }
+      }
+      return value;
+    },
     // As in Envoy: cookies stay.
     remove() {},
   };
+}
+
+function unquote(value: string): string {
+  return value.length > 1 && value.startsWith('"') && value.endsWith('"') ? value.slice(1, -1) : value;
 }

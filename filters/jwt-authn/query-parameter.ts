@@ -1,21 +1,27 @@
 const HASH = 35;
 
 /**
- * The decoded value of the first query parameter called `name` (decoded too) in a path; undefined when there is none,
- * '' for one without a value. A plus sign stays one: tokens have no spaces.
+ * The decoded value of the query parameter called `name` (decoded too) in a path; undefined when there is none, '' for
+ * one without a value. A plus sign stays one: tokens have no spaces. Several with different values are the list of the
+ * first and the next, which is no token: no one knows which of them the app reads (RFC 6749 §3.1 allows one).
  */
 export function readParameter(path: string, name: string): string | undefined {
   const query = path.indexOf('?');
   if (query < 0) return undefined;
   const end = endOfQuery(path, query);
+  let value: string | undefined;
   for (let at = query + 1; at <= end; ) {
     const next = endOfPair(path, at, end);
     const equals = path.indexOf('=', at);
     const nameEnd = equals < 0 || equals > next ? next : equals;
-    if (isNamed(path, at, nameEnd, name)) return decode(path.substring(Math.min(nameEnd + 1, next), next));
+    if (isNamed(path, at, nameEnd, name)) {
+      const found = decode(path.substring(Math.min(nameEnd + 1, next), next));
+      if (value !== undefined && value !== found) return `${value},${found}`;
+      value = found;
+    }
     at = next + 1;
   }
-  return undefined;
+  return value;
 }
 
 /** The path without the parameters called `name`; all else stays as it was spelled. */

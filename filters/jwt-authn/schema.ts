@@ -65,6 +65,9 @@ const RemoteJwks = message({
 });
 export type RemoteJwks = v.InferOutput<typeof RemoteJwks>;
 
+/** What says where a message and its body end: taken from the client, or written from a claim, it would end elsewhere. */
+const FRAMING = /^(?:connection|content-length|te|trailer|transfer-encoding|upgrade)$/;
+
 /** A header that the filter writes: a pseudo-header or Host would change where the request goes. */
 const writtenHeader = () =>
   v.pipe(
@@ -73,6 +76,7 @@ const writtenHeader = () =>
       (name) => name === '' || (/^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(name) && name !== 'host'),
       'must be a header name such as x-jwt-sub, not a pseudo-header or host',
     ),
+    v.check((name) => !FRAMING.test(name), 'must be a header name such as x-jwt-sub, not one that frames the message'),
   );
 
 const ClaimToHeader = message(

@@ -6,6 +6,14 @@ interface Entry {
   isUsed: boolean;
 }
 
+/**
+ * The same latin1 text in memory of its own: a token, and a part of one, is a piece of its whole request's text, which
+ * would stay in memory with it.
+ */
+export function copyOf(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1');
+}
+
 const DEFAULT_ENTRIES = 100;
 const DEFAULT_TOKEN_BYTES = 4096;
 
@@ -38,8 +46,7 @@ export class TokenCache {
   set(token: string, verified: Verified): void {
     if (token.length > this.#maxTokenBytes) return;
     if (this.#entries.size >= this.#maxEntries) this.#evict();
-    // A copy: the token may be a piece of its whole request's text, which would stay in memory with it.
-    this.#entries.set(Buffer.from(token, 'latin1').toString('latin1'), { verified, isUsed: false });
+    this.#entries.set(copyOf(token), { verified, isUsed: false });
   }
 
   delete(token: string): void {

@@ -2,6 +2,7 @@ import type { RequestHead } from '../../src/http/message.ts';
 import { toWireText } from '../../src/matching/wire-text.ts';
 import type { Jwt } from './jwt.ts';
 import type { JwtProvider } from './schema.ts';
+import { copyOf } from './token-cache.ts';
 
 /** What no header may carry (RFC 9110 §5.5), of text as it goes over the wire. */
 const FORBIDDEN = /[^\t\x20-\x7e\x80-\xff]/;
@@ -31,7 +32,8 @@ export function compileReduction(config: JwtProvider, skewSeconds: number): (jwt
     const headers: string[] = [];
     if (payloadHeader !== '') headers.push(payloadHeader, payloadValue(jwt.payloadText, config));
     for (const { name, path } of claims) {
-      const value = toWireText(claimText(claimAt(jwt.payload, path)));
+      const claim = claimAt(jwt.payload, path);
+      const value = toWireText(isRounded(claim) ? exactText(jwt.payloadText, path) : claimText(claim));
       if (FORBIDDEN.test(value)) return undefined;
       if (value !== '') headers.push(name, value);
     }
@@ -52,7 +54,7 @@ export function addHeaders(request: RequestHead, headers: readonly string[]): vo
 }
 
 function payloadValue(text: string, config: JwtProvider): string {
-  return config.pad_forward_payload_header ? text.padEnd(Math.ceil(text.length / 4) * 4, '=') : text;
+  return copyOf(config.pad_forward_payload_header ? text.padEnd(Math.ceil(text.length / 4) * 4, '=') : text);
 }
 
 function claimAt(payload: Readonly<Record<string, unknown>>, path: readonly string[]): unknown {
@@ -78,6 +80,21 @@ function claimText(value: unknown): string {
     default:
       return '';
   }
+}
+
+/** Whether a claim is an unsigned integer of 64 bits, of which JSON.parse kept only the first digits. */
+function isRounded(value: unknown): boolean {
+  return typeof value === 'number' && value > Number.MAX_SAFE_INTEGER && value <= 2 ** 64;
+}
+
+/** Such a claim as it is spelled: rounded, the ids of two users would be one. */
+function exactText(payloadText: string, path: readonly string[]): string {
+  const keep = (_key: string, value: unknown, { source }: { source?: string }): unknown =>
+    isRounded(value) && /^\d+$/.test(source ?? '') ? BigInt(source as string) : value;
+  // The types of the library do not know the third argument of a reviver yet.
+  const parse = JSON.parse as (text: string, reviver: typeof keep) => Record<string, unknown>;
+  const claim = claimAt(parse(Buffer.from(payloadText, 'base64url').toString('utf8'), keep), path);
+  return typeof claim === 'bigint' && claim < 2n ** 64n ? String(claim) : claimText(Number(claim));
 }
 
 /** An unsigned integer of 64 bits as such, any other number with six decimals. */

@@ -250,6 +250,7 @@ describe('a configuration is refused', () => {
     ['cache_duration 0', remote({ cache_duration: '0s' }), /cache_duration/],
     ['a pseudo-header', withProvider({ ...jwks, forward_payload_header: ':path' }), /forward_payload_header/],
     ['Host', withProvider({ ...jwks, claim_to_headers: [{ header_name: 'Host', claim_name: 'a' }] }), /header_name/],
+    ['a header that frames the body', withProvider({ ...jwks, forward_payload_header: 'Content-Length' }), /frames/],
     [
       'a claim without name',
       withProvider({ ...jwks, claim_to_headers: [{ header_name: 'x' }] }),

@@ -10,7 +10,8 @@ describe('a parameter of a query', () => {
     ['/a?t=x', 'x'],
     ['/a?b=1&t=x&c', 'x'],
     ['/a?xt=1&tx=2&t=3', '3'],
-    ['/a?t=1&t=2', '1'],
+    ['/a?t=1&t=1', '1'],
+    ['/a?t=1&t=2', '1,2'],
     ['/a?%74=x', 'x'],
     ['/a?t=a%2Eb=c', 'a.b=c'],
     ['/a?t=%zz+', '%zz+'],
@@ -35,4 +36,9 @@ describe('a parameter of a query', () => {
   ])('is taken out of %s', (path, rest) => {
     expect(removeParameter(path, 't')).toBe(rest);
   });
+});
+
+test('different values of one parameter are a list, which is no token', () => {
+  expect(readParameter('/?t=a&x=1&%74=b&t=c', 't')).toBe('a,b');
+  expect(readParameter('/?t=a&t=%61', 't')).toBe('a');
 });

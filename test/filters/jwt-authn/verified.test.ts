@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import { type Jwt, parseJwt } from '../../../filters/jwt-authn/jwt.ts';
 import { JwtProvider } from '../../../filters/jwt-authn/schema.ts';
@@ -5,14 +7,15 @@ import { compileReduction } from '../../../filters/jwt-authn/verified.ts';
 import { readConfig } from '../../support/filter-harness.ts';
 import { part } from '../../support/jwt.ts';
 
+function configOf(provider: object): JwtProvider {
+  const local_jwks = { inline_string: '{"keys":[]}' };
+  return readConfig<JwtProvider>(JwtProvider as never, { local_jwks, ...provider });
+}
+
 /** What is left of a token with this payload by a provider with these fields. */
 function reduce(payload: object, provider: object) {
-  const config = readConfig<JwtProvider>(JwtProvider as never, {
-    local_jwks: { inline_string: '{"keys":[]}' },
-    ...provider,
-  });
   const jwt = parseJwt(`${part({ alg: 'HS256' })}.${part(payload)}.${part('signature')}`) as Jwt;
-  return compileReduction(config, 60)(jwt);
+  return compileReduction(configOf(provider), 60)(jwt);
 }
 
 describe('a claim in a header', () => {
@@ -55,6 +58,35 @@ describe('a claim in a header', () => {
     const payload = { a: { b: 'x' }, 'a.b': { c: 'y' }, list: ['z'] };
     expect(reduce(payload, { claim_to_headers })?.headers).toEqual(['dots', 'x', 'path', 'y', 'of-a-list', 'z']);
   });
+});
+
+test.each(['9007199254740993', '9007199254740995', '1234567890123456789', '18446744073709551615'])(
+  'the id %s does not become that of another user in a header',
+  (id) => {
+    const payload = `{"u":{"id":${id}},"id":1}`;
+    const jwt = parseJwt(`${part({ alg: 'HS256' })}.${part(payload)}.${part('signature')}`) as Jwt;
+    const provider = { claim_to_headers: [{ header_name: 'x', claim_name: 'u.id' }] };
+    expect(compileReduction(configOf(provider), 60)(jwt)?.headers).toEqual(['x', id]);
+  },
+);
+
+test('the payload that is kept does not keep the request that it came with', () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const reduceOne = compileReduction(configOf({ forward_payload_header: 'p', pad_forward_payload_header: true }), 60);
+  const tokenText = `${part({ alg: 'HS256' })}.${part({ sub: 'someone' })}.${part('signature')}`;
+  const heapAfter = (count: number): number => {
+    const kept = Array.from({ length: count }, () => {
+      const head = Buffer.from('x'.repeat(500_000) + tokenText, 'latin1').toString('latin1');
+      return reduceOne(parseJwt(head.substring(500_000)) as Jwt);
+    });
+    collect();
+    const { heapUsed } = process.memoryUsage();
+    expect(kept.every((one) => one !== undefined)).toBe(true);
+    return heapUsed;
+  };
+  const few = heapAfter(1);
+  expect(heapAfter(40) - few).toBeLessThan(5_000_000);
 });
 
 test('the payload goes on as it came, padded where asked for', () => {
