@@ -18,6 +18,9 @@ interface Key {
   readonly key: KeyObject;
 }
 
+/** A key set that is one, but has no key to use: what its owner says when all keys are withdrawn. */
+export class NoKeysError extends Error {}
+
 /** The usable keys of a JSON Web Key Set (RFC 7517 §5), in its order. */
 export class KeySet {
   readonly #keys: readonly Key[];
@@ -26,7 +29,7 @@ export class KeySet {
     this.#keys = keys;
   }
 
-  /** @throws Error that says what is wrong, when there is no usable key */
+  /** @throws Error that says what is wrong; NoKeysError when it is that there is no usable key */
   static parse(text: string): KeySet {
     let value: unknown;
     try {
@@ -46,7 +49,7 @@ export class KeySet {
     }
     if (keys.length > 0) return new KeySet(keys);
     const why = problems.length === 0 ? '' : `: ${problems.slice(0, 5).join('; ')}`;
-    throw new Error(`Jwks doesn't have any valid public key${why}`);
+    throw new NoKeysError(`Jwks doesn't have any valid public key${why}`);
   }
 
   /**

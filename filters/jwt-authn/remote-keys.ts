@@ -2,7 +2,7 @@ import type { Calls } from '../../src/filter/calls.ts';
 import type { Logger } from '../../src/filter/env.ts';
 import type { Counter } from '../../src/observe/stats.ts';
 import { FAILURE, type Failure } from './failure.ts';
-import { KeySet } from './key-set.ts';
+import { KeySet, NoKeysError } from './key-set.ts';
 import type { KeySource } from './keys.ts';
 import type { RemoteJwks } from './schema.ts';
 
@@ -29,7 +29,7 @@ export interface RemoteKeysEnv {
 /**
  * Keys from a server. The first fetch makes requests wait, or begins with the configuration (`async_fetch`); from then
  * on they are fetched again in the background whenever `cache_duration` is over. While a fetch fails the old keys stay,
- * and it is tried again. One fetch runs at a time.
+ * and it is tried again; a set without keys withdraws them. One fetch runs at a time.
  */
 export class RemoteKeys implements KeySource {
   readonly #config: RemoteJwks;
@@ -152,7 +152,16 @@ export class RemoteKeys implements KeySource {
     if (response.status !== 200) throw new Error(`status ${response.status}`);
     const text = response.body.toString('utf8');
     if (text === this.#text) return;
-    this.#keys = KeySet.parse(text);
+    try {
+      this.#replace(KeySet.parse(text), text);
+    } catch (error) {
+      if (error instanceof NoKeysError && this.#keys !== undefined) this.#replace(undefined, '');
+      throw error;
+    }
+  }
+
+  #replace(keys: KeySet | undefined, text: string): void {
+    this.#keys = keys;
     this.#text = text;
     this.#env.onChange();
   }

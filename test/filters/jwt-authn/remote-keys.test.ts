@@ -130,7 +130,6 @@ describe('while fetches fail', () => {
   test.each([
     ['a status', () => undefined],
     ['no JSON', () => 'x'],
-    ['no keys', () => '{"keys":[]}'],
   ])('old keys stay and it is tried again: %s', async (_, bad) => {
     let answer: () => string | undefined = () => jwks;
     const { keys, requests, failed, warnings, infos } = start({ cache_duration: 5000 }, () => answer());
@@ -190,4 +189,25 @@ test('what is stopped asks no more', async () => {
   expect(requests[0]?.signal?.aborted).toBe(true);
   await vi.advanceTimersByTimeAsync(60_000);
   expect(requests.length).toBe(1);
+});
+
+test.each([
+  ['in the background', ASYNC],
+  ['by the first request', {}],
+])('keys fetched %s are withdrawn by a set without keys, and not by what is none', async (_, config) => {
+  let answer = jwks;
+  const { keys, changes, failed } = start({ cache_duration: 5000, ...config }, () => answer);
+  keys.start();
+  expect(await keys.current()).toBeInstanceOf(KeySet);
+  answer = '<html>';
+  await vi.advanceTimersByTimeAsync(5000);
+  expect([failed.value, keys.current() instanceof KeySet]).toEqual([1, true]);
+  answer = '{"keys":[{"kty":"RSA","n":"AQAB","e":"AQAB"}]}';
+  await vi.advanceTimersByTimeAsync(1000);
+  expect([await keys.current(), changes()]).toEqual([FAILURE.JWKS_FETCH, 2]);
+  answer = jwks;
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(await keys.current()).toBeInstanceOf(KeySet);
+  expect(changes()).toBe(3);
+  keys.stop();
 });
