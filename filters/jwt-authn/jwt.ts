@@ -91,5 +91,6 @@ function findClaimFault(payload: Readonly<Record<string, unknown>>): Failure | u
 function findTimeFault(value: unknown, type: Failure, range: Failure): Failure | undefined {
   if (value === undefined) return undefined;
   if (typeof value !== 'number') return type;
-  return value >= 0 && value < TWO_TO_63 ? undefined : range;
+  // 2^63 too: the largest integer of 64 bits is read as that.
+  return value >= 0 && value <= TWO_TO_63 ? undefined : range;
 }

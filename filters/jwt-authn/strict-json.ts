@@ -8,7 +8,8 @@ const MAX_DEPTH = 64;
 
 /**
  * The object that bytes of JSON say, or undefined when they are not UTF-8, not JSON, not an object, or name a member
- * twice: of such an object two readers may see different members (RFC 7519 §4, RFC 8725 §2.4).
+ * twice: of such an object two readers may see different members (RFC 7519 §4, RFC 8725 §2.4). Nor may it have half a
+ * surrogate pair or a number beyond all doubles, which would turn into the same text for different values (RFC 7493 §2).
  */
 export function parseStrictObject(bytes: Buffer): Record<string, unknown> | undefined {
   if (!isUtf8(bytes)) return undefined;
@@ -42,12 +43,20 @@ function namesIn(text: string): number {
   return count;
 }
 
-/** How many members the objects of a parsed value have, one given twice counted once; NaN when they nest too deeply. */
+/**
+ * How many members the objects of a parsed value have, one given twice counted once; NaN when they nest too deeply, or
+ * a text or number is none.
+ */
 function membersOf(value: unknown, depth: number): number {
+  if (typeof value === 'string') return value.isWellFormed() ? 0 : Number.NaN;
+  if (typeof value === 'number') return Number.isFinite(value) ? 0 : Number.NaN;
   if (typeof value !== 'object' || value === null) return 0;
   if (depth > MAX_DEPTH) return Number.NaN;
   const parts = Object.values(value);
-  let count = Array.isArray(value) ? 0 : parts.length;
+  let count = 0;
+  if (!Array.isArray(value)) {
+    for (const name of Object.keys(value)) count += name.isWellFormed() ? 1 : Number.NaN;
+  }
   for (const part of parts) count += membersOf(part, depth + 1);
   return count;
 }

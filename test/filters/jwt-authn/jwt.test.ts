@@ -76,7 +76,7 @@ describe('is refused', () => {
     ['a payload that goes on', tokenOf(HEADER, '{}{}'), FAILURE.PAYLOAD_JSON],
     ['a payload too deep', tokenOf(HEADER, `{"a":${'['.repeat(30_000)}${']'.repeat(30_000)}}`), FAILURE.PAYLOAD_JSON],
     ['a byte order mark', tokenOf(HEADER, '\ufeff{}'), FAILURE.PAYLOAD_JSON],
-    ['an exp of 2^63', tokenOf(HEADER, { exp: 2 ** 63 }), FAILURE.EXP_RANGE],
+    ['an exp of 2^64', tokenOf(HEADER, { exp: 2 ** 64 }), FAILURE.EXP_RANGE],
     ['an nbf that is true', tokenOf(HEADER, { nbf: true }), FAILURE.NBF_TYPE],
     ['an aud that is an object', tokenOf(HEADER, { aud: {} }), FAILURE.AUD],
   ])('%s', (_, token, failure) => {
@@ -92,4 +92,9 @@ test('no text makes it throw', () => {
       expect(result instanceof Failure || typeof result.issuer === 'string').toBe(true);
     }),
   );
+});
+
+test('a token may end with the last second that 64 bits count', () => {
+  const payload = part('{"exp":9223372036854775807}');
+  expect(parseJwt(`${part({ alg: 'HS256' })}.${payload}.${part('signature')}`)).toMatchObject({ expires: 2 ** 63 });
 });

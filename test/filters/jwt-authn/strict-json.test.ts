@@ -38,3 +38,18 @@ test('a member may be called as what every object has', () => {
 test('bytes that are not UTF-8 are refused', () => {
   expect(parseStrictObject(Buffer.from([...Buffer.from('{"a":"'), 0xc3, ...Buffer.from('"}')]))).toBeUndefined();
 });
+
+test.each([
+  String.raw`{"a":"\ud800"}`,
+  String.raw`{"a":[{"b":"x\udc00x"}]}`,
+  String.raw`{"\ud83d":1}`,
+  '{"a":1e309}',
+  '{"a":[-1e309]}',
+])('what would become the same text as something else is refused: %s', (text) => {
+  expect(JSON.parse(text)).toBeTypeOf('object');
+  expect(parse(text)).toBeUndefined();
+});
+
+test('a character in two halves is whole', () => {
+  expect(parse(String.raw`{"a":"\ud83d\ude00"}`)).toEqual({ a: '\u{1f600}' });
+});
