@@ -1,30 +1,35 @@
 import type { WireBytes } from '../observe/stream-info.ts';
 import type { RequestHead } from './message.ts';
 
-/** What an HTTP/1 connection to a client counted of its last exchange, besides the request's head. */
+/** What a connection to a client counted of its last exchange, heads and framing included; the header counts apart. */
 export interface DownstreamWire {
-  /** The request's body with its framing. */
-  readonly bodyReceived: number;
-  /** The response with head and framing. */
+  readonly received: number;
   readonly sent: number;
-  readonly headSent: number;
-  readonly statusLineSent: number;
+  readonly headersReceived: number;
+  readonly headersSent: number;
 }
 
-/** What an HTTP/1 connection to an upstream counted of its last exchange. */
+/** What a connection to an upstream counted of its last exchange. */
 export class UpstreamWire {
   /** The request with head and framing. */
   sent = 0;
+  /** Of HTTP/1 the whole head, of HTTP/2 the frames of its headers. */
   headSent = 0;
-  /** The response's head as it came, and its body with its framing. */
+  /** HTTP/1: the response's head as it came. */
   headReceived = '';
+  /** The rest of the response: of HTTP/1 its body with its framing, of HTTP/2 every frame. */
   bodyReceived = 0;
+  /** HTTP/2: the frames of its headers. */
+  headersReceived = 0;
+  isHttp2 = false;
 
   clear(): void {
     this.sent = 0;
     this.headSent = 0;
     this.headReceived = '';
     this.bodyReceived = 0;
+    this.headersReceived = 0;
+    this.isHttp2 = false;
   }
 }
 
@@ -33,25 +38,31 @@ const REQUEST_LINE_REST = 12;
 const EMPTY_LINE = 2;
 
 /**
- * Bytes of a stream on the wire. Computed for a log that asks, when the stream is over. Header bytes are counted as Envoy
- * does it: those that are sent are the lines, of those that came each line has one byte less.
+ * Bytes of a stream on the wire. Computed for a log that asks, when the stream is over. Header bytes of HTTP/1 are counted
+ * as Envoy does it: those that are sent are the lines, of those that came each line has one byte less.
  */
 export function wireBytesOf(request: RequestHead, downstream: DownstreamWire, upstream: UpstreamWire): WireBytes {
-  const requestLine = request.method.length + request.path.length + REQUEST_LINE_REST;
+  const { headReceived, isHttp2 } = upstream;
+  const requestLine = isHttp2 ? 0 : request.method.length + request.path.length + REQUEST_LINE_REST + EMPTY_LINE;
   return {
-    downstreamReceived: request.raw.length + downstream.bodyReceived,
+    downstreamReceived: downstream.received,
     downstreamSent: downstream.sent,
-    downstreamHeadersReceived: headerBytes(request.raw),
-    downstreamHeadersSent: Math.max(0, downstream.headSent - downstream.statusLineSent - EMPTY_LINE),
-    upstreamReceived: upstream.headReceived.length + upstream.bodyReceived,
+    downstreamHeadersReceived: downstream.headersReceived,
+    downstreamHeadersSent: downstream.headersSent,
+    upstreamReceived: headReceived.length + upstream.bodyReceived,
     upstreamSent: upstream.sent,
-    upstreamHeadersReceived: headerBytes(upstream.headReceived),
-    upstreamHeadersSent: Math.max(0, upstream.headSent - requestLine - EMPTY_LINE),
+    upstreamHeadersReceived: isHttp2 ? upstream.headersReceived : headerBytes(headReceived),
+    upstreamHeadersSent: Math.max(0, upstream.headSent - requestLine),
   };
 }
 
-/** Lines between the first one of a head and the empty one, less one byte each. */
-function headerBytes(head: string): number {
+/** Header bytes of an HTTP/1 head that was sent, whose first line has this many. */
+export function headerBytesSent(headBytes: number, firstLineBytes: number): number {
+  return Math.max(0, headBytes - firstLineBytes - EMPTY_LINE);
+}
+
+/** Lines between the first one of a head that came and the empty one, less one byte each. */
+export function headerBytes(head: string): number {
   let at = head.indexOf('\n') + 1;
   if (at === 0) return 0;
   let bytes = 0;

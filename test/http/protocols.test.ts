@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import { bufferBody, reply } from '../../src/filter/index.ts';
+import type { WireBytes } from '../../src/observe/stream-info.ts';
 import { askOf, COMBINATIONS, cut, openOf, openTunnelOf, startAppOf, storyOf } from '../support/protocols.ts';
 import { echo, echoed, eventually, quiet, readAll, sleep } from '../support/story.ts';
 
@@ -10,6 +11,9 @@ const sha = (bytes: Buffer): string => createHash('sha1').update(bytes).digest('
 const SIZES = [0, 1, 100, 16_383, 16_384, 16_385, 65_535, 65_536, 300_001, 3_000_000];
 const ROUTE = (fields: string): string => `- match: { prefix: / }\n  route: { cluster: app, ${fields} }`;
 const WEBSOCKET = 'upgrade_configs: [{ upgrade_type: websocket }]';
+/** Bytes beside header lines and body: a first line and an empty one; one DATA frame, or an empty one too. */
+const framing = (version: string): { least: number; most: number } =>
+  version === 'HTTP/2' ? { least: 9, most: 18 } : { least: 14, most: 60 };
 /** An app that never answers. */
 const silent = (): void => {};
 
@@ -37,6 +41,44 @@ describe.each(COMBINATIONS)('%s to %s', { timeout: 60_000 }, (downstream, upstre
       { code: 200, flags: '-', method: 'PUT', path: '/a/b?c=%20d', received: 5, attempts: 1, cluster: 'app' },
     ]);
     await quiet(proxy);
+  });
+
+  test('bytes on the wire are counted: bodies with their framing, and heads', async () => {
+    const counted: (WireBytes | undefined)[] = [];
+    await using app = await startApp((request, response) => {
+      request.resume().on('end', () => {
+        response.setHeader('content-length', 300);
+        response.end('x'.repeat(300));
+      });
+    });
+    await using proxy = await story({
+      app: app.port,
+      filters: [{ onDone: (stream) => void counted.push(stream.wireBytes) }],
+    });
+    for (let i = 0; i < 2; i++) {
+      await ask(proxy.port, { method: 'POST', headers: { 'content-length': '5' }, body: 'hello' });
+      await eventually('counted', () => counted.length === i + 1);
+      const wire = counted[i] as WireBytes;
+      const [down, up] = [framing(downstream), framing(upstream)];
+      // Of HTTP/1.1 the head is more than its header lines; of HTTP/2 the rest is DATA frames.
+      const rests = [
+        [wire.downstreamReceived - wire.downstreamHeadersReceived, 5, down],
+        [wire.downstreamSent - wire.downstreamHeadersSent, 300, down],
+        [wire.upstreamSent - wire.upstreamHeadersSent, 5, up],
+        [wire.upstreamReceived - wire.upstreamHeadersReceived, 300, up],
+      ] as const;
+      for (const [rest, body, { least, most }] of rests) {
+        expect(rest).toBeGreaterThanOrEqual(body + least);
+        expect(rest).toBeLessThanOrEqual(body + most);
+      }
+      const heads = [
+        wire.downstreamHeadersReceived,
+        wire.downstreamHeadersSent,
+        wire.upstreamHeadersSent,
+        wire.upstreamHeadersReceived,
+      ];
+      for (const bytes of heads) expect(bytes).toBeGreaterThan(9);
+    }
   });
 
   test('cookies that come in several pieces are one for the app', async () => {

@@ -6,7 +6,7 @@ import type { ConnectionManager } from '../connection-manager.ts';
 import type { HeaderMap } from '../headers.ts';
 import type { RequestHead, ResponseHead } from '../message.ts';
 import type { HttpStream } from '../stream.ts';
-import type { DownstreamWire } from '../wire-count.ts';
+import { type DownstreamWire, headerBytes, headerBytesSent } from '../wire-count.ts';
 import { BodyReader, type BodySink } from './body-reader.ts';
 import { ConnectionTimer } from './connection-timer.ts';
 import { type HeadError, HeadParser } from './head-parser.ts';
@@ -290,11 +290,12 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
 
   get wire(): DownstreamWire {
     const { headWritten, writer } = this;
+    const { raw } = this.stream.request;
     return {
-      bodyReceived: this.body.wireBytes,
+      received: raw.length + this.body.wireBytes,
       sent: headWritten ? writer.sentBytes : 0,
-      headSent: headWritten ? writer.headBytes : 0,
-      statusLineSent: statusLineBytes(this.stream.responseCode),
+      headersReceived: headerBytes(raw),
+      headersSent: headWritten ? headerBytesSent(writer.headBytes, statusLineBytes(this.stream.responseCode)) : 0,
     };
   }
 

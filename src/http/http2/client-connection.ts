@@ -89,8 +89,9 @@ export class Http2ClientConnection extends Http2Connection {
     return true;
   }
 
-  writeRequestHead(streamId: number, request: RequestHead, endStream: boolean, contentLength: number): void {
-    this.heads.request(streamId, request, endStream, contentLength);
+  writeRequestHead(stream: Http2Stream, request: RequestHead, endStream: boolean, contentLength: number): void {
+    this.heads.request(stream.id, request, endStream, contentLength);
+    stream.countHeaders(this.heads.frameBytes, true);
   }
 
   /** An exchange ends before it had a stream. Its object is not used again: its owner may not have let go of it. */
@@ -128,6 +129,7 @@ export class Http2ClientConnection extends Http2Connection {
     } else if (stream.remoteEnded) {
       this.onStreamError(streamId, ERROR.STREAM_CLOSED, 'HEADERS after the end of the stream');
     } else {
+      stream.countHeaders(this.headersBytes, false);
       stream.onFields(this.fields, endStream);
     }
   }

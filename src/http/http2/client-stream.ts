@@ -1,3 +1,4 @@
+import type { TlsInfo } from '../../observe/stream-info.ts';
 import type { UpstreamCodec, UpstreamEvents, UpstreamResetReason } from '../codec.ts';
 import type { HeaderMap } from '../headers.ts';
 import { KNOWN } from '../http1/header-names.ts';
@@ -39,6 +40,10 @@ export class Http2ClientStream extends Http2Stream implements UpstreamCodec {
     return this.connection.localAddress;
   }
 
+  get tls(): TlsInfo | undefined {
+    return this.connection.connection.tls;
+  }
+
   /** An exchange begins; its stream is opened with the head. */
   prepare(events: UpstreamEvents): void {
     this.events = events;
@@ -68,7 +73,7 @@ export class Http2ClientStream extends Http2Stream implements UpstreamCodec {
     }
     const ends = endStream && !opensTunnel;
     try {
-      connection.writeRequestHead(this.id, request, ends, contentLength);
+      connection.writeRequestHead(this, request, ends, contentLength);
     } catch (error) {
       // Nothing of the head was written, and the stream's number is used up.
       this.events = undefined;
@@ -242,9 +247,21 @@ export class Http2ClientStream extends Http2Stream implements UpstreamCodec {
 
   /** The response is complete: what is left of the request is of no use (RFC 9113 §8.1). */
   private endExchange(): void {
+    this.tellWire();
     this.events = undefined;
     if (!this.localEnded) this.connection.reset(this, ERROR.NO_ERROR);
     else this.connection.closeIfDone(this);
+  }
+
+  /** The exchange is over: what was counted of it. */
+  private tellWire(): void {
+    const wire = this.events?.upstreamHead.wire;
+    if (wire === undefined) return;
+    wire.isHttp2 = true;
+    wire.sent = this.wireSent;
+    wire.headSent = this.headersSent;
+    wire.bodyReceived = this.wireReceived;
+    wire.headersReceived = this.headersReceived;
   }
 
   /** A malformed response. */
@@ -261,6 +278,7 @@ export class Http2ClientStream extends Http2Stream implements UpstreamCodec {
 
   override onReset(code: number, details: string, byPeer: boolean): void {
     const { events, anyByte } = this;
+    this.tellWire();
     this.events = undefined;
     const reason = reasonOf(code, details, byPeer);
     if (reason === 'protocol_error') this.connection.countReset();

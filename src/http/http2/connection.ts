@@ -16,7 +16,7 @@ import type { Http2Stream } from './http2-stream.ts';
 import { Keepalive } from './keepalive.ts';
 import type { Http2Options } from './options.ts';
 import { PeerSettings } from './peer-settings.ts';
-import { DEFAULT_WINDOW_BYTES, ERROR, MAX_WINDOW_BYTES, SETTING } from './protocol.ts';
+import { DEFAULT_WINDOW_BYTES, ERROR, FRAME_HEADER_BYTES, MAX_WINDOW_BYTES, SETTING } from './protocol.ts';
 import { ReceiveWindows } from './receive-windows.ts';
 import { SendTurns } from './send-turns.ts';
 import type { Http2Stats } from './stats.ts';
@@ -42,6 +42,8 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
   private readonly decoder: HpackDecoder;
   protected readonly heads: HeadWriter;
   protected readonly fields = new FieldList();
+  /** Bytes of the frame that the fields came in. */
+  protected headersBytes = 0;
   protected readonly floods: FloodGuard;
   protected readonly keepalive: Keepalive;
   private readonly closeTimer: CloseTimer;
@@ -135,6 +137,7 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
     }
     if (this.fields.tooLarge) this.stats.headerOverflow.inc();
     this.floods.frameWithPayload();
+    this.headersBytes = FRAME_HEADER_BYTES + end - start;
     this.onHeaders(streamId, endStream);
   }
 
@@ -152,6 +155,7 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
       return;
     }
     stream.receiveWindow -= length;
+    stream.countData(length, false);
     if (stream.receiveWindow < 0) {
       this.credit(length);
       this.onStreamError(streamId, ERROR.FLOW_CONTROL_ERROR, 'stream window exceeded');
@@ -385,9 +389,13 @@ export abstract class Http2Connection implements ConnectionHandler, FrameSink {
   }
 
   /** END_STREAM, behind trailers if there are any. */
-  writeEnd(streamId: number, trailers: HeaderMap | undefined): void {
-    if (trailers === undefined || !this.heads.trailers(streamId, trailers)) this.output.endStream(streamId);
-    else this.stats.trailers.inc();
+  writeEnd(stream: Http2Stream, trailers: HeaderMap | undefined): void {
+    if (trailers !== undefined && this.heads.trailers(stream.id, trailers)) {
+      this.stats.trailers.inc();
+      stream.countHeaders(this.heads.frameBytes, true);
+    } else if (this.output.endStream(stream.id)) {
+      stream.countData(0, true);
+    }
     this.checkOutput();
   }
 

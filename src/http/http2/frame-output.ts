@@ -82,16 +82,19 @@ export class FrameOutput implements Flushable {
     this.lastDataStream = streamId;
   }
 
-  /** Ends our side of a stream: on its last DATA frame where that is still here, else on an empty one. */
-  endStream(streamId: number): void {
+  /**
+   * Ends our side of a stream: on its last DATA frame where that is still here, else on an empty one. True: it took that.
+   */
+  endStream(streamId: number): boolean {
     if (this.lastDataAt >= 0 && this.lastDataStream === streamId) {
       const flagsAt = this.lastDataAt + 4;
       this.buffer[flagsAt] = (this.buffer[flagsAt] as number) | FLAGS.END_STREAM;
       this.lastDataAt = -1;
-      return;
+      return false;
     }
     const out = this.reserve(FRAME_HEADER_BYTES);
     this.advance(writeFrameHeader(out, this.length, 0, FRAME.DATA, FLAGS.END_STREAM, streamId));
+    return true;
   }
 
   resetStream(streamId: number, code: number): void {

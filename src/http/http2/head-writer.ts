@@ -24,6 +24,8 @@ export class HeadWriter {
   private out: Buffer = Buffer.alloc(0);
   private at = 0;
   private scratch = false;
+  /** Bytes of the last block with the header of its frame. */
+  frameBytes = 0;
 
   constructor(output: FrameOutput, options: Pick<Http2Options, 'tableBytes' | 'huffman'>) {
     this.output = output;
@@ -123,10 +125,12 @@ export class HeadWriter {
     const { output, out, at } = this;
     if (this.scratch) {
       this.out = Buffer.alloc(0);
+      this.frameBytes = FRAME_HEADER_BYTES + at;
       output.longHeaders(streamId, out, at, endStream);
       return;
     }
     const frameAt = output.offset;
+    this.frameBytes = at - frameAt;
     const flags = FLAGS.END_HEADERS | (endStream ? FLAGS.END_STREAM : 0);
     writeFrameHeader(out, frameAt, at - frameAt - FRAME_HEADER_BYTES, FRAME.HEADERS, flags, streamId);
     output.advance(at);

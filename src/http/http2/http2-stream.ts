@@ -2,7 +2,7 @@ import type { HeaderMap } from '../headers.ts';
 import { InputStash } from '../http1/input-stash.ts';
 import type { Http2Connection } from './connection.ts';
 import type { FieldList } from './hpack/field-list.ts';
-import { DEFAULT_MAX_FRAME_BYTES } from './protocol.ts';
+import { DEFAULT_MAX_FRAME_BYTES, FRAME_HEADER_BYTES } from './protocol.ts';
 
 /**
  * One stream of a connection: its two directions, each with its window, and what waits. Bytes that the peer's window,
@@ -25,6 +25,11 @@ export abstract class Http2Stream {
   receiveWindow = 0;
   /** Bytes used up that the peer has not been told of. */
   uncredited = 0;
+  /** Bytes of its frames, either way, and those of frames with headers among them. */
+  protected wireReceived = 0;
+  protected wireSent = 0;
+  protected headersReceived = 0;
+  protected headersSent = 0;
   /** Waits for its turn to send. */
   scheduled = false;
   /** Body bytes that wait to be sent, from `chunkStart` of the first chunk on. */
@@ -66,6 +71,10 @@ export abstract class Http2Stream {
     this.sendWindow = sendWindow;
     this.receiveWindow = receiveWindow;
     this.uncredited = 0;
+    this.wireReceived = 0;
+    this.wireSent = 0;
+    this.headersReceived = 0;
+    this.headersSent = 0;
     this.pendingBytes = 0;
     this.endWaits = false;
     this.trailers = undefined;
@@ -108,6 +117,25 @@ export abstract class Http2Stream {
     return false;
   }
 
+  // ── counting ──
+
+  /** A frame of headers came, or was written. */
+  countHeaders(bytes: number, isSent: boolean): void {
+    if (isSent) {
+      this.headersSent += bytes;
+      this.wireSent += bytes;
+    } else {
+      this.headersReceived += bytes;
+      this.wireReceived += bytes;
+    }
+  }
+
+  /** A DATA frame came, with its padding; or an empty one was written. */
+  countData(bytes: number, isSent: boolean): void {
+    if (isSent) this.wireSent += FRAME_HEADER_BYTES + bytes;
+    else this.wireReceived += FRAME_HEADER_BYTES + bytes;
+  }
+
   // ── sending ──
 
   get congested(): boolean {
@@ -122,6 +150,7 @@ export abstract class Http2Stream {
         const size = Math.min(end - at, this.sendWindow, connection.sendWindow, DEFAULT_MAX_FRAME_BYTES);
         if (size <= 0 || !connection.mayWriteData) break;
         this.sendWindow -= size;
+        this.wireSent += FRAME_HEADER_BYTES + size;
         connection.writeData(this.id, buffer, at, at + size);
         at += size;
       }
@@ -145,7 +174,7 @@ export abstract class Http2Stream {
 
   private endNow(trailers: HeaderMap | undefined): void {
     this.localEnded = true;
-    this.connection.writeEnd(this.id, trailers);
+    this.connection.writeEnd(this, trailers);
     this.onSent();
   }
 
@@ -158,6 +187,7 @@ export abstract class Http2Stream {
     const size = Math.min(left, this.sendWindow, connection.sendWindow, DEFAULT_MAX_FRAME_BYTES);
     if (size <= 0) return false;
     this.sendWindow -= size;
+    this.wireSent += FRAME_HEADER_BYTES + size;
     this.pendingBytes -= size;
     connection.writeData(this.id, first, this.chunkStart, this.chunkStart + size);
     this.chunkStart += size;

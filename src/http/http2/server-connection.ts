@@ -100,7 +100,10 @@ export class Http2ServerConnection extends Http2Connection {
     if (stream !== undefined) {
       if (stream.remoteEnded) this.onStreamError(streamId, ERROR.STREAM_CLOSED, 'HEADERS after the end of the stream');
       else if (!endStream) this.onStreamError(streamId, ERROR.PROTOCOL_ERROR, 'trailers without END_STREAM');
-      else stream.onTrailerFields(this.fields);
+      else {
+        stream.countHeaders(this.headersBytes, false);
+        stream.onTrailerFields(this.fields);
+      }
       return;
     }
     if ((streamId & 1) === 0) {
@@ -128,6 +131,7 @@ export class Http2ServerConnection extends Http2Connection {
     this.lastServedId = streamId;
     this.open(stream, streamId);
     if (++this.streamsServed >= this.manager.settings.maxRequestsPerConnection) this.refuseFurther();
+    stream.countHeaders(this.headersBytes, false);
     stream.onFields(this.fields, endStream);
   }
 
@@ -163,9 +167,10 @@ export class Http2ServerConnection extends Http2Connection {
     if (details === TOO_MANY_RESETS) stats.downstreamRqTooManyPrematureResets.inc();
   }
 
-  writeResponseHead(streamId: number, status: number, head: HeaderMap | undefined, endStream: boolean): void {
+  writeResponseHead(stream: Http2Stream, status: number, head: HeaderMap | undefined, endStream: boolean): void {
     if (this.life === LIFE.OPEN && this.manager.endsConnections) this.drain(this.manager.settings.drainTimeoutMs);
-    this.heads.response(streamId, status, head, endStream);
+    this.heads.response(stream.id, status, head, endStream);
+    stream.countHeaders(this.heads.frameBytes, true);
   }
 
   override onClose(error: Error | undefined): void {

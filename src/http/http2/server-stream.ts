@@ -6,6 +6,7 @@ import { KNOWN } from '../http1/header-names.ts';
 import type { ResponseHead } from '../message.ts';
 import { FLAG } from '../response-flags.ts';
 import type { HttpStream } from '../stream.ts';
+import type { DownstreamWire } from '../wire-count.ts';
 import { contentLengthOf } from './field-values.ts';
 import { bringLength } from './head-writer.ts';
 import type { FieldList } from './hpack/field-list.ts';
@@ -152,9 +153,14 @@ export class Http2ServerStream extends Http2Stream implements DownstreamCodec {
 
   // ── writing: DownstreamCodec ──
 
+  get wire(): DownstreamWire {
+    const { wireReceived, wireSent, headersReceived, headersSent } = this;
+    return { received: wireReceived, sent: wireSent, headersReceived, headersSent };
+  }
+
   writeInterim(status: number, headers: HeaderMap | undefined): void {
     if (!this.headWritten && this.open && status !== 101)
-      this.connection.writeResponseHead(this.id, status, headers, false);
+      this.connection.writeResponseHead(this, status, headers, false);
   }
 
   writeHead(response: ResponseHead, endStream: boolean, contentLength: number): void {
@@ -169,7 +175,7 @@ export class Http2ServerStream extends Http2Stream implements DownstreamCodec {
     if (this.tunnel || status === 204) response.remove('content-length');
     else if (!this.bodiless) bringLength(response, endStream ? 0 : contentLength);
     const ends = (endStream || this.bodiless) && !this.tunnel;
-    this.connection.writeResponseHead(this.id, status, response, ends);
+    this.connection.writeResponseHead(this, status, response, ends);
     if (!ends) return;
     this.localEnded = true;
     if (endStream) this.finish(undefined);
