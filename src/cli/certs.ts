@@ -27,7 +27,7 @@ Keys are readable by you alone (0600). Nothing is overwritten without --force. d
     .description('Make an authority: ca.pem, ca-key.pem, and bundle.json for trust_bundles of the SPIFFE validator.')
     .requiredOption('--trust-domain <name>', 'the trust domain that it vouches for: shop.test')
     .requiredOption('--out <folder>', 'where to write')
-    .option('--ttl <time>', 'how long it is valid: 90s, 12h, 30d', ttl, 3650 * DAY_MS)
+    .addOption(ttlOption('how long it is valid: 90s, 12h, 30d', 3650))
     .addOption(keyType())
     .option('--force', 'replace what is there')
     .action(async (options: { trustDomain: string; out: string; ttl: number; key: KeyChoice; force?: true }) => {
@@ -43,7 +43,7 @@ Keys are readable by you alone (0600). Nothing is overwritten without --force. d
     .requiredOption('--out <folder>', 'where to write')
     .option('--dns <name>', 'a host name that it may serve; may be given again', collect, [] as string[])
     .option('--ip <address>', 'an address that it may serve; may be given again', collect, [] as string[])
-    .option('--ttl <time>', 'how long it is valid: 90s, 12h, 30d', ttl, DAY_MS)
+    .addOption(ttlOption('how long it is valid: 90s, 12h, 30d', 1))
     .addOption(keyType())
     .option('--force', 'replace what is there, as at a rotation')
     .addHelpText(
@@ -61,7 +61,7 @@ A proxy that runs takes files that are replaced for its next handshake; connecti
     .description('Write crl.pem, the list of certificates of an authority that are not to be believed any more.')
     .requiredOption('--ca <folder>', 'the authority')
     .option('--revoke <file>', 'a certificate to put on the list; may be given again', collect, [] as string[])
-    .option('--ttl <time>', 'when the next list is due; this one counts for nothing then', ttl, 7 * DAY_MS)
+    .addOption(ttlOption('when the next list is due; this one counts for nothing then', 7))
     .addHelpText('after', '\nWhat is on the list stays there: it is kept in revoked.json beside it.')
     .action(async (options: { ca: string; revoke: string[]; ttl: number }) => {
       const { makeRevocationList } = await import('./certs-files.ts');
@@ -98,6 +98,10 @@ interface SvidOptions {
 
 function keyType(): Option {
   return new Option('--key <kind>', 'ecdsa is P-256, rsa has 2048 bits').choices(['ecdsa', 'rsa']).default('ecdsa');
+}
+
+function ttlOption(text: string, defaultDays: number): Option {
+  return new Option('--ttl <time>', text).argParser(ttl).default(defaultDays * DAY_MS, `${defaultDays}d`);
 }
 
 function collect(value: string, before: readonly string[]): string[] {
