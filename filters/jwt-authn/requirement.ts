@@ -49,8 +49,7 @@ function compileAny(
   compile: (one: JwtRequirement, named: readonly Provider[]) => Requirement,
   providers: ReadonlyMap<string, Provider>,
 ): Requirement {
-  const names = parts.map((part) => part.provider_name ?? part.provider_and_audiences?.provider_name);
-  const named = names.flatMap((name) => providers.get(name ?? '') ?? []);
+  const named = parts.flatMap(namesIn).flatMap((name) => providers.get(name) ?? []);
   const isBypass = (part: JwtRequirement) =>
     part.allow_missing !== undefined || part.allow_missing_or_failed !== undefined;
   const bypass =
@@ -60,6 +59,14 @@ function compileAny(
   const regular = parts.filter((part) => !isBypass(part)).map((part) => compile(part, all));
   if (bypass === undefined) return new Any(regular);
   return new Any([...regular, compile(bypass, named.length === 0 ? all : named)]);
+}
+
+/** The providers that a requirement names, those of its lists too. */
+function namesIn(one: JwtRequirement): string[] {
+  const parts = one.requires_any ?? one.requires_all;
+  if (parts !== undefined) return parts.requirements.flatMap(namesIn);
+  const name = one.provider_name ?? one.provider_and_audiences?.provider_name;
+  return name === undefined ? [] : [name];
 }
 
 /** Every token found where the provider looks must be genuine and its own, and there must be one. */

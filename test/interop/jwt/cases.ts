@@ -343,5 +343,31 @@ export async function makeCases(keys: Keys): Promise<JwtCase[]> {
       differs: 'jwt-every-token',
     },
   );
+  const kept = byHmac({ iss: 'iss-r' });
+  cases.push(
+    { name: 'nest: none', path: '/tree-nest' },
+    { name: 'nest: malformed', path: '/tree-nest', headers: bearer('x') },
+    { name: 'nest: another issuer', path: '/tree-nest', headers: bearer(otherIssuer) },
+    { name: 'nest: of a provider that forwards', path: '/tree-nest', headers: bearer(kept) },
+    { name: 'behind: none', path: '/tree-behind' },
+    { name: 'behind: malformed', path: '/tree-behind', headers: bearer('x'), differs: 'jwt-nested' },
+  );
+  for (const tree of ['deep', 'stack', 'generous', 'first', 'twice', 'empty']) {
+    const path = `/tree-${tree}`;
+    cases.push(
+      { name: `${tree}: none`, path, headers: forged },
+      { name: `${tree}: malformed`, path, headers: bearer('x') },
+      { name: `${tree}: good`, path, headers: bearer(token) },
+      { name: `${tree}: the other place`, path: `${path}?tok=${token}` },
+      { name: `${tree}: both places`, path: `${path}?tok=${token}`, headers: bearer(token) },
+      { name: `${tree}: good, malformed`, path: `${path}?tok=x`, headers: bearer(token) },
+      { name: `${tree}: malformed, good`, path: `${path}?tok=${token}`, headers: bearer('x') },
+      { name: `${tree}: another issuer`, path, headers: bearer(otherIssuer) },
+      { name: `${tree}: expired`, path, headers: bearer(expired) },
+      { name: `${tree}: expired, good`, path: `${path}?tok=${token}`, headers: bearer(expired) },
+      { name: `${tree}: for somebody else`, path, headers: bearer(otherAudience) },
+      { name: `${tree}: of a provider that forwards`, path, headers: bearer(kept) },
+    );
+  }
   return cases;
 }

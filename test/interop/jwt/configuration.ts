@@ -68,6 +68,19 @@ export function configuration(
     ...(requires === undefined ? {} : { requires }),
   });
   const any = (...requirements: object[]): object => ({ requires_any: { requirements } });
+  const every = (...requirements: object[]): object => ({ requires_all: { requirements } });
+  const missing = { allow_missing: {} };
+  const failed = { allow_missing_or_failed: {} };
+  const trees = {
+    nest: any(every(p, q), missing),
+    behind: any(every(q, { provider_name: 'r' }), missing),
+    deep: any(any(p, q), { provider_name: 'other' }),
+    stack: every(any(p, { provider_name: 'other' }), any(q, missing)),
+    generous: any(q, missing, failed),
+    first: any(missing, p),
+    twice: every(p, p),
+    empty: any({}, p),
+  };
   const filter = {
     name: 'jwt',
     typed_config: {
@@ -89,6 +102,7 @@ export function configuration(
         rule('/missing', any(p, { allow_missing: {} })),
         rule('/failed', { allow_missing_or_failed: {} }),
         rule('/lenient', { allow_missing: {} }),
+        ...Object.entries(trees).map(([name, requires]) => rule(`/tree-${name}`, requires)),
         rule('/p', p),
       ],
     },
