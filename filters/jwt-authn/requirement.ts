@@ -42,7 +42,7 @@ const NOTHING: Requirement = { check: () => undefined };
 
 /**
  * In an OR-list, `allow_missing` and `allow_missing_or_failed` come last, only the more generous of them counts, and it
- * looks at the tokens of the providers that the list names, as in Envoy.
+ * looks at the tokens of the providers that the list names, as in Envoy, and those of lists in it.
  */
 function compileAny(
   parts: readonly JwtRequirement[],
