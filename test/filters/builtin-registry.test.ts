@@ -34,7 +34,8 @@ describe('the built-in filters', () => {
 
   test.each([...HTTP_FILTERS, ...NETWORK_FILTERS].map((filter) => [filter.name, filter] as const))(
     '%s accepts and runs the example in its documentation',
-    (_name, filter) => {
+    async (_name, filter) => {
+      if ('prepare' in filter) await filter.prepare?.();
       const yaml = examples.get(filter.configType as string) as string;
       const parsed: unknown = readConfig(filter.config as never, parse(yaml));
       expect(filter.create(parsed, filterEnv<never>(new StatsStore()))).toBeTypeOf('object');
