@@ -53,6 +53,7 @@ export const rateLimit = defineHttpFilter<RateLimitConfig, RateLimitPerRoute>({
   routeConfig: RateLimitPerRoute,
   semantics: { side: 'either', state: 'process', body: 'none' },
   timeoutMs: LONGEST_CALL_MS,
+  letsGoOfStreams: true,
   create(config, env) {
     const filter = new RateLimitFilter(config, env);
     return {

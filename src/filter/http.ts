@@ -107,6 +107,11 @@ export interface HttpFilterDefinition<C = unknown, R = C> {
   readonly onError?: 'closed' | 'open';
   /** Longest time that a promise of a hook may take, default 5000 ms. */
   readonly timeoutMs?: number;
+  /**
+   * Once a promise of its hooks is settled, the filter holds nothing of the stream any more: its object may serve the next
+   * request. Where that is not promised, a stream whose hooks were waited for is left to the garbage collector.
+   */
+  readonly letsGoOfStreams?: boolean;
   /** Loads modules that only users of the filter need; settled before `create` is first called. */
   prepare?(): Promise<void>;
   create(config: C, env: FilterEnv<R>): HttpFilterHooks;

@@ -201,7 +201,7 @@ export class ConnectionManager {
 
   /** The stream for the connection's next request. */
   nextStream(previous: HttpStream): HttpStream {
-    if (!previous.usedAsync) {
+    if (previous.isReusable) {
       previous.reset();
       return previous;
     }

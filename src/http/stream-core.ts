@@ -10,6 +10,7 @@ import type { ConnectionManager } from './connection-manager.ts';
 import type { ConfiguredFilter, FilterChain } from './filter-chain.ts';
 import { GRPC } from './grpc/status.ts';
 import { HeaderMap } from './headers.ts';
+import { HookWait, type WaitingStream } from './hook-wait.ts';
 import { RequestHead, ResponseHead } from './message.ts';
 import { FLAG } from './response-flags.ts';
 import type { RouteEntry } from './route/route-entry.ts';
@@ -25,7 +26,7 @@ export const HOLD = { FILTER: 1, PEER: 2, NOT_READY: 4 } as const;
  * What both directions of a stream share: its state, what becomes of a verdict, of a promise and of a filter that
  * fails, who holds a body back, and the end. `ResponsePath` and `HttpStream` are the two directions.
  */
-export abstract class StreamCore extends StreamRecord implements FilterStream, TimedStream {
+export abstract class StreamCore extends StreamRecord implements FilterStream, TimedStream, WaitingStream {
   readonly manager: ConnectionManager;
   override readonly request: RequestHead = new RequestHead();
   /** Head that the response is built in; `response` is undefined until there is one. */
@@ -37,15 +38,17 @@ export abstract class StreamCore extends StreamRecord implements FilterStream, T
   isGrpc = false;
   /** An upgrade or CONNECT that is allowed; false again once the upstream declined it. */
   isUpgrade = false;
-  /** A promise of a filter was waited for: the object is not used again. */
-  usedAsync = false;
+  /** A promise was waited for of a filter that may still hold this object. */
+  private isHeldByFilter = false;
   protected readonly times: StreamTimes;
   requestComplete = false;
   protected requestHold = 0;
   protected responseHold = 0;
   /** The promise of a hook that holds the request, or the response; what another one brings is too late. */
-  protected requestWait: Promise<unknown> | undefined = undefined;
-  protected responseWait: Promise<unknown> | undefined = undefined;
+  protected requestWait: HookWait | undefined = undefined;
+  protected responseWait: HookWait | undefined = undefined;
+  /** Promises of hooks that may still come back to this object. */
+  private unsettled = 0;
   /** The source ended while a body hook was waited for. */
   protected requestEndWaits = false;
   protected responseEndWaits = false;
@@ -84,6 +87,11 @@ export abstract class StreamCore extends StreamRecord implements FilterStream, T
   get wireBytes(): WireBytes | undefined {
     const { wire } = this.codec;
     return wire === undefined ? undefined : wireBytesOf(this.request, wire, this.responseHead.wire);
+  }
+
+  /** Whether nothing refers to this object that could mistake the next request for this one. */
+  get isReusable(): boolean {
+    return !this.isHeldByFilter && this.unsettled === 0;
   }
 
   clearRouteCache(): void {
@@ -168,47 +176,50 @@ export abstract class StreamCore extends StreamRecord implements FilterStream, T
     this.complete();
   }
 
+  /** Waits for the promise of a hook; the source of the bytes is paused meanwhile. */
   protected waitFor<T>(
     promise: Promise<T>,
     filter: ConfiguredFilter,
     then: (value: T | undefined) => void,
     response = false,
   ): void {
-    this.usedAsync = true;
+    if (filter.definition.letsGoOfStreams !== true) this.isHeldByFilter = true;
+    this.unsettled++;
+    const wait = new HookWait(this, promise, filter, then, response);
     if (response) {
-      this.responseWait = promise;
+      this.responseWait = wait;
       this.holdResponse(HOLD.FILTER);
     } else {
-      this.requestWait = promise;
+      this.requestWait = wait;
       this.holdRequest(HOLD.FILTER);
     }
-    const settle = (failed: boolean, outcome: unknown): void => {
-      clearTimeout(limit);
-      if (this.completed || (response ? this.responseWait : this.requestWait) !== promise) return;
-      try {
-        if (failed && !this.filterFailed(filter, outcome)) return;
-        then(failed ? undefined : (outcome as T));
-      } catch (error) {
-        // What the promise brought cannot be sent.
-        this.manager.onFilterError(filter, error, this);
-        this.sendLocalReply(500, 'Internal Server Error', 0, `filter_error{${filter.name}}`);
-      }
-      if (response) this.resumeAfterResponseWait(promise);
-      else this.resumeAfterRequestWait(promise);
-    };
-    const limit = setTimeout(
-      () => settle(true, new Error(`did not answer within ${filter.timeoutMs} ms`)),
-      filter.timeoutMs,
-    );
-    promise.then(
-      (value) => settle(false, value),
-      (error: unknown) => settle(true, error),
-    );
+  }
+
+  isWaitingFor(wait: HookWait): boolean {
+    return !this.completed && (wait.isResponse ? this.responseWait : this.requestWait) === wait;
+  }
+
+  onPromiseSettled(): void {
+    this.unsettled--;
+  }
+
+  onHookSettled(wait: HookWait, failed: boolean, outcome: unknown): void {
+    const { filter } = wait;
+    try {
+      if (failed && !this.filterFailed(filter, outcome)) return;
+      wait.goOn((failed ? undefined : outcome) as never);
+    } catch (error) {
+      // What the promise brought cannot be sent.
+      this.manager.onFilterError(filter, error, this);
+      this.sendLocalReply(500, 'Internal Server Error', 0, `filter_error{${filter.name}}`);
+    }
+    if (wait.isResponse) this.resumeAfterResponseWait(wait);
+    else this.resumeAfterRequestWait(wait);
   }
 
   /** The source goes on, unless the next hook waits too. */
-  protected resumeAfterRequestWait(promise: Promise<unknown>): void {
-    if (this.completed || this.requestWait !== promise) return;
+  protected resumeAfterRequestWait(wait: HookWait): void {
+    if (this.completed || this.requestWait !== wait) return;
     this.requestWait = undefined;
     const ended = this.requestEndWaits;
     this.requestEndWaits = false;
@@ -216,8 +227,8 @@ export abstract class StreamCore extends StreamRecord implements FilterStream, T
     if (ended && !this.completed) this.passRequestEnd();
   }
 
-  protected resumeAfterResponseWait(promise: Promise<unknown>): void {
-    if (this.completed || this.responseWait !== promise) return;
+  protected resumeAfterResponseWait(wait: HookWait): void {
+    if (this.completed || this.responseWait !== wait) return;
     this.responseWait = undefined;
     const ended = this.responseEndWaits;
     this.responseEndWaits = false;
