@@ -34,18 +34,8 @@ export function parseJwt(token: string): Jwt | Failure {
   if (first <= 0 || second <= first + 1 || second === token.length - 1 || token.includes('.', second + 1)) {
     return FAILURE.FORMAT;
   }
-  const headerBytes = decodeBase64url(token.substring(0, first));
-  if (headerBytes === undefined) return FAILURE.HEADER_BASE64;
-  const header = parseStrictObject(headerBytes);
-  if (header === undefined) return FAILURE.HEADER_JSON;
-  const { alg, kid = '' } = header;
-  if (typeof alg !== 'string') return FAILURE.ALG;
-  const algorithm = algorithmOf(alg);
-  if (algorithm === undefined) return FAILURE.ALG_UNSUPPORTED;
-  if (typeof kid !== 'string') return FAILURE.KID;
-  // RFC 7797: `b64` changes what is signed, and counts only with `crit`. Another reader might heed it without.
-  if (header.crit !== undefined || header.b64 !== undefined) return FAILURE.CRITICAL;
-
+  const header = readHeader(token.substring(0, first));
+  if (!('fields' in header)) return header;
   const payloadText = token.substring(first + 1, second);
   const payloadBytes = decodeBase64url(payloadText);
   if (payloadBytes === undefined) return FAILURE.PAYLOAD_BASE64;
@@ -58,11 +48,11 @@ export function parseJwt(token: string): Jwt | Failure {
   if (signature === undefined) return FAILURE.SIGNATURE_BASE64;
   const { iss = '', sub = '', aud, nbf = 0, exp = 0 } = payload;
   return {
-    header,
+    header: header.fields,
     payload,
     payloadText,
-    algorithm,
-    keyId: kid,
+    algorithm: header.algorithm,
+    keyId: header.keyId,
     issuer: iss as string,
     subject: sub as string,
     audiences: (typeof aud === 'string' ? [aud] : ((aud as string[] | undefined) ?? [])).map(canonicalAudience),
@@ -71,6 +61,41 @@ export function parseJwt(token: string): Jwt | Failure {
     signed: Buffer.from(token.substring(0, second), 'latin1'),
     signature,
   };
+}
+
+/** What the first part of a token says. */
+interface JwtHeader {
+  readonly fields: Readonly<Record<string, unknown>>;
+  readonly algorithm: Algorithm;
+  readonly keyId: string;
+}
+
+/** A longer one is read each time. */
+const MAX_KEPT_HEADER_CHARS = 512;
+/** The header that was read last: that of all tokens of an issuer, until it takes another key. */
+let lastPart = '';
+let lastHeader: JwtHeader | undefined;
+
+function readHeader(part: string): JwtHeader | Failure {
+  if (lastHeader !== undefined && part === lastPart) return lastHeader;
+  const bytes = decodeBase64url(part);
+  if (bytes === undefined) return FAILURE.HEADER_BASE64;
+  const fields = parseStrictObject(bytes);
+  if (fields === undefined) return FAILURE.HEADER_JSON;
+  const { alg, kid = '' } = fields;
+  if (typeof alg !== 'string') return FAILURE.ALG;
+  const algorithm = algorithmOf(alg);
+  if (algorithm === undefined) return FAILURE.ALG_UNSUPPORTED;
+  if (typeof kid !== 'string') return FAILURE.KID;
+  // RFC 7797: `b64` changes what is signed, and counts only with `crit`. Another reader might heed it without.
+  if (fields.crit !== undefined || fields.b64 !== undefined) return FAILURE.CRITICAL;
+  const header = { fields: Object.freeze(fields), algorithm, keyId: kid };
+  if (part.length <= MAX_KEPT_HEADER_CHARS) {
+    // A copy: the part would keep the whole token, and the head that it came in.
+    lastPart = Buffer.from(part, 'latin1').latin1Slice();
+    lastHeader = header;
+  }
+  return header;
 }
 
 /** The first registered claim (RFC 7519 §4.1) whose value is none. */
