@@ -1,6 +1,7 @@
 import published from '../../docs/benchmark.json' with { type: 'json' };
 import { SCENARIOS } from '../scenarios.ts';
 import type { BenchReport } from './result.ts';
+import { formatNumber } from './tables.ts';
 
 /** CPU per request of the proxy's process at saturation, µs. */
 export interface Micros {
@@ -110,7 +111,7 @@ export function publishedRun(report: BenchReport): PublishedRun {
   return { date: report.startedAt.slice(0, 10), command: report.command, machine, scenarios };
 }
 
-/** Three digits that count: no run knows more. */
+/** As the tables say it. */
 function digits(micros: number): number {
-  return Number(micros.toPrecision(3));
+  return Number(formatNumber(micros).replaceAll(',', ''));
 }

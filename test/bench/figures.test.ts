@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { costLines, costOf, PUBLISHED_RUNS, type PublishedRun, publishedRun } from '../../bench/report/figures.ts';
 import type { BenchReport } from '../../bench/report/result.ts';
+import { formatNumber } from '../../bench/report/tables.ts';
 import { SCENARIOS } from '../../bench/scenarios.ts';
 import { HTTP_FILTERS } from '../../filters/index.ts';
 
@@ -30,7 +31,7 @@ test('every figure that is data is published in docs/benchmark.md', () => {
 });
 
 function digits(micros: number): string {
-  return micros < 100 ? micros.toFixed(1).replace('.', '\\.') : String(micros);
+  return formatNumber(micros).replace('.', '\\.');
 }
 
 test('a cost is that of the newest run which has the plain router too', () => {

@@ -72,7 +72,7 @@ describe('outrigger policy explain', () => {
     expect(one).toMatchObject({
       policy: 'AccessLog default/failures',
       semantics: { paper: 6, pure: true, placement: 'either' },
-      sides: [{ side: 'receiver', parts: [{ what: 'access log', cost: { scenario: 'logging' } }] }],
+      sides: [{ side: 'receiver', parts: [{ what: 'access log', cost: { scenario: 'access_log' } }] }],
     });
     expect(one.sides[0].fragments.accessLogs[0].filter).toHaveProperty('status_code_filter');
   });
