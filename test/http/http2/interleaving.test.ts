@@ -33,6 +33,11 @@ class Windows {
     return Math.min(this.streams.get(id) as number, this.connection);
   }
 
+  /** Whether the stream's own window may grow by so much (RFC 9113 §6.9.1). */
+  takes(id: number, increment: number): boolean {
+    return (this.streams.get(id) ?? this.initial) + increment < 2 ** 31;
+  }
+
   sent(id: number, bytes: number): void {
     expect(bytes).toBeLessThanOrEqual(this.of(id));
     this.streams.set(id, (this.streams.get(id) as number) - bytes);
@@ -142,7 +147,8 @@ test('what goes in on a stream comes out on it, whole and once, and no window is
             item[1] = Buffer.concat([item[1], one.payload]);
             if (one.payload.length > 0) {
               for (const id of endsStream(one) ? [0] : [0, one.streamId]) {
-                const update = windowUpdate(id, one.payload.length + (id === 0 ? 0 : grant));
+                const more = id !== 0 && received.takes(id, one.payload.length + grant) ? grant : 0;
+                const update = windowUpdate(id, one.payload.length + more);
                 received.on({ type: TYPE.WINDOW_UPDATE, flags: 0, streamId: id, payload: update.subarray(9) });
                 peer.write(update);
               }
