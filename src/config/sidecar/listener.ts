@@ -116,6 +116,7 @@ function connectionManager(entry: ListenerEntry, chains: Chains, context: Listen
     stat_prefix: entry.name,
     ...(entry.protocol === 'HTTP1' || entry.protocol === 'HTTP2' ? { codec_type: entry.protocol } : {}),
     ...httpOptions(entry.http, entry.idle_timeout),
+    ...escapedSlashes(entry),
     ...(chains.accessLog.length === 0 ? {} : { access_log: chains.accessLog }),
     route_config: routeConfig(entry, chains.cors, context),
     http_filters: [
@@ -140,6 +141,26 @@ function routeConfig(entry: ListenerEntry, cors: Canonical | undefined, context:
       },
     ],
   };
+}
+
+const ESCAPED_SLASHES = {
+  KEEP: 'KEEP_UNCHANGED',
+  REJECT: 'REJECT_REQUEST',
+  REDIRECT: 'UNESCAPE_AND_REDIRECT',
+  UNESCAPE: 'UNESCAPE_AND_FORWARD',
+} as const;
+
+/** An app may read `/public/..%2fadmin` as `/admin`: where a policy looks at paths, it must not see another one. */
+function escapedSlashes(entry: ListenerEntry): Canonical {
+  const choice = entry.http.escaped_slashes ?? (entry.filters.some(decidesByPath) ? 'REJECT' : undefined);
+  return choice === undefined ? {} : { path_with_escaped_slashes_action: ESCAPED_SLASHES[choice] };
+}
+
+function decidesByPath({ kind, value }: FilterEntry): boolean {
+  if (kind === 'jwt') return ((value as { public?: readonly unknown[] }).public ?? []).length > 0;
+  if (kind !== 'rbac') return false;
+  const { allow = [], deny = [] } = value as Partial<Record<'allow' | 'deny', readonly { paths?: unknown }[]>>;
+  return [...allow, ...deny].some(({ paths }) => paths !== undefined);
 }
 
 function httpOptions(http: HttpOptions, idleTimeout: string | undefined): Canonical {

@@ -30,6 +30,8 @@ const HttpOptions = message({
   request_id: optional(bool(), true),
   normalize_path: optional(bool(), true),
   merge_slashes: optional(bool(), false),
+  /** What becomes of `%2F` and `%5C`; REJECT unless given where a filter decides by the path, else KEEP. */
+  escaped_slashes: optional(enumOf(['KEEP', 'REJECT', 'REDIRECT', 'UNESCAPE'])),
   strip_port: optional(bool(), false),
   max_request_headers_kb: optional(uint32({ min: 1, max: 8192 })),
   stream_idle_timeout: optional(span()),
