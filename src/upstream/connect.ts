@@ -119,8 +119,11 @@ export class ConnectAttempt extends TimerEntry implements HandshakeEvents {
     this.finish();
     this.cluster.stats.upstreamCxConnectMs.record(performance.now() - this.startedMs);
     flushQueue.enter();
-    this.events.onConnected(connection);
-    flushQueue.leave();
+    try {
+      this.events.onConnected(connection);
+    } finally {
+      flushQueue.leave();
+    }
   }
 
   private readonly onError = (error: NodeJS.ErrnoException): void => {
@@ -164,8 +167,11 @@ export class ConnectAttempt extends TimerEntry implements HandshakeEvents {
   private fail(failure: ConnectFailure): void {
     countClosed(this.cluster, this.endpoint, this.startedMs, !failure.timedOut);
     flushQueue.enter();
-    this.events.onConnectFailure(failure);
-    flushQueue.leave();
+    try {
+      this.events.onConnectFailure(failure);
+    } finally {
+      flushQueue.leave();
+    }
   }
 }
 

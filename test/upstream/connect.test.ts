@@ -2,8 +2,12 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
+import { nowMs } from '../../src/network/clock.ts';
+import { ConnectAttempt } from '../../src/upstream/connect.ts';
+import type { Endpoint } from '../../src/upstream/endpoint.ts';
 import { listen } from '../support/sockets.ts';
-import { ask, quiet, startApp, story } from '../support/story.ts';
+import { ask, quiet, sleep, startApp, story } from '../support/story.ts';
+import { clusterConfig, makeCluster } from './support.ts';
 
 /** A port of the loopback whose accept queue is full: handshakes are not answered any more. */
 async function fullPort(): Promise<number> {
@@ -84,4 +88,24 @@ test('a source address that this machine does not have is counted', async () => 
   expect(proxy.stat('cluster.app.bind_errors')).toBe(1);
   expect(proxy.stat('cluster.app.upstream_cx_connect_fail')).toBe(1);
   await quiet(proxy);
+});
+
+test('a fault of whoever hears of a failure leaves no event behind: the clock goes on', async () => {
+  const { cluster } = makeCluster(clusterConfig({ connect_timeout: '1s' }, ['127.0.0.1:9']));
+  await cluster.start();
+  const fault = new Error('of the listener');
+  const attempt = new ConnectAttempt(cluster, cluster.endpoints[0] as Endpoint, {
+    onConnected: () => {},
+    onConnectFailure: () => {
+      throw fault;
+    },
+    onData: () => {},
+    onEnd: () => {},
+    onDrain: () => {},
+    onClose: () => {},
+  });
+  expect(() => attempt.onTimeout()).toThrow(fault);
+  const before = nowMs();
+  await sleep(5);
+  expect(nowMs()).toBeGreaterThan(before);
 });
