@@ -1,13 +1,8 @@
 import net, { type Server, type Socket, type SocketConstructorOpts } from 'node:net';
+import { libc } from './libc.ts';
 
 /** accept4(2) flags of Linux: SOCK_NONBLOCK | SOCK_CLOEXEC. */
 const NONBLOCK_CLOEXEC = 0o4000 | 0o2000000;
-
-/** accept4(2) of a listening descriptor: the descriptor of a connection, or -1 when none waits. */
-type Accept = (listeningDescriptor: number) => number;
-
-let accept: Accept | undefined;
-let looked = false;
 
 /**
  * Takes up to `limit` connections that wait in a server's accept queue, and says how many there were.
@@ -19,13 +14,10 @@ let looked = false;
 export function acceptWaiting(server: Server, limit: number, take: (socket: Socket) => void): number {
   const descriptor = listeningDescriptor(server);
   if (descriptor < 0) return 0;
-  if (!looked) {
-    looked = true;
-    accept = findAccept();
-  }
-  if (accept === undefined) return 0;
+  const c = libc();
+  if (c === undefined) return 0;
   for (let taken = 0; taken < limit; taken++) {
-    const fd = accept(descriptor);
+    const fd = c.accept4(descriptor, 0n, 0n, NONBLOCK_CLOEXEC);
     if (fd < 0) return taken;
     take(socketOf(fd));
   }
@@ -41,19 +33,4 @@ function socketOf(fd: number): Socket {
 function listeningDescriptor(server: Server): number {
   const handle = (server as unknown as { _handle?: { fd?: number } | null })._handle;
   return typeof handle?.fd === 'number' ? handle.fd : -1;
-}
-
-/** The libc function, through Node's own foreign function interface. */
-function findAccept(): Accept | undefined {
-  if (process.platform !== 'linux') return undefined;
-  const ffi = process.getBuiltinModule('node:ffi');
-  if (ffi === undefined) return undefined;
-  try {
-    const signature = { arguments: ['i32', 'pointer', 'pointer', 'i32'], return: 'i32' } as const;
-    const { accept4 } = ffi.dlopen(null, { accept4: signature }).functions;
-    return (listening) => accept4(listening, 0n, 0n, NONBLOCK_CLOEXEC);
-  } catch {
-    // A libc without it, or a Node that may not load libraries (its permission model).
-    return undefined;
-  }
 }

@@ -1,0 +1,52 @@
+/** A value for a C parameter of pointer type: memory of ours, an address, or NULL as `0n`. */
+export type Pointer = NodeJS.ArrayBufferView<ArrayBuffer> | ArrayBuffer | bigint;
+
+/**
+ * The functions of libc that the proxy calls itself, where Node has no API of its own. They are C's: descriptors in,
+ * -1 for an error, the reason from `errno()` directly after. All are called without blocking.
+ */
+export interface Libc {
+  accept4(listening: number, address: Pointer, addressLength: Pointer, flags: number): number;
+  getsockopt(fd: number, level: number, option: number, value: Pointer, length: Pointer): number;
+  setsockopt(fd: number, level: number, option: number, value: Pointer, length: number): number;
+  /** Any system call by number, for those without a function in libc, such as bpf(2). */
+  syscall(number: bigint, a: bigint, b: bigint, c: bigint, d: bigint, e: bigint): bigint;
+  /** The error number of the last call that failed in this thread. Ask before anything else runs. */
+  errno(): number;
+  /** The address of a buffer's first byte, for structures that hold pointers. The buffer must stay referenced. */
+  addressOf(buffer: NodeJS.ArrayBufferView<ArrayBuffer> | ArrayBuffer): bigint;
+}
+
+const SIGNATURES = {
+  accept4: { arguments: ['i32', 'pointer', 'pointer', 'i32'], return: 'i32' },
+  getsockopt: { arguments: ['i32', 'i32', 'i32', 'pointer', 'pointer'], return: 'i32' },
+  setsockopt: { arguments: ['i32', 'i32', 'i32', 'pointer', 'u32'], return: 'i32' },
+  syscall: { arguments: ['i64', 'i64', 'i64', 'i64', 'i64', 'i64'], return: 'i64' },
+  __errno_location: { arguments: [], return: 'pointer' },
+} as const;
+
+let found: Libc | undefined;
+let looked = false;
+
+/** libc, through Node's own foreign function interface; undefined where there is none (not Linux, or not permitted). */
+export function libc(): Libc | undefined {
+  if (!looked) {
+    looked = true;
+    found = find();
+  }
+  return found;
+}
+
+function find(): Libc | undefined {
+  if (process.platform !== 'linux') return undefined;
+  const ffi = process.getBuiltinModule('node:ffi');
+  if (ffi === undefined) return undefined;
+  try {
+    const { accept4, getsockopt, setsockopt, syscall, __errno_location } = ffi.dlopen(null, SIGNATURES).functions;
+    const errno = (): number => ffi.getInt32(__errno_location() as bigint, 0);
+    return { accept4, getsockopt, setsockopt, syscall, errno, addressOf: ffi.getRawPointer };
+  } catch {
+    // A libc without one of them, or a Node that may not load libraries (its permission model).
+    return undefined;
+  }
+}
