@@ -9,6 +9,9 @@ export interface Libc {
   accept4(listening: number, address: Pointer, addressLength: Pointer, flags: number): number;
   getsockopt(fd: number, level: number, option: number, value: Pointer, length: Pointer): number;
   setsockopt(fd: number, level: number, option: number, value: Pointer, length: number): number;
+  /** Both take the address of a `struct msghdr`, and give the bytes that went or came. */
+  sendmsg(fd: number, message: Pointer, flags: number): bigint;
+  recvmsg(fd: number, message: Pointer, flags: number): bigint;
   /** Any system call by number, for those without a function in libc, such as bpf(2). */
   syscall(number: bigint, a: bigint, b: bigint, c: bigint, d: bigint, e: bigint): bigint;
   /** The error number of the last call that failed in this thread. Ask before anything else runs. */
@@ -21,6 +24,8 @@ const SIGNATURES = {
   accept4: { arguments: ['i32', 'pointer', 'pointer', 'i32'], return: 'i32' },
   getsockopt: { arguments: ['i32', 'i32', 'i32', 'pointer', 'pointer'], return: 'i32' },
   setsockopt: { arguments: ['i32', 'i32', 'i32', 'pointer', 'u32'], return: 'i32' },
+  sendmsg: { arguments: ['i32', 'pointer', 'i32'], return: 'i64' },
+  recvmsg: { arguments: ['i32', 'pointer', 'i32'], return: 'i64' },
   syscall: { arguments: ['i64', 'i64', 'i64', 'i64', 'i64', 'i64'], return: 'i64' },
   __errno_location: { arguments: [], return: 'pointer' },
 } as const;
@@ -42,9 +47,9 @@ function find(): Libc | undefined {
   const ffi = process.getBuiltinModule('node:ffi');
   if (ffi === undefined) return undefined;
   try {
-    const { accept4, getsockopt, setsockopt, syscall, __errno_location } = ffi.dlopen(null, SIGNATURES).functions;
+    const { __errno_location, ...functions } = ffi.dlopen(null, SIGNATURES).functions;
     const errno = (): number => ffi.getInt32(__errno_location() as bigint, 0);
-    return { accept4, getsockopt, setsockopt, syscall, errno, addressOf: ffi.getRawPointer };
+    return { ...functions, errno, addressOf: ffi.getRawPointer };
   } catch {
     // A libc without one of them, or a Node that may not load libraries (its permission model).
     return undefined;
