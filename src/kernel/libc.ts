@@ -12,6 +12,11 @@ export interface Libc {
   /** Both take the address of a `struct msghdr`, and give the bytes that went or came. */
   sendmsg(fd: number, message: Pointer, flags: number): bigint;
   recvmsg(fd: number, message: Pointer, flags: number): bigint;
+  /** `time` is a timespec: two 64-bit numbers, seconds and nanoseconds. */
+  clock_gettime(clock: number, time: Pointer): number;
+  /** Bytes sent or received. */
+  send(fd: number, bytes: Pointer, length: bigint, flags: number): bigint;
+  recv(fd: number, bytes: Pointer, length: bigint, flags: number): bigint;
   /** Any system call by number, for those without a function in libc, such as bpf(2). */
   syscall(number: bigint, a: bigint, b: bigint, c: bigint, d: bigint, e: bigint): bigint;
   /** The error number of the last call that failed in this thread. Ask before anything else runs. */
@@ -26,6 +31,9 @@ const SIGNATURES = {
   setsockopt: { arguments: ['i32', 'i32', 'i32', 'pointer', 'u32'], return: 'i32' },
   sendmsg: { arguments: ['i32', 'pointer', 'i32'], return: 'i64' },
   recvmsg: { arguments: ['i32', 'pointer', 'i32'], return: 'i64' },
+  clock_gettime: { arguments: ['i32', 'pointer'], return: 'i32' },
+  send: { arguments: ['i32', 'pointer', 'u64', 'i32'], return: 'i64' },
+  recv: { arguments: ['i32', 'pointer', 'u64', 'i32'], return: 'i64' },
   syscall: { arguments: ['i64', 'i64', 'i64', 'i64', 'i64', 'i64'], return: 'i64' },
   __errno_location: { arguments: [], return: 'pointer' },
 } as const;
