@@ -1,5 +1,5 @@
 import type { LoadedConfig } from './config/load.ts';
-import type { ListenerSocket } from './listener/listener.ts';
+import type { ListenerSocket } from './listener/listener-socket.ts';
 import type {
   ClusterView,
   EndpointView,

@@ -3,13 +3,8 @@ import { builtinRegistry } from '../filters/index.ts';
 import type { LoadedConfig } from './config/load.ts';
 import type { Listener as ListenerConfig } from './config/schema/listener.ts';
 import type { FilterRegistry } from './filter/registry.ts';
-import {
-  type ListenAddress,
-  ListenerRuntime,
-  ListenerSocket,
-  listenAddress,
-  listenerName,
-} from './listener/listener.ts';
+import { ListenerRuntime, listenAddress, listenerName } from './listener/listener.ts';
+import { type ListenAddress, ListenerSocket } from './listener/listener-socket.ts';
 import { settleHandles } from './network/handle-self-test.ts';
 import { flushAll, reopenAll } from './observe/access-log/index.ts';
 import type { AdminServer, ServerState } from './observe/admin/index.ts';
@@ -221,13 +216,13 @@ export class SidecarProxy implements RunningProxy, ViewSource {
 
   private async bind(address: ListenAddress, runtime: ListenerRuntime): Promise<ListenerSocket> {
     const port = address.port === 0 ? (this.options.thread?.ports[runtime.name] ?? 0) : address.port;
-    const socket = new ListenerSocket({ ...address, port }, runtime);
     try {
+      const socket = new ListenerSocket({ ...address, port }, runtime);
       await socket.listen(this.options.thread !== undefined);
+      return socket;
     } catch (error) {
       throw bindError(error as NodeJS.ErrnoException, listenerName(runtime.config), address);
     }
-    return socket;
   }
 
   /** The old configuration of a listener: what runs may finish within the drain time. */

@@ -30,7 +30,8 @@ function socketOf(fd: number): Socket {
   return new net.Socket(options).setNoDelay(true);
 }
 
-function listeningDescriptor(server: Server): number {
+/** The descriptor of a server that listens, or -1. */
+export function listeningDescriptor(server: Server): number {
   const handle = (server as unknown as { _handle?: { fd?: number } | null })._handle;
   return typeof handle?.fd === 'number' ? handle.fd : -1;
 }

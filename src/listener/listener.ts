@@ -1,31 +1,15 @@
-import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
-import net, { type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Listener as ListenerConfig } from '../config/schema/listener.ts';
 import type { FilterRegistry } from '../filter/registry.ts';
 import { FLAG } from '../http/response-flags.ts';
-import { acceptWaiting } from '../kernel/accept-queue.ts';
 import { ConnectionRecord, connectionInfo } from '../network/connection-record.ts';
 import { compileAccessLogs } from '../observe/access-log/index.ts';
 import type { Counter, Gauge, StatsScope } from '../observe/stats.ts';
 import type { Runtime } from '../runtime.ts';
 import { asksFirstBytes, FilterChainMatcher, type FirstBytes, UNSEEN } from './filter-chain-match.ts';
 import { FilterChainRuntime } from './filter-chain-runtime.ts';
+import type { ListenAddress } from './listener-socket.ts';
 import type { TlsInspector } from './tls-inspector.ts';
-
-/** Where a listener listens. */
-export interface ListenAddress {
-  /** IP address, or the path of a pipe. */
-  readonly host: string;
-  /** 0 lets the system choose; undefined for a pipe. */
-  readonly port: number | undefined;
-}
-
-/** From so many open connections on, a turn of the event loop may be long enough for others to queue up. */
-const BUSY_CONNECTIONS = 16;
-/** Connections taken at once, so that those which are open are not kept waiting either. */
-const MAX_ACCEPTED_AT_ONCE = 64;
-/** Enough to empty a queue for good, unless somebody fills it faster than it is emptied. */
-const MAX_ACCEPTED_AT_CLOSE = 8192;
 
 /** One configuration of a listener: chains that serve the connections which its socket accepts. */
 export class ListenerRuntime {
@@ -168,93 +152,6 @@ class ListenerStats {
     this.cxDestroy.inc();
     this.cxLengthMs.record(durationMs);
   }
-}
-
-/** A listening socket. It outlives the configurations of its listener: a new one takes over new connections. */
-export class ListenerSocket {
-  readonly address: ListenAddress;
-  current: ListenerRuntime;
-  private readonly server: Server;
-  /** Connections that came before `open`. */
-  private early: Socket[] | undefined = [];
-
-  constructor(address: ListenAddress, runtime: ListenerRuntime) {
-    this.address = address;
-    this.current = runtime;
-    this.server = net.createServer({ pauseOnConnect: true, noDelay: true, allowHalfOpen: true }, (socket) => {
-      this.take(socket);
-      if (this.current.activeConnections >= BUSY_CONNECTIONS) this.takeWaiting(MAX_ACCEPTED_AT_ONCE);
-    });
-  }
-
-  private readonly take = (socket: Socket): void => {
-    if (this.early === undefined) this.current.accept(socket);
-    else this.early.push(socket);
-  };
-
-  private takeWaiting(limit: number): void {
-    acceptWaiting(this.server, limit, this.take);
-  }
-
-  /** Serves from here on: everything that the listener's configuration speaks of is there. */
-  open(): void {
-    const early = this.early ?? [];
-    this.early = undefined;
-    for (const socket of early) this.current.accept(socket);
-  }
-
-  /** Binds. @throws the system's error, with the address in its text */
-  listen(threaded: boolean): Promise<void> {
-    const { host, port } = this.address;
-    const { config } = this.current;
-    const backlog = config.tcp_backlog_size ?? 4096;
-    const { enable_reuse_port: wanted = config.reuse_port } = config;
-    // Alone, a proxy leaves its ports to nobody else unless it is told to: two of them would share clients unawares.
-    const reusePort = wanted ?? threaded;
-    // Not net.isIPv6: compiling its regular expression takes 3 ms of the start.
-    const ipv6Only = host.includes(':') && config.address.socket_address?.ipv4_compat !== true;
-    const mode = config.address.pipe?.mode ?? 0;
-    return new Promise((resolve, reject) => {
-      const onError = (error: NodeJS.ErrnoException): void => reject(error);
-      const onListening = (): void => {
-        this.server.off('error', onError);
-        // Running out of descriptors, for one, is no reason to die: the connection waits in the kernel's queue.
-        this.server.on('error', () => {});
-        if (mode !== 0 && port === undefined && !host.startsWith('\0')) chmodSync(host, mode);
-        resolve();
-      };
-      this.server.once('error', onError);
-      if (port === undefined) {
-        removeStaleSocket(host);
-        this.server.listen({ path: host, backlog }, onListening);
-      } else if (net.BoundSocket === undefined || net.isIP(host) === 0) {
-        this.server.listen({ host, port, backlog, ipv6Only, ...(reusePort ? { reusePort } : {}) }, onListening);
-      } else {
-        // `listen` would look the address up as if it were a name, which costs the start 10 ms and a thread.
-        this.server.listen(new net.BoundSocket({ host, port, reusePort, ipv6Only }), backlog, onListening);
-      }
-    });
-  }
-
-  /** Where it really listens. */
-  bound(): { readonly address: string; readonly port: number } {
-    const bound = this.server.address();
-    if (bound === null) return { address: this.address.host, port: this.address.port ?? 0 };
-    return typeof bound === 'string' ? { address: bound, port: 0 } : { address: bound.address, port: bound.port };
-  }
-
-  /** Accepts no more; connections that were accepted go on, and so do those in the queue: the kernel would reset them. */
-  close(): void {
-    if (this.early === undefined) this.takeWaiting(MAX_ACCEPTED_AT_CLOSE);
-    for (const socket of this.early ?? []) socket.destroy();
-    this.server.close();
-  }
-}
-
-/** A Unix socket that a process left behind keeps nobody from listening, as in Envoy. */
-function removeStaleSocket(path: string): void {
-  if (path.startsWith('\0')) return;
-  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true) unlinkSync(path);
 }
 
 /** The address that a listener's configuration names. */

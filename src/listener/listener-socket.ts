@@ -1,0 +1,161 @@
+import { closeSync } from 'node:fs';
+import net, { type Server, type Socket } from 'node:net';
+import { acceptWaiting, listeningDescriptor } from '../kernel/accept-queue.ts';
+import type { ListenerRuntime } from './listener.ts';
+import { PipePath } from './pipe-path.ts';
+
+/** Where a listener listens. */
+export interface ListenAddress {
+  /** IP address, or the path of a pipe. */
+  readonly host: string;
+  /** 0 lets the system choose; undefined for a pipe. */
+  readonly port: number | undefined;
+}
+
+/** From so many open connections on, a turn of the event loop may be long enough for others to queue up. */
+const BUSY_CONNECTIONS = 16;
+/** Connections taken at once, so that those which are open are not kept waiting either. */
+const MAX_ACCEPTED_AT_ONCE = 64;
+/** Enough to empty a queue for good, unless somebody fills it faster than it is emptied. */
+const MAX_ACCEPTED_AT_CLOSE = 8192;
+
+/** What listens at one address already, bound by another process that hands it over. */
+export interface InheritedSocket {
+  /** Where it really listens, for addresses whose port the system chose. */
+  readonly port: number;
+  /** All of them must be accepted from; several where several threads shared the address. None: share it with others. */
+  readonly descriptors: readonly number[];
+}
+
+/** A listening socket. It outlives the configurations of its listener: a new one takes over new connections. */
+export class ListenerSocket {
+  readonly address: ListenAddress;
+  current: ListenerRuntime;
+  private readonly server: Server;
+  /** Listen at the same address; they were taken over. */
+  private readonly others: Server[] = [];
+  /** Not accepted from before `open`: until then they are served by whom they come from. */
+  private inherited: readonly number[] = [];
+  private readonly pipe: PipePath | undefined;
+  /** Connections that came before `open`. */
+  private early: Socket[] | undefined = [];
+  private listenAtOpen: (() => void) | undefined = undefined;
+
+  /** @throws Error where the path of a pipe cannot be had */
+  constructor(address: ListenAddress, runtime: ListenerRuntime) {
+    this.address = address;
+    this.current = runtime;
+    this.pipe = address.port === undefined ? new PipePath(address.host) : undefined;
+    this.server = this.createServer();
+  }
+
+  private createServer(): Server {
+    const options = { pauseOnConnect: true, noDelay: true, allowHalfOpen: true };
+    const server = net.createServer(options, (socket) => {
+      this.take(socket);
+      if (this.current.activeConnections >= BUSY_CONNECTIONS) acceptWaiting(server, MAX_ACCEPTED_AT_ONCE, this.take);
+    });
+    return server;
+  }
+
+  private readonly take = (socket: Socket): void => {
+    if (this.early === undefined) this.current.accept(socket);
+    else this.early.push(socket);
+  };
+
+  /** Serves from here on: everything that the listener's configuration speaks of is there. */
+  open(): void {
+    const early = this.early ?? [];
+    this.early = undefined;
+    for (const socket of early) this.current.accept(socket);
+    this.listenAtOpen?.();
+    this.listenAtOpen = undefined;
+    const { inherited, server } = this;
+    this.inherited = [];
+    for (const [index, fd] of inherited.entries()) {
+      const taking = index === 0 ? server : this.createServer();
+      if (taking !== server) this.others.push(taking);
+      taking.on('error', () => {});
+      taking.listen({ fd }, this.backlog);
+    }
+  }
+
+  private get backlog(): number {
+    return this.current.config.tcp_backlog_size ?? 4096;
+  }
+
+  /** Binds, or takes over what is bound. @throws the system's error, with the address in its text */
+  listen(threaded: boolean, inherited?: InheritedSocket): Promise<void> {
+    if (inherited !== undefined && inherited.descriptors.length > 0) {
+      this.inherited = inherited.descriptors;
+      this.pipe?.adopt();
+      return Promise.resolve();
+    }
+    const { host, port } = this.address;
+    const { backlog } = this;
+    const { config } = this.current;
+    const { enable_reuse_port: wanted = config.reuse_port } = config;
+    // Alone, a proxy leaves its ports to nobody else unless it is told to: two of them would share clients unawares.
+    const reusePort = wanted ?? threaded;
+    // Not net.isIPv6: compiling its regular expression takes 3 ms of the start.
+    const ipv6Only = host.includes(':') && config.address.socket_address?.ipv4_compat !== true;
+    return new Promise((resolve, reject) => {
+      const onError = (error: NodeJS.ErrnoException): void => reject(error);
+      const onListening = (): void => {
+        this.server.off('error', onError);
+        // Running out of descriptors, for one, is no reason to die: the connection waits in the kernel's queue.
+        this.server.on('error', () => {});
+        try {
+          this.pipe?.publish(config.address.pipe?.mode ?? 0);
+          resolve();
+        } catch (error) {
+          reject(error as Error);
+        }
+      };
+      this.server.once('error', onError);
+      if (this.pipe !== undefined) {
+        this.server.listen({ path: this.pipe.staging, backlog }, onListening);
+      } else if (net.BoundSocket === undefined || net.isIP(host) === 0) {
+        this.server.listen({ host, port, backlog, ipv6Only, ...(reusePort ? { reusePort } : {}) }, onListening);
+      } else {
+        // `listen` would look the address up as if it were a name, which costs the start 10 ms and a thread.
+        const bound = new net.BoundSocket({ host, port: port ?? 0, reusePort, ipv6Only });
+        if (inherited === undefined) {
+          this.server.listen(bound, backlog, onListening);
+        } else {
+          // From the moment when it listens, it gets its share of connections that are another process's as yet.
+          this.listenAtOpen = () => void this.server.listen(bound, backlog, onListening);
+          resolve();
+        }
+      }
+    });
+  }
+
+  /** Where it really listens. */
+  bound(): { readonly address: string; readonly port: number } {
+    const bound = this.server.address();
+    if (bound === null || typeof bound === 'string')
+      return { address: this.address.host, port: this.address.port ?? 0 };
+    return { address: bound.address, port: bound.port };
+  }
+
+  /** Descriptors of the sockets that listen. They stay this one's. */
+  descriptors(): number[] {
+    return [this.server, ...this.others].map(listeningDescriptor).filter((fd) => fd >= 0);
+  }
+
+  /**
+   * Accepts no more; connections that were accepted go on. So do those in the queue, which the kernel would reset,
+   * unless another process has the queue (`handedOver`).
+   */
+  close(handedOver = false): void {
+    for (const server of [this.server, ...this.others]) {
+      if (this.early === undefined && !handedOver) acceptWaiting(server, MAX_ACCEPTED_AT_CLOSE, this.take);
+      server.close();
+    }
+    for (const socket of this.early ?? []) socket.destroy();
+    for (const fd of this.inherited) closeSync(fd);
+    this.inherited = [];
+    if (!handedOver) this.pipe?.remove();
+  }
+}
