@@ -6,18 +6,18 @@ import { ConnectionRecord, connectionInfo } from '../network/connection-record.t
 import { compileAccessLogs } from '../observe/access-log/index.ts';
 import type { Counter, Gauge, StatsScope } from '../observe/stats.ts';
 import type { Runtime } from '../runtime.ts';
-import { asksFirstBytes, FilterChainMatcher, type FirstBytes, UNSEEN } from './filter-chain-match.ts';
+import { FilterChainMatcher } from './filter-chain-match.ts';
 import { FilterChainRuntime } from './filter-chain-runtime.ts';
+import { IncomingConnection, type ListenerFilterEvents, ListenerFilters } from './listener-filters.ts';
 import type { ListenAddress } from './listener-socket.ts';
-import type { TlsInspector } from './tls-inspector.ts';
 
 /** One configuration of a listener: chains that serve the connections which its socket accepts. */
-export class ListenerRuntime {
+export class ListenerRuntime implements ListenerFilterEvents {
   readonly name: string;
   readonly config: ListenerConfig;
   readonly chains: readonly FilterChainRuntime[];
   private readonly matcher: FilterChainMatcher<FilterChainRuntime>;
-  private readonly inspector: TlsInspector | undefined;
+  private readonly filters: ListenerFilters | undefined;
   private readonly stats: ListenerStats;
   private readonly accessLog: ReturnType<typeof compileAccessLogs> | undefined;
 
@@ -28,11 +28,11 @@ export class ListenerRuntime {
     scope: StatsScope,
     chains: readonly FilterChainRuntime[],
     fallback: FilterChainRuntime | undefined,
-    inspector: TlsInspector | undefined,
+    filters: ListenerFilters | undefined,
   ) {
     this.name = name;
     this.config = config;
-    this.inspector = inspector;
+    this.filters = filters;
     this.stats = new ListenerStats(scope);
     this.chains = fallback === undefined ? chains : [...chains, fallback];
     this.matcher = new FilterChainMatcher(
@@ -67,8 +67,8 @@ export class ListenerRuntime {
           ? undefined
           : await FilterChainRuntime.create(config.default_filter_chain, context);
       if (fallback !== undefined) made.push(fallback);
-      const inspector = await createInspector(config, scope);
-      return new ListenerRuntime(name, config, runtime, scope, chains, fallback, inspector);
+      const filters = await ListenerFilters.create(config, scope);
+      return new ListenerRuntime(name, config, runtime, scope, chains, fallback, filters);
     } catch (error) {
       for (const chain of made) chain.dispose();
       throw error;
@@ -77,20 +77,19 @@ export class ListenerRuntime {
 
   /** Serves a connection that the socket accepted. */
   accept(socket: Socket): void {
-    if (this.inspector === undefined) this.choose(socket, UNSEEN);
-    else this.inspector.inspect(socket, (first) => this.choose(socket, first));
+    if (this.filters === undefined) this.onAccepted(new IncomingConnection(socket));
+    else this.filters.run(socket, this);
   }
 
-  private choose(socket: Socket, first: FirstBytes): void {
-    const info = connectionInfo(addressesOf(socket), first.serverName);
+  /** The listener filters have let a connection pass. */
+  onAccepted(incoming: IncomingConnection): void {
+    const { socket, first } = incoming;
+    const info = connectionInfo(incoming, first.serverName);
     const record = new ConnectionRecord(info);
     const chain = this.matcher.find(info, first);
     if (chain === undefined) {
       this.stats.noFilterChainMatch.inc();
-      record.responseFlags = FLAG.NR;
-      record.connectionTerminationDetails = 'filter_chain_not_found';
-      record.endMs = performance.now();
-      this.accessLog?.log(record);
+      this.refuse(record, FLAG.NR, 'filter_chain_not_found');
       socket.destroy();
       return;
     }
@@ -101,6 +100,21 @@ export class ListenerRuntime {
       this.accessLog?.log(record);
     });
     chain.accept(socket, record);
+  }
+
+  /** The connection has ended before a chain was chosen. */
+  onRefused(incoming: IncomingConnection): void {
+    if (this.accessLog === undefined) return;
+    const { refusal } = incoming;
+    const record = new ConnectionRecord(connectionInfo(incoming, incoming.first.serverName));
+    this.refuse(record, refusal?.flag ?? 0, refusal?.details ?? '');
+  }
+
+  private refuse(record: ConnectionRecord, flag: number, details: string): void {
+    record.responseFlags = flag;
+    record.connectionTerminationDetails = details;
+    record.endMs = performance.now();
+    this.accessLog?.log(record);
   }
 
   get activeConnections(): number {
@@ -116,7 +130,7 @@ export class ListenerRuntime {
   }
 
   closeConnections(): void {
-    this.inspector?.closeConnections();
+    this.filters?.closeConnections();
     for (const chain of this.chains) chain.closeConnections();
   }
 
@@ -174,26 +188,4 @@ function statAddress(config: ListenerConfig): string {
   const { host, port } = listenAddress(config);
   if (port === undefined) return host;
   return host.includes(':') ? `[${host.replaceAll(':', '_')}]_${port}` : `${host}_${port}`;
-}
-
-/** Loads the TLS inspector where a listener names it, or where its chains cannot be chosen without (as Envoy does). */
-async function createInspector(config: ListenerConfig, scope: StatsScope): Promise<TlsInspector | undefined> {
-  const isAsked = config.filter_chains.some((chain) => asksFirstBytes(chain.filter_chain_match));
-  if (config.listener_filters.length === 0 && !isAsked) return undefined;
-  const { TlsInspector } = await import('./tls-inspector.ts');
-  return new TlsInspector({
-    scope,
-    timeoutMs: config.listener_filters_timeout,
-    continuesOnTimeout: config.continue_on_listener_filters_timeout,
-  });
-}
-
-/** A Unix socket has no addresses. */
-function addressesOf(socket: Socket) {
-  return {
-    remoteAddress: socket.remoteAddress ?? '',
-    remotePort: socket.remotePort ?? 0,
-    localAddress: socket.localAddress ?? '',
-    localPort: socket.localPort ?? 0,
-  };
 }
