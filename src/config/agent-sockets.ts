@@ -6,6 +6,7 @@ import { Problem } from './schema/schema.ts';
 import type { CommonTlsContext, DownstreamTlsContext, UpstreamTlsContext } from './schema/tls.ts';
 import { nearest } from './suggest.ts';
 import type { TypedConfig } from './typed-config.ts';
+import { transportLayers } from './upstream-transport.ts';
 
 type Path = readonly (string | number)[];
 
@@ -29,7 +30,9 @@ export function resolveAgents(bootstrap: Bootstrap): Problem[] {
     resolve(listener.default_filter_chain?.transport_socket?.typed_config, [...path, 'default_filter_chain']);
   }
   for (const [index, cluster] of clusters.entries()) {
-    resolve(cluster.transport_socket?.typed_config, ['static_resources', 'clusters', index]);
+    const { tls, tlsPath } = transportLayers(cluster.transport_socket?.typed_config);
+    const path = ['static_resources', 'clusters', index, ...tlsPath];
+    if (tls !== undefined) resolve({ type: UPSTREAM_TLS, value: tls }, path);
   }
   return problems;
 }

@@ -6,6 +6,7 @@ import { message, nonEmptyString, optional, struct } from './schema/building-blo
 import type { ExtensionCategory, ExtensionResolver } from './schema/containers.ts';
 import { HttpConnectionManager, UuidRequestIdConfig } from './schema/http-connection-manager.ts';
 import { PreserveCaseFormatterConfig, UpstreamHttpProtocolOptions } from './schema/http-protocol-options.ts';
+import { ProxyProtocolUpstreamTransport } from './schema/proxy-protocol.ts';
 import {
   OmitHostMetadataConfig,
   PREVIOUS_PRIORITIES,
@@ -36,6 +37,10 @@ export const RAW_BUFFER = 'envoy.extensions.transport_sockets.raw_buffer.v3.RawB
 export const DOWNSTREAM_TLS = 'envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext';
 export const UPSTREAM_TLS = 'envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext';
 export const SPIFFE_VALIDATOR = 'envoy.extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig';
+export const UPSTREAM_PROXY_PROTOCOL =
+  'envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport';
+export const PROXY_PROTOCOL = 'envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol';
+export const HTTP_INSPECTOR = 'envoy.extensions.filters.listener.http_inspector.v3.HttpInspector';
 export const TLS_INSPECTOR = 'envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector';
 /** Custom filters, written in TypeScript; their own schema is applied when the module is loaded. */
 export const HTTP_FILTER_MODULE = 'outrigger.v1.HttpFilterModule';
@@ -64,7 +69,11 @@ export const BUILT_IN_TYPES: Readonly<Record<ExtensionCategory, Readonly<Record<
   },
   listener_filter: { [TLS_INSPECTOR]: TlsInspector },
   downstream_transport_socket: { [RAW_BUFFER]: RawBuffer, [DOWNSTREAM_TLS]: DownstreamTlsContext },
-  upstream_transport_socket: { [RAW_BUFFER]: RawBuffer, [UPSTREAM_TLS]: UpstreamTlsContext },
+  upstream_transport_socket: {
+    [RAW_BUFFER]: RawBuffer,
+    [UPSTREAM_TLS]: UpstreamTlsContext,
+    [UPSTREAM_PROXY_PROTOCOL]: ProxyProtocolUpstreamTransport,
+  },
   upstream_options: { [UPSTREAM_HTTP_OPTIONS]: UpstreamHttpProtocolOptions },
   header_formatter: { [PRESERVE_CASE]: PreserveCaseFormatterConfig },
   tracer: {

@@ -1,3 +1,4 @@
+import type { ConnectionInfo } from '../observe/stream-info.ts';
 import type { Cluster } from '../upstream/cluster.ts';
 import type { HttpPool } from '../upstream/connection-pool.ts';
 import { poolOf } from '../upstream/pools.ts';
@@ -18,12 +19,14 @@ export class MirroredRequest implements UpstreamEvents {
   private readonly request: RequestHead;
   private readonly cluster: Cluster;
   private readonly timeoutMs: number;
+  private readonly client: ConnectionInfo;
   private body: Buffer | undefined = undefined;
   private codec: UpstreamCodec | undefined = undefined;
   private pool: HttpPool | undefined = undefined;
   private timeout: NodeJS.Timeout | undefined = undefined;
 
-  constructor(request: RequestHead, cluster: Cluster, timeoutMs: number) {
+  constructor(request: RequestHead, cluster: Cluster, timeoutMs: number, client: ConnectionInfo) {
+    this.client = client;
     this.request = request;
     this.cluster = cluster;
     this.timeoutMs = timeoutMs;
@@ -36,7 +39,7 @@ export class MirroredRequest implements UpstreamEvents {
     this.body = body;
     this.timeout = setTimeout(() => this.giveUp(), this.timeoutMs);
     this.timeout.unref();
-    this.pool = poolOf(this.cluster, endpoint, 'DEFAULT', this.request.protocol === 'HTTP/2');
+    this.pool = poolOf(this.cluster, endpoint, 'DEFAULT', this.request.protocol === 'HTTP/2', this.client);
     this.pool.acquire(this, false);
   }
 
@@ -123,5 +126,5 @@ function copyForMirror(stream: HttpStream, policy: MirrorPolicy, timeoutMs: numb
   const { localAddress } = stream.connection;
   copy.set('x-forwarded-for', forwarded === undefined ? localAddress : `${forwarded},${localAddress}`);
   for (const mutate of policy.requestMutators) mutate(copy, stream);
-  return new MirroredRequest(copy, cluster, timeoutMs || DEFAULT_TIMEOUT_MS);
+  return new MirroredRequest(copy, cluster, timeoutMs || DEFAULT_TIMEOUT_MS, stream.connection);
 }

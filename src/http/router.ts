@@ -171,7 +171,7 @@ export class Router implements UpstreamEvents, TimedRouter {
     if (stream.trace !== undefined) stream.trace.beginTry(stream);
     entry.rewriteHost?.(stream.request, endpoint.hostname);
     if (entry.includeAttemptCount) stream.request.set('x-envoy-attempt-count', String(stream.upstreamAttemptCount));
-    this.pool = poolOf(cluster, endpoint, entry.priority, stream.request.protocol === 'HTTP/2');
+    this.pool = poolOf(cluster, endpoint, entry.priority, stream.request.protocol === 'HTTP/2', stream.connection);
     this.acquiring = true;
     this.pool.acquire(this, fresh);
     if (this.acquiring && !this.requestEnded) stream.holdRequest(HOLD.NOT_READY);

@@ -168,7 +168,7 @@ export class TcpSession implements ConnectEvents {
     this.record.upstreamAttemptCount = this.attempts;
     this.endpoint = endpoint;
     this.record.upstreamHost = endpoint.address;
-    this.attempt = new ConnectAttempt(cluster, endpoint, this);
+    this.attempt = new ConnectAttempt(cluster, endpoint, this, undefined, this.record.connection);
   }
 
   onConnected(connection: Connection): void {

@@ -1,5 +1,6 @@
 import type { HeaderMap } from '../http/headers.ts';
 import type { RequestHead, ResponseHead } from '../http/message.ts';
+import type { Tlv } from '../network/proxy-protocol/header.ts';
 
 /** Facts of one downstream connection, computed once when it is accepted. Addresses are without port and brackets. */
 export interface ConnectionInfo {
@@ -14,6 +15,10 @@ export interface ConnectionInfo {
   /** Server name of the TLS handshake, '' without. */
   readonly serverName: string;
   readonly tls: TlsInfo | undefined;
+  /** The peer of the socket itself, where a PROXY protocol header named the client that it stands for. */
+  readonly direct?: { readonly remoteAddress: string; readonly remotePort: number } | undefined;
+  /** Items of that header which may go on to upstreams. */
+  readonly proxyTlvs?: readonly Tlv[] | undefined;
 }
 
 /** What the TLS handshake of a connection established. */

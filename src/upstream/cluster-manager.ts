@@ -1,10 +1,10 @@
-import { UPSTREAM_TLS } from '../config/extensions.ts';
 import type { Cluster as ClusterConfig } from '../config/schema/cluster.ts';
-import type { UpstreamTlsContext } from '../config/schema/tls.ts';
+import { transportLayers } from '../config/upstream-transport.ts';
 import type { Logger } from '../filter/env.ts';
 import { Hash64, hash64 } from '../matching/hash64.ts';
 import { toWireText } from '../matching/wire-text.ts';
 import type { Counter, Gauge, StatsScope } from '../observe/stats.ts';
+import type { ConnectionInfo } from '../observe/stream-info.ts';
 import { ledgerKey } from '../shared-memory.ts';
 import { localityKey } from './balancer/zone-aware.ts';
 import { Cluster } from './cluster.ts';
@@ -12,7 +12,7 @@ import { type DnsResolver, SystemResolver } from './dns.ts';
 import { EndpointSlots, slotBytes } from './endpoint-slots.ts';
 import { LIMIT_BYTES } from './limits.ts';
 import { assignedEndpoints } from './load-assignment.ts';
-import { loadPools } from './pools.ts';
+import { loadPools, releaseClient } from './pools.ts';
 import { CounterRandom, type Random } from './random.ts';
 
 /** Milliseconds that an update waits for the first DNS answers, and the first checks of endpoints, of its new clusters. */
@@ -108,7 +108,7 @@ export class ClusterManager {
     }
     try {
       await loadPools(configs);
-      for (const cluster of fresh) await secure(cluster, this.options.log);
+      for (const cluster of fresh) await addTransport(cluster, this.options.log);
       for (const cluster of fresh) {
         await this.addHealthChecks(cluster);
         await this.addOutlierDetection(cluster, common.outlierLogPath ?? '');
@@ -146,6 +146,11 @@ export class ClusterManager {
       cluster.limits.HIGH.publish();
       cluster.adoptShared();
     }
+  }
+
+  /** Called with each client connection that has ended. */
+  onClientGone(client: ConnectionInfo): void {
+    releaseClient(client);
   }
 
   /** Stops following DNS and removes all clusters. */
@@ -273,12 +278,16 @@ function canonicalJson(value: unknown): string {
   );
 }
 
-/** Gives a cluster its TLS, which is loaded on first use: it costs milliseconds and megabytes. */
-async function secure(cluster: Cluster, log: Logger): Promise<void> {
-  const socket = cluster.config.transport_socket?.typed_config;
-  if (socket?.type !== UPSTREAM_TLS) return;
+/** Gives a cluster what lies between its codec and its sockets, loaded on first use: TLS costs milliseconds and megabytes. */
+async function addTransport(cluster: Cluster, log: Logger): Promise<void> {
+  const { tls, proxyProtocol } = transportLayers(cluster.config.transport_socket?.typed_config);
+  if (proxyProtocol !== undefined) {
+    const { UpstreamProxyProtocol } = await import('./upstream-proxy-protocol.ts');
+    cluster.proxyProtocol = new UpstreamProxyProtocol(proxyProtocol, cluster.stats.scope);
+  }
+  if (tls === undefined) return;
   const { UpstreamTls } = await import('../tls/upstream-tls.ts');
-  cluster.tls = UpstreamTls.create(socket.value as UpstreamTlsContext, {
+  cluster.tls = UpstreamTls.create(tls, {
     owner: `cluster ${cluster.name}`,
     scope: cluster.stats.scope,
     log,

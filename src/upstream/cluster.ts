@@ -17,6 +17,7 @@ import { createLimits, type ResourceLimits, type RoutingPriority } from './limit
 import { type AssignedEndpoint, assignedEndpoints } from './load-assignment.ts';
 import type { OutlierDetector } from './outlier/outlier-detector.ts';
 import type { Random } from './random.ts';
+import type { UpstreamProxyProtocol } from './upstream-proxy-protocol.ts';
 
 /** What a cluster gets from around it. */
 export interface ClusterEnv {
@@ -53,6 +54,8 @@ export class Cluster {
   readonly limits: Readonly<Record<RoutingPriority, ResourceLimits>>;
   /** TLS towards the endpoints; undefined for clear text. Set before the first connection. */
   tls: UpstreamTls | undefined = undefined;
+  /** The header that its connections begin with; undefined without. Set before the first connection. */
+  proxyProtocol: UpstreamProxyProtocol | undefined = undefined;
   /** Active health checks; undefined without. Set before `start`. */
   health: ClusterHealth | undefined = undefined;
   /** Outlier detection; undefined without. Set before `start`. */

@@ -5,7 +5,7 @@ import { flushQueue } from '../network/flush-queue.ts';
 import { HandleConnection } from '../network/handle-connection.ts';
 import { StreamConnection } from '../network/stream-connection.ts';
 import { TimerEntry, timers } from '../network/timer.ts';
-import type { TlsInfo } from '../observe/stream-info.ts';
+import type { ConnectionInfo, TlsInfo } from '../observe/stream-info.ts';
 import type { HandshakeEvents, PendingHandshake } from '../tls/handshake.ts';
 import type { TlsFailure } from '../tls/tls-failure.ts';
 import type { UpstreamTls } from '../tls/upstream-tls.ts';
@@ -26,7 +26,7 @@ export interface ConnectEvents extends ConnectionHandler {
 }
 
 /** What connecting needs of a cluster; statistics are counted in these. */
-export type ConnectTarget = Pick<Cluster, 'config' | 'connectTimeoutMs' | 'stats' | 'tls'>;
+export type ConnectTarget = Pick<Cluster, 'config' | 'connectTimeoutMs' | 'stats' | 'tls' | 'proxyProtocol'>;
 
 const NO_PROTOCOLS: readonly string[] = [];
 
@@ -53,22 +53,29 @@ export class ConnectAttempt extends TimerEntry implements HandshakeEvents {
   private readonly events: ConnectEvents;
   private readonly socket: Socket;
   private readonly alpn: readonly string[];
+  private readonly client: ConnectionInfo | undefined;
+  private announcedBytes = 0;
   private handshake: PendingHandshake | undefined = undefined;
   private readonly startedMs = performance.now();
   private done = false;
 
-  /** @param alpn the protocols that the caller can speak, its favourite first; `connection.tls` has what was agreed on. */
+  /**
+   * @param alpn the protocols that the caller can speak, its favourite first; `connection.tls` has what was agreed on.
+   * @param client on whose behalf: for the PROXY protocol.
+   */
   constructor(
     cluster: ConnectTarget,
     endpoint: Endpoint,
     events: ConnectEvents,
     alpn: readonly string[] = NO_PROTOCOLS,
+    client?: ConnectionInfo,
   ) {
     super();
     this.cluster = cluster;
     this.endpoint = endpoint;
     this.events = events;
     this.alpn = alpn;
+    this.client = client;
     const { stats } = cluster;
     stats.upstreamCxTotal.inc();
     stats.upstreamCxActive.inc();
@@ -85,7 +92,8 @@ export class ConnectAttempt extends TimerEntry implements HandshakeEvents {
   private readonly onConnect = (): void => {
     if (this.done) return;
     keepAlive(this.socket, this.cluster);
-    const { tls } = this.cluster;
+    const { tls, proxyProtocol } = this.cluster;
+    if (proxyProtocol !== undefined) this.announcedBytes = proxyProtocol.announce(this.socket, this.client);
     if (tls !== undefined) {
       this.secure(tls);
       return;
@@ -117,6 +125,7 @@ export class ConnectAttempt extends TimerEntry implements HandshakeEvents {
 
   private connected(connection: Connection): void {
     this.finish();
+    connection.bytesWritten += this.announcedBytes;
     this.cluster.stats.upstreamCxConnectMs.record(performance.now() - this.startedMs);
     flushQueue.enter();
     try {

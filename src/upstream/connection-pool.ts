@@ -1,6 +1,7 @@
 import type { UpstreamEvents } from '../http/codec.ts';
 import type { Connection } from '../network/connection.ts';
 import { TimerEntry, timers } from '../network/timer.ts';
+import type { ConnectionInfo } from '../observe/stream-info.ts';
 import type { Cluster } from './cluster.ts';
 import { ConnectAttempt, type ConnectEvents, type ConnectFailure } from './connect.ts';
 import type { Endpoint } from './endpoint.ts';
@@ -28,7 +29,7 @@ class PoolAttempt implements ConnectEvents {
 
   constructor(pool: ConnectionPool, alpn: readonly string[]) {
     this.pool = pool;
-    this.attempt = new ConnectAttempt(pool.cluster, pool.endpoint, this, alpn);
+    this.attempt = new ConnectAttempt(pool.cluster, pool.endpoint, this, alpn, pool.client);
   }
 
   onConnected(connection: Connection): void {
@@ -67,6 +68,8 @@ class IdleSweep extends TimerEntry {
 export abstract class ConnectionPool implements HttpPool {
   readonly cluster: Cluster;
   readonly endpoint: Endpoint;
+  /** The one client whose requests it serves, where its connections are announced as that client's. */
+  client: ConnectionInfo | undefined = undefined;
   protected readonly limits: ResourceLimits;
   private readonly alpn: readonly string[];
   protected readonly attempts = new Set<PoolAttempt>();

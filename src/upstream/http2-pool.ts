@@ -152,6 +152,7 @@ export class Http2Pool extends ConnectionPool implements Http2ClientOwner {
   /** From now on the endpoint is spoken to in HTTP/1.1, which its server chose. */
   private fallBack(socket: Connection): void {
     this.fallback ??= new Http1Pool(this.cluster, this.endpoint, this.priority, this.options);
+    this.fallback.client = this.client;
     // First, so that whoever waits finds a connection rather than asks for another one.
     this.fallback.adopt(socket);
     for (let events = this.takeWaiting(); events !== undefined; events = this.takeWaiting())

@@ -1,7 +1,8 @@
 import type { Cluster as ClusterConfig } from '../config/schema/cluster.ts';
 import { upstreamHttpOptions } from '../config/schema/upstream-http-options.ts';
+import type { ConnectionInfo } from '../observe/stream-info.ts';
 import type { Cluster } from './cluster.ts';
-import type { HttpPool } from './connection-pool.ts';
+import type { ConnectionPool, HttpPool } from './connection-pool.ts';
 import type { Endpoint } from './endpoint.ts';
 import { Http1Pool, type PoolOptions } from './http1-pool.ts';
 import type { Http2PoolOptions } from './http2-pool.ts';
@@ -13,6 +14,8 @@ interface EndpointPools {
   HIGH: HttpPool | undefined;
   DEFAULT_HTTP2: HttpPool | undefined;
   HIGH_HTTP2: HttpPool | undefined;
+  /** Those of connections that are announced as their clients'; undefined without. */
+  byClient: Map<ConnectionInfo, EndpointPools> | undefined;
 }
 
 /** What the pools of a cluster have in common, computed once. */
@@ -32,32 +35,93 @@ export async function loadPools(configs: readonly ClusterConfig[]): Promise<void
 
 const optionsOfCluster = new WeakMap<Cluster, ClusterPoolOptions>();
 
-/** The connection pool for an endpoint of a cluster, made on first use. `isHttp2`: the client speaks HTTP/2. */
-export function poolOf(cluster: Cluster, endpoint: Endpoint, priority: RoutingPriority, isHttp2: boolean): HttpPool {
-  let pools = endpoint.pool as EndpointPools | undefined;
-  if (pools === undefined) {
-    pools = { DEFAULT: undefined, HIGH: undefined, DEFAULT_HTTP2: undefined, HIGH_HTTP2: undefined };
-    endpoint.pool = pools;
+/** The endpoints that have pools of a client's own. */
+const endpointsOfClient = new Map<ConnectionInfo, Set<Endpoint>>();
+
+/** A client's connection has ended: what is announced as its connections is of no use to others. */
+export function releaseClient(client: ConnectionInfo): void {
+  const endpoints = endpointsOfClient.get(client);
+  if (endpoints === undefined) return;
+  endpointsOfClient.delete(client);
+  for (const endpoint of endpoints) {
+    const byClient = (endpoint.pool as EndpointPools).byClient;
+    const pools = byClient?.get(client);
+    byClient?.delete(client);
+    drainAll(pools, false);
   }
+}
+
+function poolsOf(cluster: Cluster, endpoint: Endpoint, client: ConnectionInfo | undefined): EndpointPools {
+  endpoint.pool ??= noPools();
+  const pools = endpoint.pool as EndpointPools;
+  if (cluster.proxyProtocol?.isAbout(client) !== true) return pools;
+  pools.byClient ??= new Map();
+  let own = pools.byClient.get(client);
+  if (own === undefined) {
+    own = noPools();
+    pools.byClient.set(client, own);
+    const endpoints = endpointsOfClient.get(client);
+    if (endpoints === undefined) endpointsOfClient.set(client, new Set([endpoint]));
+    else endpoints.add(endpoint);
+  }
+  return own;
+}
+
+function noPools(): EndpointPools {
+  return {
+    DEFAULT: undefined,
+    HIGH: undefined,
+    DEFAULT_HTTP2: undefined,
+    HIGH_HTTP2: undefined,
+    byClient: undefined,
+  };
+}
+
+/**
+ * The connection pool for an endpoint of a cluster, made on first use. `isHttp2`: the client speaks HTTP/2. `client` is
+ * whose requests they are, where somebody's.
+ */
+export function poolOf(
+  cluster: Cluster,
+  endpoint: Endpoint,
+  priority: RoutingPriority,
+  isHttp2: boolean,
+  client?: ConnectionInfo,
+): HttpPool {
+  const pools = poolsOf(cluster, endpoint, client);
   const options = poolOptions(cluster);
   const speaksHttp2 = options.http2 !== undefined && (isHttp2 || options.protocol !== 'DOWNSTREAM');
   if (!speaksHttp2) {
-    pools[priority] ??= new Http1Pool(cluster, endpoint, priority, options);
+    pools[priority] ??= forClient(new Http1Pool(cluster, endpoint, priority, options), client);
     return pools[priority];
   }
   const key = priority === 'HIGH' ? 'HIGH_HTTP2' : 'DEFAULT_HTTP2';
   if (http2Pools === undefined) throw new Error('HTTP/2 was not loaded for this cluster');
-  pools[key] ??= new http2Pools.Http2Pool(cluster, endpoint, priority, options, options.http2 as Http2PoolOptions);
+  pools[key] ??= forClient(
+    new http2Pools.Http2Pool(cluster, endpoint, priority, options, options.http2 as Http2PoolOptions),
+    client,
+  );
   return pools[key];
 }
 
 /** Ends the pools of an endpoint: idle connections now (all with `close`), the others after their exchange. */
 export function drainPools(endpoint: Endpoint, close = false): void {
   const pools = endpoint.pool as EndpointPools | undefined;
+  drainAll(pools, close);
+  for (const own of pools?.byClient?.values() ?? []) drainAll(own, close);
+}
+
+function drainAll(pools: EndpointPools | undefined, close: boolean): void {
   for (const pool of [pools?.DEFAULT, pools?.HIGH, pools?.DEFAULT_HTTP2, pools?.HIGH_HTTP2]) {
     if (close) pool?.close();
     else pool?.drain();
   }
+}
+
+/** Connections of a client's own pool are announced as its own; those of all clients' as nobody's. */
+function forClient<Pool extends ConnectionPool>(pool: Pool, client: ConnectionInfo | undefined): Pool {
+  if (pool.cluster.proxyProtocol?.isAbout(client) === true) pool.client = client;
+  return pool;
 }
 
 function poolOptions(cluster: Cluster): ClusterPoolOptions {

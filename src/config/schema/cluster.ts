@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import type * as v from 'valibot';
 import type { TypedConfig } from '../typed-config.ts';
+import { transportLayers } from '../upstream-transport.ts';
 import {
   anyConfig,
   bool,
@@ -282,8 +283,7 @@ function alpnProblem(cluster: {
     | UpstreamHttpProtocolOptions
     | undefined;
   if (options?.auto_config === undefined) return undefined;
-  const socket = cluster.transport_socket?.typed_config.type;
-  if (socket !== undefined && socket !== 'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer') return undefined;
+  if (transportLayers(cluster.transport_socket?.typed_config).tls !== undefined) return undefined;
   return new Problem('needs a transport socket with ALPN', {
     path: ['typed_extension_protocol_options', UPSTREAM_HTTP_OPTIONS, 'auto_config'],
     allowed: 'explicit_http_config or use_downstream_protocol_config, or a transport_socket for TLS',

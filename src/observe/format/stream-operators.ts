@@ -37,6 +37,11 @@ function remotePort(info: StreamInfo): number {
   return info.remoteAddress === info.connection.remoteAddress ? info.connection.remotePort : 0;
 }
 
+/** The peer of the socket itself, whomever it stands for. */
+function directPeer({ connection }: StreamInfo): { readonly remoteAddress: string; readonly remotePort: number } {
+  return connection.direct ?? connection;
+}
+
 /** The endpoint that was chosen is a peer only once there is a connection. */
 function upstreamPeer(info: StreamInfo): string {
   return info.upstreamLocalAddress === '' ? '' : info.upstreamHost;
@@ -124,11 +129,12 @@ export const STREAM_OPERATORS: Readonly<Record<string, FieldFactory>> = {
   DOWNSTREAM_REMOTE_ADDRESS: plain((info) => joinAddress(info.remoteAddress, remotePort(info))),
   DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: text((info) => info.remoteAddress),
   DOWNSTREAM_REMOTE_PORT: plain((info) => remotePort(info)),
-  DOWNSTREAM_DIRECT_REMOTE_ADDRESS: plain(({ connection }) =>
-    joinAddress(connection.remoteAddress, connection.remotePort),
-  ),
-  DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT: text((info) => info.connection.remoteAddress),
-  DOWNSTREAM_DIRECT_REMOTE_PORT: plain((info) => info.connection.remotePort),
+  DOWNSTREAM_DIRECT_REMOTE_ADDRESS: plain((info) => {
+    const { remoteAddress, remotePort } = directPeer(info);
+    return joinAddress(remoteAddress, remotePort);
+  }),
+  DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT: text((info) => directPeer(info).remoteAddress),
+  DOWNSTREAM_DIRECT_REMOTE_PORT: plain((info) => directPeer(info).remotePort),
   DOWNSTREAM_LOCAL_ADDRESS: plain(({ connection }) => joinAddress(connection.localAddress, connection.localPort)),
   DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: text((info) => info.connection.localAddress),
   DOWNSTREAM_LOCAL_PORT: plain((info) => info.connection.localPort),

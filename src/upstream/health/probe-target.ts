@@ -18,6 +18,7 @@ export function probeTarget(cluster: Cluster, check: HealthCheck): ConnectTarget
     config: cluster.config,
     connectTimeoutMs: check.timeout + CONNECT_SLACK_MS,
     stats: unseen,
+    proxyProtocol: cluster.proxyProtocol,
     // The cluster's TLS, or the same with other protocols to offer.
     tls: alpn.length === 0 ? cluster.tls : cluster.tls?.withProtocols(alpn),
   };
