@@ -49,7 +49,17 @@ export async function fillCache(root: string): Promise<void> {
 
 /** Runs and serves; `keepIn` is where `keep-code.cjs` writes V8's code for run.cjs at the end. */
 async function runOnce(options: readonly string[], entry: string, file: string, keepIn?: string): Promise<void> {
-  const args = ['--disable-warning=ExperimentalWarning', ...options, entry, 'run', '-c', file, '--drain-time', '0'];
+  const args = [
+    '--disable-warning=ExperimentalWarning',
+    '--max-semi-space-size=16',
+    ...options,
+    entry,
+    'run',
+    '-c',
+    file,
+    '--drain-time',
+    '0',
+  ];
   const env = { ...process.env, KEEP_CODE_OF: join(dirname(entry), 'run.cjs'), KEEP_CODE_IN: keepIn };
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'], env });
   const deadline = setTimeout(() => child.kill('SIGKILL'), DEADLINE_MS);

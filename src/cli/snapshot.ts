@@ -31,9 +31,12 @@ export async function start(entry: string, args: readonly string[]): Promise<num
   }
 }
 
+/** What the launcher gives Node, too. */
+const YOUNG_GENERATION = '--max-semi-space-size=16';
+
 /** The same process, as Node starts it by itself. */
 function startWithoutSnapshot(entry: string, args: readonly string[]): never {
-  const command = [process.execPath, '--disable-warning=ExperimentalWarning', entry, ...args];
+  const command = [process.execPath, '--disable-warning=ExperimentalWarning', YOUNG_GENERATION, entry, ...args];
   process.execve?.(process.execPath, command);
   throw new Error('this Node cannot start anew in its process');
 }

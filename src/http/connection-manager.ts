@@ -11,10 +11,12 @@ import type { ConnectionInfo } from '../observe/stream-info.ts';
 import type { HttpTracing, ManagerTracing } from '../observe/tracing/index.ts';
 import type { Runtime } from '../runtime.ts';
 import { compileAuthorityNormalizer } from './authority.ts';
+import type { DownstreamCodec } from './codec.ts';
 import { type HttpSettings, resolveSettings } from './connection-manager-settings.ts';
 import type { ConfiguredFilter, FilterChain } from './filter-chain.ts';
 import { FilterChains } from './filter-chains.ts';
 import { HttpStats } from './http-stats.ts';
+import { HeadParser } from './http1/head-parser.ts';
 import { Http1ServerConnection } from './http1/server-connection.ts';
 import type { Http2Side } from './http2/server-side.ts';
 import { compileLocalReplies, type LocalReplyRewriter } from './local-reply-config.ts';
@@ -23,6 +25,19 @@ import { ProtocolSniffer } from './protocol-sniffer.ts';
 import { compileRouteConfiguration, type RouteTable } from './route/index.ts';
 import { HttpStream } from './stream.ts';
 import type { StreamCore } from './stream-core.ts';
+
+/** Streams of HTTP/1 that are kept for further requests: more are rarely under way at once, and a new one is soon made. */
+const MAX_SPARE_STREAMS = 256;
+
+const NO_CONNECTION: ConnectionInfo = {
+  id: 0,
+  remoteAddress: '',
+  remotePort: 0,
+  localAddress: '',
+  localPort: 0,
+  serverName: '',
+  tls: undefined,
+};
 
 /** A downstream connection, whatever version of the protocol it speaks. */
 export interface ServerConnection {
@@ -78,6 +93,12 @@ export class ConnectionManager {
   private readonly listenerName: string;
   private readonly onClose: (connection: Connection) => void;
   private readonly connections = new Set<ServerConnection>();
+  /** Streams of HTTP/1 whose request is over, the last one on top: it is the likeliest to lie in the cache. */
+  private readonly spareStreams: HttpStream[] = [];
+  /** Stands where an idle connection has no stream; nothing is ever asked of it. */
+  readonly noStream: HttpStream;
+  /** Reads the heads of all connections of HTTP/1: none outlives the event in which it came. */
+  readonly headParser: HeadParser;
   /** Undefined until the first connection speaks HTTP/2. */
   http2: Http2Side | undefined = undefined;
   /** Set once the manager drains. */
@@ -90,6 +111,7 @@ export class ConnectionManager {
     this.config = config;
     this.runtime = runtime;
     this.settings = resolveSettings(config, options.bufferLimitBytes);
+    this.headParser = new HeadParser(this.settings.headLimits);
     this.stats = new HttpStats(runtime.stats.scope(`http.${config.stat_prefix}`));
     this.clusters = runtime.clusters;
     this.node = runtime.facts.node;
@@ -119,6 +141,7 @@ export class ConnectionManager {
         entry.chain = chain;
       });
     }
+    this.noStream = new HttpStream(this, NO_CONNECTION);
   }
 
   /** @throws what loading filters, compiling routes or opening logs throws */
@@ -181,9 +204,7 @@ export class ConnectionManager {
   serveHttp1(connection: Connection, info: ConnectionInfo): void {
     this.stats.downstreamCxHttp1Total.inc();
     this.stats.downstreamCxHttp1Active.inc();
-    const stream = new HttpStream(this, info);
-    const server = new Http1ServerConnection(connection, this, stream);
-    stream.codec = server;
+    const server = new Http1ServerConnection(connection, this, info);
     this.adopt(server, server);
   }
 
@@ -199,7 +220,23 @@ export class ConnectionManager {
     this.connections.delete(server);
   }
 
-  /** The stream for the connection's next request. */
+  /** A stream for a request of HTTP/1: one that served another connection before, while that one idles. */
+  takeStream(codec: DownstreamCodec, info: ConnectionInfo): HttpStream {
+    const spare = this.spareStreams.pop();
+    const stream = spare ?? new HttpStream(this, info);
+    if (spare !== undefined) stream.serveConnection(info);
+    stream.codec = codec;
+    return stream;
+  }
+
+  /** Its request is over. */
+  returnStream(stream: HttpStream): void {
+    if (!stream.isReusable || this.spareStreams.length >= MAX_SPARE_STREAMS) return;
+    stream.reset();
+    this.spareStreams.push(stream);
+  }
+
+  /** The stream for the connection's next request, in HTTP/2. */
   nextStream(previous: HttpStream): HttpStream {
     if (previous.isReusable) {
       previous.reset();

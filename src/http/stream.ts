@@ -1,6 +1,7 @@
 import type { BodyHookResult, HookResult } from '../filter/http.ts';
 import type { BufferBody, Verdict } from '../filter/verdict.ts';
 import { nowMs, tick } from '../network/clock.ts';
+import type { ConnectionInfo } from '../observe/stream-info.ts';
 import { BodyCollector } from './body-collector.ts';
 import type { DownstreamEvents } from './codec.ts';
 import { type ConfiguredFilter, type FilterChain, joinChains } from './filter-chain.ts';
@@ -20,7 +21,8 @@ const EMPTY = Buffer.alloc(0);
  * One request and its response on their way through the filter chain: from the downstream codec through the request
  * hooks to the router, and from there, by `ResponsePath`, back to the codec.
  *
- * The object serves one request after the other of its connection, unless a filter took a promise of it.
+ * The object serves one request after the other, of any connection of its manager with HTTP/1 and of one with HTTP/2,
+ * unless a filter took a promise of it.
  */
 export class HttpStream extends ResponsePath implements DownstreamEvents {
   /** Bytes of the request's body: -1 unknown, 0 none. Set by the codec. */
@@ -63,6 +65,12 @@ export class HttpStream extends ResponsePath implements DownstreamEvents {
     this.replied = false;
     this.responseEnded = false;
     this.abort = undefined;
+  }
+
+  /** The next request is one of another connection. */
+  serveConnection(connection: ConnectionInfo): void {
+    this.connection = connection;
+    this.remoteAddress = connection.remoteAddress;
   }
 
   private begin(): void {

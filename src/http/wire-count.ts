@@ -56,6 +56,21 @@ export function wireBytesOf(request: RequestHead, downstream: DownstreamWire, up
   };
 }
 
+/** The same of an exchange of HTTP/1 with a client. `written` is the response, as far as it went out. */
+export function http1Wire(
+  head: string,
+  bodyBytes: number,
+  written: { readonly headBytes: number; readonly sentBytes: number } | undefined,
+  statusLineBytes: number,
+): DownstreamWire {
+  return {
+    received: head.length + bodyBytes,
+    sent: written?.sentBytes ?? 0,
+    headersReceived: headerBytes(head),
+    headersSent: written === undefined ? 0 : headerBytesSent(written.headBytes, statusLineBytes),
+  };
+}
+
 /** Header bytes of an HTTP/1 head that was sent, whose first line has this many. */
 export function headerBytesSent(headBytes: number, firstLineBytes: number): number {
   return Math.max(0, headBytes - firstLineBytes - EMPTY_LINE);

@@ -62,9 +62,9 @@ export class TestClient {
     return new TestClient(socket);
   }
 
-  static connect(port: number): Promise<TestClient> {
+  static connect(port: number, from: { readonly localAddress?: string } = {}): Promise<TestClient> {
     return new Promise((resolve, reject) => {
-      const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
+      const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true, ...from });
       socket.once('error', reject);
       socket.once('connect', () => {
         socket.off('error', reject);

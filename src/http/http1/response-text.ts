@@ -67,6 +67,11 @@ export function responseHeadText(
   return `${statusLineFor(request, response.status, settings)}${lines}${proper ? properTail(tail) : tail}\r\n`;
 }
 
+/** What may stand in the status line of a response that is not interim; 101 ends the exchange too. */
+export function endsExchange(status: number): boolean {
+  return Number.isInteger(status) && ((status >= 200 && status <= 999) || status === 101);
+}
+
 /** Makes the one `content-length` say `length`, touching the line only where it says something else. */
 export function setContentLength(headers: HeaderMap, length: number): void {
   const index = headers.indexOf('content-length');

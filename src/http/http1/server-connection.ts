@@ -1,20 +1,21 @@
 import { nowMs } from '../../network/clock.ts';
 import type { Connection, ConnectionHandler } from '../../network/connection.ts';
 import { timers } from '../../network/timer.ts';
+import type { ConnectionInfo } from '../../observe/stream-info.ts';
 import type { DownstreamCodec } from '../codec.ts';
 import type { ConnectionManager } from '../connection-manager.ts';
 import type { HeaderMap } from '../headers.ts';
 import type { RequestHead, ResponseHead } from '../message.ts';
 import type { HttpStream } from '../stream.ts';
-import { type DownstreamWire, headerBytes, headerBytesSent } from '../wire-count.ts';
+import { type DownstreamWire, http1Wire } from '../wire-count.ts';
 import { BodyReader, type BodySink } from './body-reader.ts';
 import { ConnectionTimer } from './connection-timer.ts';
-import { type HeadError, HeadParser } from './head-parser.ts';
+import type { HeadError, HeadParser } from './head-parser.ts';
 import { HeadProgress } from './head-progress.ts';
 import { InputStash } from './input-stash.ts';
 import { type Framing, MessageWriter } from './message-writer.ts';
 import { readRequestHead } from './request-reader.ts';
-import { responseHeadText, statusLineBytes, statusLineText } from './response-text.ts';
+import { endsExchange, responseHeadText, statusLineBytes, statusLineText } from './response-text.ts';
 
 /** RESPONSE: the request is read, or refused; what comes is a pipelined one. CLOSING: what comes is discarded. */
 const PHASE = { IDLE: 0, HEAD: 1, BODY: 2, RESPONSE: 3, TUNNEL: 4, CLOSING: 5 } as const;
@@ -33,12 +34,15 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
   readonly protocol = 'HTTP/1';
   readonly connection: Connection;
   private readonly manager: ConnectionManager;
-  private readonly parser: HeadParser;
-  private readonly body: BodyReader;
+  private readonly info: ConnectionInfo;
+  /** Undefined until something comes behind a head. */
+  private body: BodyReader | undefined = undefined;
   private readonly writer: MessageWriter;
   private readonly stash = new InputStash();
-  private readonly headProgress: HeadProgress;
+  /** Undefined until a head comes in parts. */
+  private headProgress: HeadProgress | undefined = undefined;
   private readonly timer: ConnectionTimer;
+  /** Lent by the manager from the first byte of a request to the end of its response: idle connections have none of their own. */
   private stream: HttpStream;
   private phase: number = PHASE.IDLE;
   private requestPaused = false;
@@ -70,13 +74,11 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
   /** When the connection became idle. */
   private idleSinceMs: number;
 
-  constructor(connection: Connection, manager: ConnectionManager, stream: HttpStream) {
+  constructor(connection: Connection, manager: ConnectionManager, info: ConnectionInfo) {
     this.connection = connection;
     this.manager = manager;
-    this.stream = stream;
-    this.parser = new HeadParser(manager.settings.headLimits);
-    this.headProgress = new HeadProgress(manager.settings.headLimits.maxHeaderBytes);
-    this.body = new BodyReader(connection, this, manager.settings.headLimits, manager.settings.enableTrailers);
+    this.info = info;
+    this.stream = manager.noStream;
     this.writer = new MessageWriter(connection, () => this.stream.onDownstreamCongested());
     this.timer = new ConnectionTimer(this);
     this.idleSinceMs = this.startedMs;
@@ -128,7 +130,7 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
         i = this.readHead(buffer, i, end);
       } else if (phase === PHASE.BODY || phase === PHASE.TUNNEL) {
         if (this.requestPaused) break;
-        i = this.body.read(buffer, i, end);
+        i = this.bodyReader().read(buffer, i, end);
       } else if (phase === PHASE.CLOSING) {
         i = end;
       } else {
@@ -160,17 +162,20 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
       this.phase = PHASE.HEAD;
       this.headSinceMs = nowMs();
       if (this.manager.settings.requestHeadersTimeoutMs > 0) this.armTimer();
-      this.headProgress.begin();
-    } else if (!this.headProgress.ready(buffer, i, end)) {
+      this.headProgress?.begin();
+      this.stream = this.manager.takeStream(this, this.info);
+    } else if (this.headProgress?.ready(buffer, i, end) === false) {
       return i;
     }
     const request = this.stream.request;
-    if (this.parser.parseRequest(buffer, i, end, request)) {
-      const headEnd = i + this.parser.headBytes;
-      this.startRequest(buffer, i, headEnd, request);
+    const { headParser: parser } = this.manager;
+    if (parser.parseRequest(buffer, i, end, request)) {
+      const headEnd = i + parser.headBytes;
+      this.startRequest(parser, buffer, i, headEnd, request);
       return headEnd;
     }
-    if (this.parser.error === undefined) {
+    if (parser.error === undefined) {
+      this.headProgress ??= new HeadProgress(this.manager.settings.headLimits.maxHeaderBytes);
       this.headProgress.ready(buffer, i, end);
       return i;
     }
@@ -178,14 +183,19 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
     request.clear();
     this.isHead = false;
     this.isConnect = false;
-    this.refuse(this.parser.error);
+    this.refuse(parser.error);
     return end;
   }
 
-  private startRequest(buffer: Buffer, start: number, end: number, request: RequestHead): void {
-    const parser = this.parser;
+  private bodyReader(): BodyReader {
+    const { headLimits, enableTrailers } = this.manager.settings;
+    this.body ??= new BodyReader(this.connection, this, headLimits, enableTrailers);
+    return this.body;
+  }
+
+  private startRequest(parser: HeadParser, buffer: Buffer, start: number, end: number, request: RequestHead): void {
     this.requests++;
-    this.body.beginMessage();
+    this.body?.beginMessage();
     this.headWritten = false;
     this.responseEnded = false;
     this.closeAfter = false;
@@ -201,8 +211,8 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
     const bodyFollows = parser.chunked || parser.contentLength > 0;
     // What a client sends behind CONNECT waits for the tunnel, and is never taken for another request.
     this.requestEnded = !bodyFollows && !this.isConnect;
-    if (parser.chunked) this.body.begin('chunked', 0);
-    else if (bodyFollows) this.body.begin('length', parser.contentLength);
+    if (parser.chunked) this.bodyReader().begin('chunked', 0);
+    else if (bodyFollows) this.bodyReader().begin('length', parser.contentLength);
     this.phase = bodyFollows ? PHASE.BODY : PHASE.RESPONSE;
     this.stream.requestContentLength = parser.chunked || this.isConnect ? -1 : Math.max(parser.contentLength, 0);
     this.stream.onRequestHead(this.requestEnded);
@@ -242,7 +252,7 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
   onEnd(): void {
     this.sawEnd = true;
     this.endedByPeer = this.phase !== PHASE.CLOSING && !this.tunnelHalfClosed;
-    if (this.phase === PHASE.TUNNEL && this.body.endOfConnection()) return;
+    if (this.phase === PHASE.TUNNEL && this.bodyReader().endOfConnection()) return;
     if (this.phase === PHASE.IDLE || this.phase === PHASE.CLOSING) {
       this.startClosing();
       return;
@@ -278,7 +288,7 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
   onClose(error: Error | undefined): void {
     this.endedByPeer ||= error !== undefined && this.phase !== PHASE.CLOSING;
     timers.cancel(this.timer);
-    this.body.stop();
+    this.body?.stop();
     if (this.phase === PHASE.HEAD) this.abandonHead();
     const active = this.phase === PHASE.BODY || this.phase === PHASE.RESPONSE || this.phase === PHASE.TUNNEL;
     this.phase = PHASE.CLOSING;
@@ -289,14 +299,9 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
   // ── writing: DownstreamCodec ──
 
   get wire(): DownstreamWire {
-    const { headWritten, writer } = this;
-    const { raw } = this.stream.request;
-    return {
-      received: raw.length + this.body.wireBytes,
-      sent: headWritten ? writer.sentBytes : 0,
-      headersReceived: headerBytes(raw),
-      headersSent: headWritten ? headerBytesSent(writer.headBytes, statusLineBytes(this.stream.responseCode)) : 0,
-    };
+    const written = this.headWritten ? this.writer : undefined;
+    const { request, responseCode } = this.stream;
+    return http1Wire(request.raw, this.body?.wireBytes ?? 0, written, statusLineBytes(responseCode));
   }
 
   writeInterim(status: number, headers: HeaderMap | undefined): void {
@@ -309,7 +314,7 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
     this.headWritten = true;
     const request = this.stream.request;
     // A filter may have set anything.
-    if (!isFinalStatus(response.status)) response.status = 500;
+    if (!endsExchange(response.status)) response.status = 500;
     const { status } = response;
     const tunnel = status === 101 || (this.isConnect && status >= 200 && status < 300);
     const bodiless = !tunnel && (this.isHead || status === 204 || status === 304);
@@ -384,7 +389,7 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
     this.phase = PHASE.TUNNEL;
     this.tunnelHalfClosed = false;
     this.requestEnded = false;
-    this.body.begin('close', 0);
+    this.bodyReader().begin('close', 0);
     timers.cancel(this.timer);
     this.consumeStash();
   }
@@ -399,13 +404,14 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
     }
     this.phase = PHASE.IDLE;
     this.idleSinceMs = nowMs();
-    this.stream = this.manager.nextStream(this.stream);
+    this.manager.returnStream(this.stream);
+    this.stream = this.manager.noStream;
     this.consumeStash();
   }
 
   /** FIN, then wait for the client's: closing at once would make the kernel send a reset that destroys the response. */
   private startClosing(): void {
-    this.body.stop();
+    this.body?.stop();
     this.phase = PHASE.CLOSING;
     this.closingSinceMs = performance.now();
     this.stash.clear();
@@ -491,9 +497,4 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
     }
     this.armTimer();
   }
-}
-
-/** What may stand in the status line of a response that is not interim; 101 ends the exchange too. */
-function isFinalStatus(status: number): boolean {
-  return Number.isInteger(status) && ((status >= 200 && status <= 999) || status === 101);
 }

@@ -8,11 +8,11 @@ import { type HttpSettings, resolveSettings } from '../../../src/http/connection
 import { HeaderMap } from '../../../src/http/headers.ts';
 import { HttpStats } from '../../../src/http/http-stats.ts';
 import { Http1ClientConnection } from '../../../src/http/http1/client-connection.ts';
-import type { HeadError, HeadLimits } from '../../../src/http/http1/head-parser.ts';
+import { type HeadError, type HeadLimits, HeadParser } from '../../../src/http/http1/head-parser.ts';
 import { Http1ServerConnection } from '../../../src/http/http1/server-connection.ts';
 import { RequestHead, ResponseHead } from '../../../src/http/message.ts';
-import type { HttpStream } from '../../../src/http/stream.ts';
 import type { Connection, ConnectionHandler } from '../../../src/network/connection.ts';
+import { connectionInfo } from '../../../src/network/connection-record.ts';
 import { StatsStore } from '../../../src/observe/stats.ts';
 import { httpConfig } from '../../support/proxy.ts';
 
@@ -243,7 +243,10 @@ export class ServerHarness {
     const manager = {
       settings,
       stats: this.stats,
-      nextStream: (previous: TestStream) => previous,
+      headParser: new HeadParser(settings.headLimits),
+      noStream: this.stream,
+      takeStream: () => this.stream,
+      returnStream: () => {},
       onConnectionClosed: () => {
         this.closedWith = 0;
       },
@@ -251,7 +254,7 @@ export class ServerHarness {
     this.codec = new Http1ServerConnection(
       this.connection,
       manager as unknown as ConnectionManager,
-      this.stream as unknown as HttpStream,
+      connectionInfo(this.connection),
     );
     this.stream.codec = this.codec;
     this.connection.handler = this.codec;
