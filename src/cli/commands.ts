@@ -57,6 +57,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./ratelimit.ts')).ratelimitCommand(),
   },
   {
+    name: 'intercept',
+    summary: "send a pod's connections through the proxy: rules of iptables or nftables",
+    load: async () => (await import('./intercept.ts')).interceptCommand(),
+    runOrdinary: async (args) => (await import('./intercept-ordinary.ts')).runOrdinary(args),
+  },
+  {
     name: 'bench',
     summary: 'measure Outrigger side by side with Envoy, nginx and HAProxy',
     load: async () => (await import('./bench.ts')).benchCommand(),
