@@ -1,7 +1,10 @@
 import type { LoadedConfig } from './config/load.ts';
 import type { FilterRegistry } from './filter/registry.ts';
+import type { InheritedSocket } from './listener/listener-socket.ts';
+import type { ProxyView } from './observe/admin/view.ts';
 import type { RootLogger } from './observe/log.ts';
 import type { StatsScope } from './observe/stats.ts';
+import type { StatsSnapshot } from './observe/stats-snapshot.ts';
 import type { SharedMemory } from './shared-memory.ts';
 import { SidecarProxy } from './sidecar-proxy.ts';
 
@@ -28,6 +31,38 @@ export interface ProxyOptions {
     /** Whether this thread is the one that listens on Unix sockets. */
     readonly servesPipes: boolean;
   };
+  /** Set when listening sockets are taken over from another process: nothing is accepted before `open` is called. */
+  readonly takeover?: {
+    /** Sockets by address key, for each thread. */
+    readonly sockets: readonly InheritedSockets[];
+    /** The admin server's, where there is one. */
+    readonly admin?: number;
+  };
+  /** What the admin server tells on top of what this process knows. */
+  readonly extendView?: (view: ProxyView) => ProxyView;
+}
+
+export type InheritedSockets = Readonly<Record<string, InheritedSocket>>;
+
+/** What listens at one address. */
+export interface ListeningSockets {
+  /** Says which address of a configuration it is, or that it is the admin server's. */
+  readonly key: string;
+  readonly port: number;
+  /** They stay this process's: others get copies. */
+  readonly descriptors: readonly number[];
+}
+
+/** How a proxy ends whose sockets another process has taken over. */
+export interface RetirementTerms {
+  /** Address keys of the sockets that the other one accepts from. */
+  readonly handedOver: readonly string[];
+  /** After so long at the latest, every connection has been asked to end; idle ones may stay as long again. */
+  readonly drainTimeMs: number;
+  /** Asks one after the other, evenly over the drain time, in place of all at once. */
+  readonly isGradual: boolean;
+  /** What is left after so long is cut. */
+  readonly deadlineMs: number;
 }
 
 /** A proxy that serves. */
@@ -39,6 +74,12 @@ export interface RunningProxy {
   /** Takes over a new configuration without dropping a connection, or refuses it whole. @throws why */
   reload(config: LoadedConfig): Promise<'unchanged' | 'updated'>;
   reopenLogs(): void;
+  /** With sockets that were taken over: begins to accept. */
+  open(): Promise<void>;
+  listeningSockets(): Promise<readonly ListeningSockets[]>;
+  stats(): Promise<StatsSnapshot>;
+  /** Accepts no more, since another process does; fulfils when what runs is over, or at the deadline. */
+  retire(terms: RetirementTerms): Promise<void>;
   /** Ends in order: no new connections, running requests finish, at most the drain time. */
   drain(): Promise<void>;
   /** Ends at once. */

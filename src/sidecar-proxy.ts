@@ -11,8 +11,9 @@ import type { AdminServer, ServerState } from './observe/admin/index.ts';
 import { DenialLog } from './observe/denials.ts';
 import { Probe } from './observe/probe.ts';
 import { StatsStore } from './observe/stats.ts';
+import { type StatsSnapshot, snapshotOf } from './observe/stats-snapshot.ts';
 import { TapRegistry } from './observe/tap/tap-registry.ts';
-import type { ProxyOptions, RunningProxy } from './proxy.ts';
+import type { InheritedSockets, ListeningSockets, ProxyOptions, RetirementTerms, RunningProxy } from './proxy.ts';
 import type { ViewSource } from './proxy-view.ts';
 import type { Runtime } from './runtime.ts';
 import { SharedMemory } from './shared-memory.ts';
@@ -44,12 +45,15 @@ export class SidecarProxy implements RunningProxy, ViewSource {
   private readonly byAddress = new Map<string, ListenerSocket>();
   private reloading: Promise<unknown> = Promise.resolve();
   private readonly drainingRuntimes = new Set<ListenerRuntime>();
+  /** Sockets of another process that are to be accepted from once `open` is called. */
+  private inherited: InheritedSockets | undefined;
   config: LoadedConfig;
 
   constructor(options: ProxyOptions) {
     this.options = options;
     this.config = options.config;
     this.registry = options.registry ?? builtinRegistry();
+    this.inherited = options.takeover?.sockets[0];
     this.quitRequested = new Promise((resolve) => {
       this.quit = resolve;
     });
@@ -92,7 +96,21 @@ export class SidecarProxy implements RunningProxy, ViewSource {
     this.state = 'INITIALIZING';
     await settleHandles(this.options.log.component('network'));
     await this.apply(this.config);
+    if (this.inherited !== undefined) return;
     this.state = 'LIVE';
+    await this.openAdmin();
+  }
+
+  async open(): Promise<void> {
+    if (this.inherited === undefined) return;
+    // First what can fail: a connection that this process has accepted is nobody else's any more.
+    await this.openAdmin();
+    this.inherited = undefined;
+    this.state = 'LIVE';
+    for (const socket of this.byAddress.values()) socket.open();
+  }
+
+  private async openAdmin(): Promise<void> {
     // Of several threads, the main one has the admin server.
     if (this.options.thread !== undefined) return;
     const address = this.options.adminAddress ?? adminAddress(this.config);
@@ -105,7 +123,9 @@ export class SidecarProxy implements RunningProxy, ViewSource {
       import('./proxy-view.ts'),
     ]);
     try {
-      this.admin = await startAdminServer({ host, port, view: createProxyView(this), log: this.options.log });
+      const { log, takeover, extendView = (view) => view } = this.options;
+      const inherited = takeover?.admin;
+      this.admin = await startAdminServer({ host, port, inherited, view: extendView(createProxyView(this)), log });
     } catch (error) {
       await this.close();
       throw error;
@@ -193,7 +213,7 @@ export class SidecarProxy implements RunningProxy, ViewSource {
       if (socket === undefined) {
         const fresh = bound.shift() as ListenerSocket;
         this.byAddress.set(key, fresh);
-        fresh.open();
+        if (this.inherited === undefined) fresh.open();
       } else {
         this.drainRuntime(socket.current);
         socket.current = runtime;
@@ -210,15 +230,16 @@ export class SidecarProxy implements RunningProxy, ViewSource {
   }
 
   private serves(listener: ListenerConfig): boolean {
-    const shares = listenAddress(listener).port !== undefined && listener.enable_reuse_port !== false;
-    return shares || this.options.thread?.servesPipes !== false;
+    return isShared(listener) || this.options.thread?.servesPipes !== false;
   }
 
   private async bind(address: ListenAddress, runtime: ListenerRuntime): Promise<ListenerSocket> {
-    const port = address.port === 0 ? (this.options.thread?.ports[runtime.name] ?? 0) : address.port;
+    const inherited = this.inherited?.[addressKey(runtime.config)];
+    const chosen = inherited?.port ?? this.options.thread?.ports[runtime.name] ?? 0;
+    const port = address.port === 0 ? chosen : address.port;
     try {
       const socket = new ListenerSocket({ ...address, port }, runtime);
-      await socket.listen(this.options.thread !== undefined);
+      await socket.listen(this.options.thread !== undefined, inherited);
       return socket;
     } catch (error) {
       throw bindError(error as NodeJS.ErrnoException, listenerName(runtime.config), address);
@@ -247,15 +268,45 @@ export class SidecarProxy implements RunningProxy, ViewSource {
     void reopenAll();
   }
 
+  async listeningSockets(): Promise<readonly ListeningSockets[]> {
+    const sockets = Array.from(this.byAddress, ([key, socket]) => ({
+      key,
+      port: socket.bound().port,
+      descriptors: socket.descriptors(),
+    }));
+    const { admin } = this;
+    return admin === undefined
+      ? sockets
+      : [...sockets, { key: admin.key, port: admin.port, descriptors: [admin.descriptor()] }];
+  }
+
+  async stats(): Promise<StatsSnapshot> {
+    return snapshotOf(this.runtime.stats);
+  }
+
+  async retire({ handedOver, drainTimeMs, isGradual, deadlineMs }: RetirementTerms): Promise<void> {
+    this.state = 'DRAINING';
+    await this.admin?.close();
+    const deadline = performance.now() + deadlineMs;
+    const runtimes = [...[...this.byAddress.values()].map((socket) => socket.current), ...this.drainingRuntimes];
+    for (const [key, socket] of this.byAddress) socket.close(handedOver.includes(key));
+    for (const runtime of runtimes) runtime.drain(drainTimeMs, isGradual ? drainTimeMs : 0);
+    await this.untilIdle(runtimes, deadline);
+  }
+
+  private async untilIdle(runtimes: readonly ListenerRuntime[], deadline: number): Promise<void> {
+    while (performance.now() < deadline && runtimes.some((runtime) => runtime.activeConnections > 0)) {
+      await new Promise((done) => setTimeout(done, 20));
+    }
+  }
+
   async drain(): Promise<void> {
     this.state = 'DRAINING';
     const deadline = performance.now() + this.options.drainTimeMs;
     const runtimes = [...[...this.byAddress.values()].map((socket) => socket.current), ...this.drainingRuntimes];
     for (const socket of this.byAddress.values()) socket.close();
     for (const runtime of runtimes) runtime.drain(Math.min(SHUTDOWN_IDLE_GRACE_MS, this.options.drainTimeMs));
-    while (performance.now() < deadline && runtimes.some((runtime) => runtime.activeConnections > 0)) {
-      await new Promise((done) => setTimeout(done, 20));
-    }
+    await this.untilIdle(runtimes, deadline);
   }
 
   async close(): Promise<void> {
@@ -295,8 +346,13 @@ function once(run: () => void): () => void {
   };
 }
 
+/** Whether several threads may listen at its address, each with a socket of its own. */
+export function isShared(listener: ListenerConfig): boolean {
+  return listenAddress(listener).port !== undefined && listener.enable_reuse_port !== false;
+}
+
 /** What a listener keeps its socket by over reloads: its address, and its name where the system chooses the port. */
-function addressKey(listener: ListenerConfig): string {
+export function addressKey(listener: ListenerConfig): string {
   const { host, port } = listenAddress(listener);
   return port === 0 ? `${host} 0 ${listener.name}` : `${host} ${port ?? 'pipe'}`;
 }

@@ -24,6 +24,16 @@ export interface RunFlags extends ServeFlags {
   listen?: string;
   protocol?: string;
   filter?: readonly string[];
+  hotRestart?: string;
+  restartEpoch?: string;
+  baseId?: string;
+  useDynamicBaseId?: true;
+  baseIdPath?: string;
+  drainStrategy?: string;
+  parentShutdownTimeS?: string;
+  skipHotRestartOnNoParent?: true;
+  skipHotRestartParentStats?: true;
+  disableHotRestart?: true;
 }
 
 export const RUN_OPTIONS: readonly RunOption[] = [
@@ -44,6 +54,22 @@ export const RUN_OPTIONS: readonly RunOption[] = [
   },
   { flags: '--watch', help: 'reload the file when it changes, ConfigMap swaps included (SIGHUP reloads in any case)' },
   { flags: '--filter-dir <folder>', help: 'folder of the TypeScript filters that the configuration may name' },
+  {
+    flags: '--hot-restart <socket>',
+    help: 'take over from the process that serves at this Unix socket, if there is one, and be met there by the next',
+  },
+  { flags: '--drain-strategy <strategy>', help: '', choices: ['gradual', 'immediate'] },
+  {
+    flags: '--parent-shutdown-time-s <seconds>',
+    help: 'after a hot restart, longest time for the process before to finish what runs, 900 unless given',
+  },
+  { flags: '--restart-epoch <n>', help: '' },
+  { flags: '--base-id <n>', help: '' },
+  { flags: '--use-dynamic-base-id', help: '' },
+  { flags: '--base-id-path <file>', help: '' },
+  { flags: '--skip-hot-restart-on-no-parent', help: '' },
+  { flags: '--skip-hot-restart-parent-stats', help: '' },
+  { flags: '--disable-hot-restart', help: '' },
   { flags: '--app <host:port>', help: 'quick start: the app to stand in front of' },
   { flags: '--listen <host:port>', help: 'quick start: where clients connect' },
   { flags: '--protocol <protocol>', help: 'quick start: what is spoken', choices: QUICK_PROTOCOLS },

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { builtinRegistry } from '../../filters/index.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
+import { readHotRestart } from './hot-restart-options.ts';
 import { quickStartConfig } from './quick-start.ts';
 import type { QuickProtocol, RunFlags } from './run-options.ts';
 import { readServeSettings } from './serve-options.ts';
@@ -31,6 +32,7 @@ export async function run(flags: RunFlags, onConfig?: (config: LoadedConfig) => 
   const [{ serve }, { createLogger }] = await Promise.all([import('./serve.ts'), import('../observe/log.ts')]);
   return serve({
     ...settings,
+    hotRestart: readHotRestart(flags, settings.drainTimeMs),
     load: loadAndTell,
     file,
     filterDir: settings.filterDir ?? filterDir,

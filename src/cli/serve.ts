@@ -1,8 +1,9 @@
 import type { LoadedConfig } from '../config/load.ts';
 import { watchFiles } from '../config/watch-files.ts';
 import type { FilterRegistry } from '../filter/registry.ts';
+import type { HotRestart, HotRestartSettings } from '../hot-restart/hot-restart.ts';
 import type { RootLogger } from '../observe/log.ts';
-import { type RunningProxy as Sidecar, startProxy } from '../proxy.ts';
+import { type RetirementTerms, type RunningProxy as Sidecar, startProxy } from '../proxy.ts';
 import { formatHostPort } from './address.ts';
 import { EXIT } from './exit-code.ts';
 import { reportError } from './report-error.ts';
@@ -23,6 +24,8 @@ export interface ServeOptions {
   readonly registry?: FilterRegistry;
   /** Longest time that a drain may take. */
   readonly drainTimeMs: number;
+  /** Undefined where no other process takes over, nor is taken over from. */
+  readonly hotRestart?: HotRestartSettings | undefined;
   readonly log: RootLogger;
   /** Called once, when every listener is bound. */
   readonly onReady?: (proxy: Sidecar) => void;
@@ -41,10 +44,14 @@ export async function serve(options: ServeOptions): Promise<number> {
   const signals = new SignalQueue(['SIGHUP', 'SIGTERM', 'SIGINT', 'SIGUSR1']);
   let stopWatching: (() => void) | undefined;
   let supervision: Promise<() => Promise<unknown>> | undefined;
+  let restart: HotRestart | undefined;
   try {
     const { adminAddress, filterDir, registry, concurrency, drainTimeMs } = options;
+    const config = options.load();
+    restart = await beginHotRestart(options, config);
     const proxy = await startProxy({
-      config: options.load(),
+      config,
+      ...restart?.proxyOptions,
       concurrency,
       drainTimeMs,
       log: options.log,
@@ -58,6 +65,17 @@ export async function serve(options: ServeOptions): Promise<number> {
       ...(registry === undefined ? {} : { registry }),
     });
     const reloader = new Reloader(proxy, options);
+    let handedOver: { terms: RetirementTerms; pid: number } | undefined;
+    let isEnding = false;
+    await restart?.ready(proxy, {
+      isEnding: () => isEnding,
+      pause: () => reloader.pause(),
+      resume: () => reloader.resume(),
+      onHandedOver: (terms, pid) => {
+        handedOver = { terms, pid };
+        signals.push('HANDED_OVER');
+      },
+    });
     if (options.watch && options.file !== undefined) {
       stopWatching = watchFiles([options.file], () => void reloader.reload('file changed'));
     }
@@ -71,9 +89,15 @@ export async function serve(options: ServeOptions): Promise<number> {
       const signal = await signals.next();
       if (signal === 'SIGHUP') void reloader.reload('SIGHUP');
       else if (signal === 'SIGUSR1') proxy.reopenLogs();
-      else return await end(proxy, signal, signals, options);
+      else {
+        isEnding = true;
+        stopWatching?.();
+        if (handedOver === undefined) return await end(proxy, signal, signals, options);
+        return await retire(proxy, restart as HotRestart, handedOver, signals, options);
+      }
     }
   } finally {
+    restart?.close();
     stopWatching?.();
     await (await supervision)?.();
     signals.dispose();
@@ -81,13 +105,46 @@ export async function serve(options: ServeOptions): Promise<number> {
   }
 }
 
+async function beginHotRestart(options: ServeOptions, config: LoadedConfig): Promise<HotRestart | undefined> {
+  const { hotRestart, concurrency, adminAddress } = options;
+  if (hotRestart === undefined) return undefined;
+  const { HotRestart } = await import('../hot-restart/hot-restart.ts');
+  const log = options.log.component('main');
+  return HotRestart.begin(hotRestart, { config, concurrency, adminAddress, log });
+}
+
+/** Another process serves in this one's place: what runs here finishes. */
+async function retire(
+  proxy: Sidecar,
+  restart: HotRestart,
+  { terms, pid }: { terms: RetirementTerms; pid: number },
+  signals: SignalQueue,
+  options: ServeOptions,
+): Promise<number> {
+  const log = options.log.component('main');
+  log.info(`process ${pid} has taken over: finishing what runs, at most ${terms.deadlineMs / 1000} s`);
+  const over = proxy.retire(terms).then(() => 'over' as const);
+  const outcome = await Promise.race([over, signals.nextToEnd(0)]);
+  if (outcome !== 'over') return end(proxy, outcome, signals, options, restart);
+  await restart.farewell();
+  await proxy.close();
+  return EXIT.ok;
+}
+
 /** One deadline for everything that is left; a second signal ends it at once. */
-async function end(proxy: Sidecar, signal: string, signals: SignalQueue, options: ServeOptions): Promise<number> {
+async function end(
+  proxy: Sidecar,
+  signal: string,
+  signals: SignalQueue,
+  options: ServeOptions,
+  restart?: HotRestart,
+): Promise<number> {
   const log = options.log.component('main');
   log.info(`${signal}: draining, at most ${options.drainTimeMs / 1000} s; a second signal ends at once`);
   const drained = proxy.drain().then(() => 'drained' as const);
   const outcome = await Promise.race([drained, signals.nextToEnd(Date.now() + SAME_SIGNAL_MS)]);
   if (outcome !== 'drained') log.warn(`${outcome} again: ending with connections open`);
+  else await restart?.farewell();
   await proxy.close();
   return outcome === 'drained' ? EXIT.ok : EXIT.failure;
 }
@@ -98,6 +155,8 @@ class Reloader {
   readonly #options: ServeOptions;
   #isRunning = false;
   #isPending = false;
+  #isPaused = false;
+  #running: Promise<void> = Promise.resolve();
   #lastProblem: string | undefined;
 
   constructor(proxy: Sidecar, options: ServeOptions) {
@@ -105,16 +164,29 @@ class Reloader {
     this.#options = options;
   }
 
-  async reload(reason: string): Promise<void> {
-    if (this.#isRunning) {
-      this.#isPending = true;
-      return;
-    }
+  reload(reason: string): Promise<void> {
+    if (this.#isRunning || this.#isPaused) this.#isPending = true;
+    else this.#running = this.#reloadAll(reason);
+    return this.#running;
+  }
+
+  /** Waits for the reload that runs; what comes until `resume` waits for that. */
+  async pause(): Promise<void> {
+    this.#isPaused = true;
+    await this.#running;
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    if (this.#isPending) void this.reload('after the hot restart');
+  }
+
+  async #reloadAll(reason: string): Promise<void> {
     this.#isRunning = true;
     do {
       this.#isPending = false;
       await this.#reloadOnce(reason);
-    } while (this.#isPending);
+    } while (this.#isPending && !this.#isPaused);
     this.#isRunning = false;
   }
 
@@ -143,13 +215,16 @@ class Reloader {
 
 type HandledSignal = 'SIGHUP' | 'SIGTERM' | 'SIGINT' | 'SIGUSR1';
 
+/** What ends the loop that serves, or is done in it. */
+type Event = HandledSignal | 'HANDED_OVER';
+
 /**
  * The process's signals as a queue, from its making to `dispose`. A handler of SIGUSR1 also takes it from Node, which
  * would open its debugger's port (`--disable-sigusr1` is no way: it blocks the signal for everybody).
  */
 class SignalQueue {
   readonly #signals: readonly HandledSignal[];
-  readonly #pending: HandledSignal[] = [];
+  readonly #pending: Event[] = [];
   #wake: (() => void) | undefined;
   readonly #onSignal = (signal: NodeJS.Signals): void => this.push(signal as HandledSignal);
 
@@ -158,12 +233,12 @@ class SignalQueue {
     for (const signal of signals) process.on(signal, this.#onSignal);
   }
 
-  push(signal: HandledSignal): void {
+  push(signal: Event): void {
     this.#pending.push(signal);
     this.#wake?.();
   }
 
-  async next(): Promise<HandledSignal> {
+  async next(): Promise<Event> {
     for (;;) {
       const signal = this.#pending.shift();
       if (signal !== undefined) return signal;

@@ -15,6 +15,7 @@ import type { DownstreamCodec } from './codec.ts';
 import { type HttpSettings, resolveSettings } from './connection-manager-settings.ts';
 import type { ConfiguredFilter, FilterChain } from './filter-chain.ts';
 import { FilterChains } from './filter-chains.ts';
+import { drainGradually } from './gradual-drain.ts';
 import { HttpStats } from './http-stats.ts';
 import { HeadParser } from './http1/head-parser.ts';
 import { Http1ServerConnection } from './http1/server-connection.ts';
@@ -278,8 +279,18 @@ export class ConnectionManager {
     return this.runtime.probe.sample();
   }
 
-  /** The next response on each connection is its last one; idle ones end after `idleGraceMs`. */
-  drain(idleGraceMs: number): void {
+  /**
+   * The next response on each connection is its last one; idle ones end after `idleGraceMs`. Clients that all connect
+   * anew at once are a burst: `overMs` spreads them evenly over a time.
+   */
+  drain(idleGraceMs: number, overMs = 0): void {
+    if (overMs > 0) {
+      drainGradually(this.connections, overMs, (server) => {
+        if (server === undefined) this.drain(idleGraceMs);
+        else server.drain(idleGraceMs);
+      });
+      return;
+    }
     this.drainIdleMs = idleGraceMs;
     for (const server of [...this.connections]) server.drain(idleGraceMs);
   }

@@ -172,8 +172,8 @@ export class FilterChainRuntime {
   }
 
   /** No new requests, idle connections end after `idleGraceMs`; TCP sessions go on until `closeConnections`. */
-  drain(idleGraceMs: number): void {
-    if (this.terminal.kind === 'http') this.terminal.drain(idleGraceMs);
+  drain(idleGraceMs: number, overMs: number): void {
+    if (this.terminal.kind === 'http') this.terminal.drain(idleGraceMs, overMs);
   }
 
   closeConnections(): void {

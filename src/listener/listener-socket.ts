@@ -156,6 +156,7 @@ export class ListenerSocket {
     for (const socket of this.early ?? []) socket.destroy();
     for (const fd of this.inherited) closeSync(fd);
     this.inherited = [];
-    if (!handedOver) this.pipe?.remove();
+    if (handedOver) this.pipe?.leave();
+    else this.pipe?.remove();
   }
 }

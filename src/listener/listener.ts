@@ -125,8 +125,9 @@ export class ListenerRuntime implements ListenerFilterEvents {
     return Promise.all(this.chains.map((chain) => chain.watchFilters()));
   }
 
-  drain(idleGraceMs: number): void {
-    for (const chain of this.chains) chain.drain(idleGraceMs);
+  /** @param overMs - asks connections one after the other, evenly over this time; 0 asks all at once */
+  drain(idleGraceMs: number, overMs = 0): void {
+    for (const chain of this.chains) chain.drain(idleGraceMs, overMs);
   }
 
   closeConnections(): void {

@@ -46,6 +46,11 @@ export class PipePath {
     if (!this.path.startsWith('\0')) this.inode = lstatSync(this.path, { bigint: true, throwIfNoEntry: false })?.ino;
   }
 
+  /** Whoever took the socket over has its path too. */
+  leave(): void {
+    this.inode = undefined;
+  }
+
   /** Removes the path, unless it is another socket's by now. */
   remove(): void {
     const { inode } = this;

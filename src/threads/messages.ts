@@ -6,6 +6,7 @@ import type { LogLevel } from '../observe/log.ts';
 import type { FilterTime } from '../observe/probe.ts';
 import type { StatsSnapshot } from '../observe/stats-snapshot.ts';
 import type { TapBatch, TapPoll } from '../observe/tap/tap-registry.ts';
+import type { InheritedSockets, ListeningSockets, RetirementTerms } from '../proxy.ts';
 
 /** What a worker thread is started with. */
 export interface WorkerStart {
@@ -19,6 +20,8 @@ export interface WorkerStart {
   readonly ports: Readonly<Record<string, number>>;
   /** Whether this worker listens on Unix sockets, which only one can. */
   readonly servesPipes: boolean;
+  /** Set when it takes sockets over from another process. */
+  readonly inherited: InheritedSockets | undefined;
   readonly sharedPort: import('node:worker_threads').MessagePort;
 }
 
@@ -38,6 +41,9 @@ export interface WorkerCommands {
   failHealthChecks: { argument: boolean; result: undefined };
   drainListeners: { argument: boolean; result: undefined };
   reopenLogs: { argument: undefined; result: undefined };
+  open: { argument: undefined; result: undefined };
+  listeningSockets: { argument: undefined; result: readonly ListeningSockets[] };
+  retire: { argument: RetirementTerms; result: undefined };
   drain: { argument: undefined; result: undefined };
   close: { argument: undefined; result: undefined };
 }

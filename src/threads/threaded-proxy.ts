@@ -8,10 +8,10 @@ import {
   startAdminServer,
 } from '../observe/admin/index.ts';
 import { mergeTimes } from '../observe/probe.ts';
-import { mergeSnapshots } from '../observe/stats-snapshot.ts';
+import { mergeSnapshots, type StatsSnapshot } from '../observe/stats-snapshot.ts';
 import { mergeBatches } from '../observe/tap/tap-registry.ts';
 import { packageInfo } from '../package-info.ts';
-import type { ProxyOptions, RunningProxy } from '../proxy.ts';
+import type { ListeningSockets, ProxyOptions, RetirementTerms, RunningProxy } from '../proxy.ts';
 import { SharedMemory } from '../shared-memory.ts';
 import type { CommandName, WorkerCommands } from './messages.ts';
 import { WorkerHandle } from './worker-handle.ts';
@@ -46,9 +46,10 @@ export class ThreadedProxy implements RunningProxy {
     const proxy = new ThreadedProxy(options);
     try {
       // The first one tells which ports the system chose where the configuration says 0.
-      const first = await proxy.startWorker();
+      const first = await proxy.startWorker(0);
       proxy.ports = Object.fromEntries(first.listeners.map(({ name, port }) => [name, port]));
-      await Promise.all(Array.from({ length: options.concurrency - 1 }, () => proxy.startWorker()));
+      await Promise.all(Array.from({ length: options.concurrency - 1 }, (_, index) => proxy.startWorker(index + 1)));
+      if (options.takeover !== undefined) return proxy;
       proxy.state = 'LIVE';
       await proxy.startAdmin();
     } catch (error) {
@@ -58,7 +59,14 @@ export class ThreadedProxy implements RunningProxy {
     return proxy;
   }
 
-  private async startWorker(): Promise<WorkerHandle> {
+  async open(): Promise<void> {
+    await this.startAdmin();
+    this.state = 'LIVE';
+    await this.all('open');
+  }
+
+  /** @param index - of a worker that starts with the proxy: sockets that were taken over are shared out by it */
+  private async startWorker(index?: number): Promise<WorkerHandle> {
     const { options } = this;
     const worker = await WorkerHandle.start(
       {
@@ -69,6 +77,7 @@ export class ThreadedProxy implements RunningProxy {
         logLevel: options.log.levels().values().next().value ?? 'info',
         ports: this.ports,
         servesPipes: !this.workers.some((other) => other.servesPipes),
+        inherited: index === undefined ? undefined : options.takeover?.sockets[index],
       },
       this.memory,
       options.log.component('main'),
@@ -99,7 +108,9 @@ export class ThreadedProxy implements RunningProxy {
       this.options.adminAddress ??
       (configured === undefined ? undefined : { host: configured.address, port: configured.port_value ?? 0 });
     if (address === undefined) return;
-    this.admin = await startAdminServer({ ...address, view: this.view(), log: this.options.log });
+    const { log, takeover, extendView = (view) => view } = this.options;
+    const inherited = takeover?.admin;
+    this.admin = await startAdminServer({ ...address, inherited, view: extendView(this.view()), log });
   }
 
   get adminAddress(): { host: string; port: number } | undefined {
@@ -185,6 +196,29 @@ export class ThreadedProxy implements RunningProxy {
 
   reopenLogs(): void {
     void this.all('reopenLogs');
+  }
+
+  /** Of all threads, by address. */
+  async listeningSockets(): Promise<readonly ListeningSockets[]> {
+    const byKey = new Map<string, ListeningSockets>();
+    for (const found of (await this.all('listeningSockets')).flat()) {
+      const descriptors = [...(byKey.get(found.key)?.descriptors ?? []), ...found.descriptors];
+      byKey.set(found.key, { ...found, descriptors });
+    }
+    const { admin } = this;
+    if (admin !== undefined)
+      byKey.set(admin.key, { key: admin.key, port: admin.port, descriptors: [admin.descriptor()] });
+    return [...byKey.values()];
+  }
+
+  async stats(): Promise<StatsSnapshot> {
+    return mergeSnapshots(await this.all('stats'));
+  }
+
+  async retire(terms: RetirementTerms): Promise<void> {
+    this.state = 'DRAINING';
+    await this.admin?.close();
+    await this.all('retire', terms);
   }
 
   async drain(): Promise<void> {

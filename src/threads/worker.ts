@@ -31,6 +31,7 @@ const proxy = new SidecarProxy({
       parentPort?.postMessage({ watched } satisfies WatchedMessage);
     });
   },
+  ...(start.inherited === undefined ? {} : { takeover: { sockets: [start.inherited] } }),
   thread: { shared: sharedMemoryOf(start.sharedPort), ports: start.ports, servesPipes: start.servesPipes },
 });
 const view = createProxyView(proxy);
@@ -50,6 +51,9 @@ const commands: { [Name in CommandName]: (argument: WorkerCommands[Name]['argume
   failHealthChecks: (fail) => proxy.failHealthChecks(fail),
   drainListeners: (inboundOnly) => proxy.drainListeners(inboundOnly),
   reopenLogs: () => proxy.reopenLogs(),
+  open: () => proxy.open(),
+  listeningSockets: () => proxy.listeningSockets(),
+  retire: (terms) => proxy.retire(terms),
   drain: () => proxy.drain(),
   close: () => proxy.close(),
 };

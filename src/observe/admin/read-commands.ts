@@ -1,5 +1,6 @@
 import { type CertificateDetails, type ContextCertificates, daysUntil } from '../certificates.ts';
 import { PROMETHEUS_CONTENT_TYPE, renderPrometheus } from '../prometheus.ts';
+import type { StatsSnapshot } from '../stats-snapshot.ts';
 import { clustersJson, clustersText, listenersJson, listenersText } from './cluster-status.ts';
 import type { Command, CommandContext } from './command.ts';
 import { dumpConfig } from './config-dump.ts';
@@ -32,7 +33,7 @@ function isSet(query: URLSearchParams, parameter: string): boolean {
 async function stats(context: CommandContext, format: string): Promise<AdminReply> {
   const { view, query } = context;
   if (!STATS_FORMATS.includes(format)) throw new AdminError(400, `usage: /stats?format=(${STATS_FORMATS.join('|')})\n`);
-  const selected = selectStats(await view.stats(), {
+  const selected = selectStats(withServerGauges(await view.stats(), view), {
     accepts: await nameTest(query, 'filter'),
     usedOnly: isSet(query, 'usedonly'),
     type: (query.get('type') ?? 'all').toLowerCase(),
@@ -49,15 +50,27 @@ function ready({ view }: CommandContext): AdminReply {
   return textReply(`${state}\n`, state === 'LIVE' ? 200 : 503);
 }
 
+function restartVersion({ restart }: ProxyView): string {
+  return restart?.version ?? 'disabled';
+}
+
+/** What only the process as a whole knows. */
+function withServerGauges(snapshot: StatsSnapshot, { restart }: ProxyView): StatsSnapshot {
+  const gauges = new Map(snapshot.gauges);
+  gauges.set('server.hot_restart_epoch', restart?.epoch ?? 0);
+  gauges.set('server.hot_restart_generation', restart?.generation ?? 1);
+  return { ...snapshot, gauges };
+}
+
 function serverInfo({ view }: CommandContext): AdminReply {
-  const uptime = `${Math.floor((Date.now() - view.startedAtEpochMs) / 1000)}s`;
+  const since = (epochMs: number): string => `${Math.floor((Date.now() - epochMs) / 1000)}s`;
   return jsonReply({
     version: `outrigger/${view.version}/node-${process.versions.node}`,
     state: view.state(),
-    uptime_current_epoch: uptime,
-    uptime_all_epochs: uptime,
-    hot_restart_version: 'disabled',
-    command_line_options: view.options,
+    uptime_current_epoch: since(view.startedAtEpochMs),
+    uptime_all_epochs: since(view.restart?.firstStartedAtEpochMs ?? view.startedAtEpochMs),
+    hot_restart_version: restartVersion(view),
+    command_line_options: { ...view.options, restart_epoch: view.restart?.epoch ?? 0 },
     node: { ...view.node, user_agent_name: 'outrigger' },
   });
 }
@@ -179,6 +192,12 @@ export const READ_COMMANDS: readonly Command[] = [
     method: 'GET',
     help: 'print certificates in use',
     run: async ({ view }) => jsonReply({ certificates: (await view.certificates()).map(contextJson) }),
+  },
+  {
+    path: '/hot_restart_version',
+    method: 'GET',
+    help: 'print the hot restart compatibility version',
+    run: ({ view }) => textReply(`${restartVersion(view)}\n`),
   },
   { path: '/memory', method: 'GET', help: 'print memory in use', run: memory },
   {

@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { listeningDescriptor } from '../../kernel/accept-queue.ts';
 import type { RootLogger } from '../log.ts';
+import { adminKey } from './admin-key.ts';
 import type { Command } from './command.ts';
 import { refusal } from './guard.ts';
 import { PAGE, PAGE_SCRIPT, PAGE_STYLE } from './page.ts';
@@ -16,6 +18,8 @@ export interface AdminOptions {
   readonly host: string;
   /** 0 takes a free one. */
   readonly port: number;
+  /** A socket that listens there already, and was taken over. */
+  readonly inherited?: number | undefined;
   readonly view: ProxyView;
   readonly log: RootLogger;
 }
@@ -23,6 +27,10 @@ export interface AdminOptions {
 export interface AdminServer {
   readonly address: string;
   readonly port: number;
+  /** Says what address was asked for. */
+  readonly key: string;
+  /** Of the listening socket. */
+  descriptor(): number;
   close(): Promise<void>;
 }
 
@@ -73,16 +81,22 @@ export async function startAdminServer(options: AdminOptions): Promise<AdminServ
       server.close(() => done());
       server.closeAllConnections();
     });
-  return { address, port, close };
+  return {
+    address,
+    port,
+    key: adminKey(options.host, options.port),
+    descriptor: () => listeningDescriptor(server),
+    close,
+  };
 }
 
-function listen(server: Server, { host, port }: AdminOptions): Promise<void> {
+function listen(server: Server, { host, port, inherited }: AdminOptions): Promise<void> {
   return new Promise((done, fail) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const reason = error.code === 'EADDRINUSE' ? 'the port is in use by another process' : error.message;
       fail(new Error(`admin address ${host}:${port}: ${reason}`, { cause: error }));
     });
-    server.listen({ host, port }, done);
+    server.listen(inherited === undefined ? { host, port } : { fd: inherited }, done);
   });
 }
 

@@ -83,10 +83,23 @@ export interface DrainOptions {
   readonly graceful: boolean;
 }
 
+/** This process's place in a chain of hot restarts. */
+export interface RestartView {
+  readonly version: string;
+  /** As the command line gives it, or counted. */
+  readonly epoch: number;
+  /** Counted from 1. */
+  readonly generation: number;
+  /** When the first process of the chain started, milliseconds since the epoch. */
+  readonly firstStartedAtEpochMs: number;
+}
+
 /** What the admin server must know of the proxy, and what it may ask of it. */
 export interface ProxyView {
   readonly version: string;
   readonly startedAtEpochMs: number;
+  /** Undefined where hot restarts are off. */
+  readonly restart?: RestartView;
   readonly node: { readonly id: string; readonly cluster: string };
   /** What the command line said, for `/server_info`. */
   readonly options: Readonly<Record<string, string | number | boolean>>;
