@@ -2,9 +2,12 @@ import type { FilterPage } from '../src/filter/page.ts';
 import { bufferPage } from './buffer.page.ts';
 import { downstreamTlsPage } from './built-in/downstream-tls.page.ts';
 import { connectionManagerPage } from './built-in/http-connection-manager.page.ts';
+import { httpInspectorPage } from './built-in/http-inspector.page.ts';
+import { proxyProtocolPage } from './built-in/proxy-protocol.page.ts';
 import { routerPage } from './built-in/router.page.ts';
 import { tcpProxyPage } from './built-in/tcp-proxy.page.ts';
 import { tlsInspectorPage } from './built-in/tls-inspector.page.ts';
+import { upstreamProxyProtocolPage } from './built-in/upstream-proxy-protocol.page.ts';
 import { upstreamTlsPage } from './built-in/upstream-tls.page.ts';
 import { connectionLimitPage } from './connection-limit.page.ts';
 import { corsPage } from './cors.page.ts';
@@ -46,6 +49,9 @@ export const FILTER_PAGES: readonly FilterPage[] = [
   connectionManagerPage,
   tcpProxyPage,
   downstreamTlsPage,
+  httpInspectorPage,
+  proxyProtocolPage,
   tlsInspectorPage,
+  upstreamProxyProtocolPage,
   upstreamTlsPage,
 ];

@@ -47,7 +47,7 @@ function compilePrincipal(id: Principal): Rule {
   if (id.not_id !== undefined) return not(compilePrincipal(id.not_id));
   if (id.header !== undefined) return header(id.header);
   if (id.url_path !== undefined) return text(PATH, id.url_path.path);
-  if (id.direct_remote_ip !== undefined) return inRange(CONNECTION_IP, id.direct_remote_ip);
+  if (id.direct_remote_ip !== undefined) return inRange(DIRECT_IP, id.direct_remote_ip);
   if (id.source_ip !== undefined) return inRange(CONNECTION_IP, id.source_ip);
   if (id.remote_ip !== undefined) return inRange(REMOTE_IP, id.remote_ip);
   if (id.authenticated !== undefined) return authenticated(id.authenticated.principal_name);
@@ -109,6 +109,10 @@ function not(rule: Rule): Rule {
 const PATH: KeySource = { id: 'path', read: (head) => pathOf(head) };
 const SERVER_NAME: KeySource = { id: 'server_name', read: (_, stream) => stream.connection.serverName };
 const DESTINATION_IP: KeySource = { id: 'destination_ip', read: (_, stream) => stream.connection.localAddress };
+const DIRECT_IP: KeySource = {
+  id: 'direct_remote_ip',
+  read: (_, { connection }) => connection.direct?.remoteAddress ?? connection.remoteAddress,
+};
 const CONNECTION_IP: KeySource = { id: 'connection_ip', read: (_, stream) => stream.connection.remoteAddress };
 const REMOTE_IP: KeySource = { id: 'remote_ip', read: (_, stream) => stream.remoteAddress };
 

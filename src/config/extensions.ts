@@ -6,7 +6,8 @@ import { message, nonEmptyString, optional, struct } from './schema/building-blo
 import type { ExtensionCategory, ExtensionResolver } from './schema/containers.ts';
 import { HttpConnectionManager, UuidRequestIdConfig } from './schema/http-connection-manager.ts';
 import { PreserveCaseFormatterConfig, UpstreamHttpProtocolOptions } from './schema/http-protocol-options.ts';
-import { ProxyProtocolUpstreamTransport } from './schema/proxy-protocol.ts';
+import { HttpInspector } from './schema/listener-filter-match.ts';
+import { ProxyProtocol, ProxyProtocolUpstreamTransport } from './schema/proxy-protocol.ts';
 import {
   OmitHostMetadataConfig,
   PREVIOUS_PRIORITIES,
@@ -67,7 +68,7 @@ export const BUILT_IN_TYPES: Readonly<Record<ExtensionCategory, Readonly<Record<
     [STDOUT_ACCESS_LOG]: StreamAccessLog,
     [STDERR_ACCESS_LOG]: StreamAccessLog,
   },
-  listener_filter: { [TLS_INSPECTOR]: TlsInspector },
+  listener_filter: { [HTTP_INSPECTOR]: HttpInspector, [PROXY_PROTOCOL]: ProxyProtocol, [TLS_INSPECTOR]: TlsInspector },
   downstream_transport_socket: { [RAW_BUFFER]: RawBuffer, [DOWNSTREAM_TLS]: DownstreamTlsContext },
   upstream_transport_socket: {
     [RAW_BUFFER]: RawBuffer,

@@ -5,14 +5,19 @@ import type { FilterSemantics } from '../filter/semantics.ts';
 import {
   DOWNSTREAM_TLS,
   HTTP_CONNECTION_MANAGER,
+  HTTP_INSPECTOR,
+  PROXY_PROTOCOL,
   ROUTER,
   TCP_PROXY,
   TLS_INSPECTOR,
+  UPSTREAM_PROXY_PROTOCOL,
   UPSTREAM_TLS,
 } from './extensions.ts';
 import { type Facts, isMessage, type Links, linksTo, table } from './reference.ts';
 import { HttpConnectionManager } from './schema/http-connection-manager.ts';
+import { HttpInspector } from './schema/listener-filter-match.ts';
 import type { MessageFacts } from './schema/message.ts';
+import { ProxyProtocol, ProxyProtocolUpstreamTransport } from './schema/proxy-protocol.ts';
 import { Router } from './schema/router.ts';
 import { TcpProxy } from './schema/tcp-proxy.ts';
 import { DownstreamTlsContext, TlsInspector, UpstreamTlsContext } from './schema/tls.ts';
@@ -48,6 +53,18 @@ const OWN: Readonly<Record<string, Omit<FilterFacts, 'cost'>>> = {
     config: TcpProxy,
     semantics: PER_CONNECTION,
   },
+  'envoy.filters.listener.http_inspector': {
+    kind: 'listener filter',
+    type: HTTP_INSPECTOR,
+    config: HttpInspector,
+    semantics: PER_CONNECTION,
+  },
+  'envoy.filters.listener.proxy_protocol': {
+    kind: 'listener filter',
+    type: PROXY_PROTOCOL,
+    config: ProxyProtocol,
+    semantics: { ...PER_CONNECTION, side: 'ingress' },
+  },
   'envoy.filters.listener.tls_inspector': {
     kind: 'listener filter',
     type: TLS_INSPECTOR,
@@ -64,6 +81,12 @@ const OWN: Readonly<Record<string, Omit<FilterFacts, 'cost'>>> = {
     kind: 'transport socket',
     type: UPSTREAM_TLS,
     config: UpstreamTlsContext,
+    semantics: { ...PER_CONNECTION, side: 'egress' },
+  },
+  'envoy.transport_sockets.upstream_proxy_protocol': {
+    kind: 'transport socket',
+    type: UPSTREAM_PROXY_PROTOCOL,
+    config: ProxyProtocolUpstreamTransport,
     semantics: { ...PER_CONNECTION, side: 'egress' },
   },
 };

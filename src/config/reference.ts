@@ -13,10 +13,12 @@ import * as manager from './schema/http-connection-manager.ts';
 import * as protocol from './schema/http-protocol-options.ts';
 import * as http2 from './schema/http2-protocol-options.ts';
 import * as listener from './schema/listener.ts';
+import * as listenerFilterMatch from './schema/listener-filter-match.ts';
 import * as matcher from './schema/matcher.ts';
 import type { MessageFacts } from './schema/message.ts';
 import * as outlierDetection from './schema/outlier-detection.ts';
 import * as percent from './schema/percent.ts';
+import * as proxyProtocol from './schema/proxy-protocol.ts';
 import * as retry from './schema/retry-policy.ts';
 import * as route from './schema/route.ts';
 import * as components from './schema/route-components.ts';
@@ -30,7 +32,8 @@ import * as transport from './schema/transport-socket.ts';
 /** The sections of the reference, in the order of a configuration file. */
 const SECTIONS: readonly (readonly [title: string, messages: Readonly<Record<string, unknown>>])[] = [
   ['Bootstrap', bootstrap],
-  ['Listeners', listener],
+  ['Listeners', { ...listener, ...listenerFilterMatch }],
+  ['PROXY protocol', proxyProtocol],
   ['TCP proxy', tcpProxy],
   ['HTTP connection manager', manager],
   ['Tracing', tracing],

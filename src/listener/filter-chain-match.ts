@@ -105,7 +105,7 @@ const RANKS: readonly Rank[] = [
   (criteria, _, { transport }) => exact(criteria.transport === '' ? undefined : criteria.transport, transport),
   (criteria, _, { alpn }) =>
     criteria.protocols.length === 0 ? 0 : alpn.some((name) => criteria.protocols.includes(name)) ? 1 : -1,
-  (criteria, { remoteAddress }) => criteria.directSource.rank(remoteAddress),
+  (criteria, { remoteAddress, direct }) => criteria.directSource.rank(direct?.remoteAddress ?? remoteAddress),
   (criteria, connection) => sourceTypeRank(criteria.sourceType, connection),
   (criteria, { remoteAddress }) => criteria.source.rank(remoteAddress),
   (criteria, { remotePort }) =>

@@ -161,6 +161,7 @@ export class FilterChainRuntime {
     if (served === undefined) return;
     this.served.delete(inner);
     served.chain.closed(served.record);
+    this.context.runtime.clusters.onClientGone(served.record.connection);
   }
 
   /** Custom filters follow their files from now on; a changed one takes effect for new connections and requests. */
@@ -222,6 +223,7 @@ async function createTerminal(
   switch (type) {
     case TCP_PROXY: {
       const { TcpProxy } = await import('../network/tcp-proxy.ts');
+      await runtime.splicing?.load();
       return new TcpProxy(value as TcpProxyConfig, runtime, onClose);
     }
     case HTTP_CONNECTION_MANAGER: {

@@ -24,6 +24,8 @@ export class HttpFirstLine {
   private at = 0;
   private part: 'method' | 'target' | 'version' = 'method';
   private partStart = 0;
+  /** Nothing spoke against it, but its end did not come. */
+  isEndless = false;
 
   /**
    * @param bytes all that have come so far; what was looked at before is not looked at again.
@@ -38,7 +40,8 @@ export class HttpFirstLine {
       const verdict = this.step(bytes, bytes[this.at] as number);
       if (verdict !== undefined) return verdict;
     }
-    return end < MAX_FIRST_LINE_BYTES ? undefined : 'other';
+    this.isEndless = end === MAX_FIRST_LINE_BYTES;
+    return this.isEndless ? 'other' : undefined;
   }
 
   private step(bytes: Buffer, byte: number): HttpProtocol | 'other' | undefined {

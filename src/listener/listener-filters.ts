@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Listener as ListenerConfig } from '../config/schema/listener.ts';
+import type { Tlv } from '../network/proxy-protocol/header.ts';
 import { TimerEntry, timers } from '../network/timer.ts';
 import type { Counter, Gauge, StatsScope } from '../observe/stats.ts';
 import { type FirstBytes, UNSEEN } from './filter-chain-match.ts';
@@ -15,6 +16,12 @@ export class IncomingConnection {
   localPort: number;
   /** Whether the local end is where the client wanted to go, as a filter has found out: ORIGINAL_DST clusters go there. */
   isRestored = false;
+  /** The peer of the socket, where a filter has found out that it stands for another one. */
+  direct: { readonly remoteAddress: string; readonly remotePort: number } | undefined = undefined;
+  /** Items of a PROXY protocol header that may go on to upstreams. */
+  proxyTlvs: readonly Tlv[] | undefined = undefined;
+  /** Dynamic metadata of the connection: namespace, key, value. */
+  metadata: [namespace: string, key: string, value: unknown][] | undefined = undefined;
   /** What the client speaks. */
   first: FirstBytes = UNSEEN;
   /** Why a filter refused it: a bit of `FLAG`, and words for `%CONNECTION_TERMINATION_DETAILS%`. */
@@ -29,6 +36,11 @@ export class IncomingConnection {
     this.remotePort = socket.remotePort ?? 0;
     this.localAddress = socket.localAddress ?? '';
     this.localPort = socket.localPort ?? 0;
+  }
+
+  setMetadata(namespace: string, key: string, value: unknown): void {
+    this.metadata ??= [];
+    this.metadata.push([namespace, key, value]);
   }
 
   /** Nobody after the present filter sees the first `bytes` of those that it was shown. */
@@ -81,8 +93,12 @@ export class ListenerFilters {
   }
 
   /** Undefined for a listener that needs none: its connections are served at once. */
-  static async create(config: ListenerConfig, scope: StatsScope): Promise<ListenerFilters | undefined> {
-    const filters = await loadListenerFilters(config, scope);
+  static async create(
+    config: ListenerConfig,
+    scope: StatsScope,
+    root: StatsScope,
+  ): Promise<ListenerFilters | undefined> {
+    const filters = await loadListenerFilters(config, scope, root);
     return filters.length === 0 ? undefined : new ListenerFilters(filters, config, scope);
   }
 

@@ -67,7 +67,7 @@ export class ListenerRuntime implements ListenerFilterEvents {
           ? undefined
           : await FilterChainRuntime.create(config.default_filter_chain, context);
       if (fallback !== undefined) made.push(fallback);
-      const filters = await ListenerFilters.create(config, scope);
+      const filters = await ListenerFilters.create(config, scope, runtime.stats);
       return new ListenerRuntime(name, config, runtime, scope, chains, fallback, filters);
     } catch (error) {
       for (const chain of made) chain.dispose();
@@ -86,6 +86,7 @@ export class ListenerRuntime implements ListenerFilterEvents {
     const { socket, first } = incoming;
     const info = connectionInfo(incoming, first.serverName);
     const record = new ConnectionRecord(info);
+    for (const [namespace, key, value] of incoming.metadata ?? []) record.setMetadata(namespace, key, value);
     const chain = this.matcher.find(info, first);
     if (chain === undefined) {
       this.stats.noFilterChainMatch.inc();

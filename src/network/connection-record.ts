@@ -6,7 +6,8 @@ import type { Connection } from './connection.ts';
 let lastId = 0;
 
 /** Both ends of a connection. */
-type Ends = Pick<Connection, 'remoteAddress' | 'remotePort' | 'localAddress' | 'localPort'>;
+type Ends = Pick<Connection, 'remoteAddress' | 'remotePort' | 'localAddress' | 'localPort'> &
+  Pick<ConnectionInfo, 'direct' | 'proxyTlvs'>;
 
 /** The facts of an accepted connection, before any TLS handshake. `serverName` is known where a listener filter read it. */
 export function connectionInfo(connection: Ends, serverName = ''): ConnectionInfo {
@@ -18,6 +19,11 @@ export function connectionInfo(connection: Ends, serverName = ''): ConnectionInf
     localPort: connection.localPort,
     serverName,
     tls: undefined,
+    direct:
+      connection.direct === undefined
+        ? undefined
+        : { remoteAddress: unmapped(connection.direct.remoteAddress), remotePort: connection.direct.remotePort },
+    proxyTlvs: connection.proxyTlvs,
   };
 }
 

@@ -112,10 +112,9 @@ export class HandleConnection implements Connection {
     handle.outrigger = this;
     handle.onread = onRead;
     handle.useUserBuffer(this.readBuffer);
-    if (socket.readableLength > 0) {
-      this.unread = socket.read() as Buffer;
-      handle.readStop();
-    }
+    if (socket.readableLength > 0) this.unread = socket.read() as Buffer;
+    // Whoever looked at the first bytes had it read, and may have left none: what comes next is not for them.
+    if (handle.reading === true) handle.readStop();
     socket.on('error', (error) => {
       this.failure ??= error;
     });
@@ -135,6 +134,16 @@ export class HandleConnection implements Connection {
     if (binding === undefined) return undefined;
     const handle = handleOf(socket);
     return handle === undefined ? undefined : new HandleConnection(socket, handle, handler, limitBytes);
+  }
+
+  /**
+   * The descriptor of a TCP socket that may be left to the kernel: nothing was read ahead or waits to be written, and no
+   * side has ended. Else -1.
+   */
+  get untouchedDescriptor(): number {
+    const { fd } = this.handle as { fd?: number };
+    const isTouched = this.unread !== undefined || this.reading || this.congested || this.ended || this.sawEnd;
+    return isTouched || this.closed || this.remotePort === 0 || fd === undefined ? -1 : fd;
   }
 
   writeText(text: string): boolean {

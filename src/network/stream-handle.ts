@@ -14,6 +14,8 @@ export interface StreamHandle {
   writeLatin1String(request: WriteRequest, text: string): number;
   writeBuffer(request: WriteRequest, buffer: Uint8Array): number;
   shutdown(request: ShutdownRequest): number;
+  /** Whether Node's own streams have begun to read it. */
+  readonly reading?: boolean;
   /** Set by us: whom the handle belongs to. */
   outrigger: unknown;
 }

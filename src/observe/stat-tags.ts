@@ -41,6 +41,11 @@ const RULES: readonly TagRule[] = [
   { label: 'envoy_ratelimit_prefix', pattern: /^ratelimit\.((.*?)\.)\w+$/ds },
   { label: 'ratelimit_domain', pattern: /^ratelimit_service\.rate_limit\.(([^.]*)\.)/ds },
   { label: 'ratelimit_descriptor', pattern: /^ratelimit_service\.rate_limit\.[^.]*\.((.*)\.)\w+$/ds },
+  {
+    label: 'envoy_proxy_protocol_prefix',
+    pattern: /^proxy_proto\.((?!versions\.)([^.]+)\.)(?:versions\.v\d\.)?\w+$/d,
+  },
+  { label: 'envoy_proxy_protocol_version', pattern: /^proxy_proto\.(?:[^.]+\.)?(versions\.v(\d)\.)\w+$/d },
   { label: 'envoy_tcp_prefix', pattern: /^tcp\.((.*?)\.)\w+$/ds },
   { label: 'envoy_http_conn_manager_prefix', pattern: /^(?:http|listener\..*?\.http)\.((.*?)\.)/ds },
   {

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
-import type { PassThroughTlvs, ProxyProtocolConfig } from '../config/schema/proxy-protocol.ts';
-import { type ProxiedEnds, TLV_CRC32C, type Tlv } from '../network/proxy-protocol/header.ts';
+import type { ProxyProtocolConfig } from '../config/schema/proxy-protocol.ts';
+import type { ProxiedEnds, Tlv } from '../network/proxy-protocol/header.ts';
+import { passesTlv } from '../network/proxy-protocol/pass-through.ts';
 import { writeV1, writeV2 } from '../network/proxy-protocol/write-header.ts';
 import type { Counter, StatsScope } from '../observe/stats.ts';
 import type { ConnectionInfo } from '../observe/stream-info.ts';
@@ -44,15 +45,6 @@ export class UpstreamProxyProtocol {
     if (!fits) this.tlvsExceedMaxLength.inc();
     return header;
   }
-}
-
-/** Which items go on. A checksum never does: it is that of the header which it came with. */
-export function passesTlv(config: PassThroughTlvs | undefined): (type: number) => boolean {
-  if (config === undefined) return () => false;
-  if (config.match_type === 'INCLUDE_ALL') return (type) => type !== TLV_CRC32C;
-  const types = new Set(config.tlv_type);
-  types.delete(TLV_CRC32C);
-  return (type) => types.has(type);
 }
 
 /** Undefined for a client without IP address: it came over a Unix socket. */

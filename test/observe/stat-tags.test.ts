@@ -36,6 +36,13 @@ describe('tagStatName', () => {
       'http.ingress_http.ip_tagging.loop.back.hit',
       'http_ip_tagging_loop_back_hit{envoy_http_conn_manager_prefix="ingress_http"}',
     ],
+    ['proxy_proto.not_found_disallowed', 'proxy_proto_not_found_disallowed{}'],
+    ['proxy_proto.sp.not_found_allowed', 'proxy_proto_not_found_allowed{envoy_proxy_protocol_prefix="sp"}'],
+    ['proxy_proto.versions.v2.error', 'proxy_proto_error{envoy_proxy_protocol_version="2"}'],
+    [
+      'proxy_proto.sp.versions.v1.found',
+      'proxy_proto_found{envoy_proxy_protocol_prefix="sp",envoy_proxy_protocol_version="1"}',
+    ],
     ['my_rl.http_local_rate_limit.ok', 'http_local_rate_limit_ok{envoy_local_http_ratelimit_prefix="my_rl"}'],
     [
       'local_rate_limit.nlim.rate_limited',

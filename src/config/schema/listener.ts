@@ -21,6 +21,7 @@ import {
 import { Metadata } from './core.ts';
 import { Address, CidrRange, hostNameProblem } from './core-address.ts';
 import { overlapProblem } from './filter-chain-overlap.ts';
+import { ListenerFilterMatch } from './listener-filter-match.ts';
 import { DownstreamTransportSocket } from './transport-socket.ts';
 
 /** envoy.config.listener.v3. */
@@ -34,9 +35,13 @@ export type NetworkFilter = v.InferOutput<typeof NetworkFilter>;
 
 /** envoy.config.listener.v3.ListenerFilter: looks at a connection before a filter chain is chosen. */
 export const ListenerFilter = message(
-  { name: nonEmptyString(), typed_config: anyConfig('listener_filter') },
+  {
+    name: nonEmptyString(),
+    typed_config: anyConfig('listener_filter'),
+    /** For connections that match, the filter is left out. */
+    filter_disabled: optional(ListenerFilterMatch),
+  },
   unsupported('filters are not discovered, write typed_config', 'config_discovery'),
-  unsupported('the TLS inspector looks at every connection', 'filter_disabled'),
 );
 export type ListenerFilter = v.InferOutput<typeof ListenerFilter>;
 
@@ -78,7 +83,7 @@ export const FilterChain = message(
     transport_socket: optional(DownstreamTransportSocket),
     transport_socket_connect_timeout: optional(duration()),
   },
-  unsupported('the PROXY protocol is not available yet', 'use_proxy_proto'),
+  unsupported('use the listener filter envoy.filters.listener.proxy_protocol', 'use_proxy_proto'),
 );
 export type FilterChain = v.InferOutput<typeof FilterChain>;
 
