@@ -7,6 +7,7 @@ import type { StatsScope } from './observe/stats.ts';
 import type { StatsSnapshot } from './observe/stats-snapshot.ts';
 import type { SharedMemory } from './shared-memory.ts';
 import { SidecarProxy } from './sidecar-proxy.ts';
+import type { SpliceSettings } from './splice-settings.ts';
 
 export interface ProxyOptions {
   readonly config: LoadedConfig;
@@ -21,6 +22,8 @@ export interface ProxyOptions {
   readonly drainTimeMs: number;
   /** Folder of the custom filters that the configuration may name. */
   readonly filterDir?: string;
+  /** Whether the kernel forwards TCP sessions, where it can; unless given, it does not. */
+  readonly splice?: SpliceSettings;
   /** Called once, when this thread has loaded its first custom filter: whoever owns the process guards it then. */
   readonly onCustomFilter?: (stats: StatsScope) => void;
   /** Set in a worker thread: what it shares with the others. */

@@ -1,6 +1,7 @@
 import type { Calls } from './filter/calls.ts';
 import type { ProxyFacts } from './filter/env.ts';
 import type { DenialLog } from './observe/denials.ts';
+import type { Splicing } from './network/splicing.ts';
 import type { RootLogger } from './observe/log.ts';
 import type { Probe } from './observe/probe.ts';
 import type { StatsStore } from './observe/stats.ts';
@@ -19,6 +20,8 @@ export interface Runtime {
   readonly taps: TapRegistry;
   readonly facts: ProxyFacts;
   readonly calls: Calls;
+  /** Whether the kernel forwards TCP sessions; undefined: never. */
+  readonly splicing?: Splicing;
   /** What the proxy waits for at its end, while its clusters still serve. */
   readonly atClose: Set<() => Promise<void>>;
   /** Folder from which module paths of the configuration are meant. */

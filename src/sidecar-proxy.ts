@@ -6,6 +6,7 @@ import type { FilterRegistry } from './filter/registry.ts';
 import { ListenerRuntime, listenAddress, listenerName } from './listener/listener.ts';
 import { type ListenAddress, ListenerSocket } from './listener/listener-socket.ts';
 import { settleHandles } from './network/handle-self-test.ts';
+import { Splicing } from './network/splicing.ts';
 import { flushAll, reopenAll } from './observe/access-log/index.ts';
 import type { AdminServer, ServerState } from './observe/admin/index.ts';
 import { DenialLog } from './observe/denials.ts';
@@ -85,6 +86,7 @@ export class SidecarProxy implements RunningProxy, ViewSource {
         },
       },
       calls: new ClusterCalls(clusters),
+      ...(options.splice === undefined ? {} : { splicing: new Splicing(options.splice, log.component('tcp')) }),
       atClose: new Set(),
       baseDir: dirname(resolve(config.file)),
       filterDir,
@@ -328,6 +330,7 @@ export class SidecarProxy implements RunningProxy, ViewSource {
       for (const endpoint of cluster.endpoints) drainPools(endpoint, true);
     }
     this.runtime.clusters.close();
+    this.runtime.splicing?.close();
     await flushAll();
   }
 }

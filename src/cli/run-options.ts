@@ -1,3 +1,4 @@
+import { SPLICE_MODES } from '../splice-settings.ts';
 import type { ServeFlags } from './serve-options.ts';
 
 /** What the quick start takes as `--protocol`, as a sidecar file's `protocol` does. */
@@ -70,6 +71,12 @@ export const RUN_OPTIONS: readonly RunOption[] = [
   { flags: '--skip-hot-restart-on-no-parent', help: '' },
   { flags: '--skip-hot-restart-parent-stats', help: '' },
   { flags: '--disable-hot-restart', help: '' },
+  {
+    flags: '--splice <mode>',
+    help: 'auto, unless given: the kernel forwards TCP sessions where it may; on: it must; off: it does not',
+    choices: SPLICE_MODES,
+  },
+  { flags: '--node-agent <socket>', help: 'Unix socket of the node agent that makes the bpf maps for --splice' },
   { flags: '--app <host:port>', help: 'quick start: the app to stand in front of' },
   { flags: '--listen <host:port>', help: 'quick start: where clients connect' },
   { flags: '--protocol <protocol>', help: 'quick start: what is spoken', choices: QUICK_PROTOCOLS },

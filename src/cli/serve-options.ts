@@ -1,3 +1,4 @@
+import type { SpliceMode, SpliceSettings } from '../splice-settings.ts';
 import { LOG_LEVELS, type LogLevel, parseLogLevel } from '../observe/log.ts';
 import { type HostPort, parseHostPort } from './address.ts';
 import { UsageError } from './usage-error.ts';
@@ -8,6 +9,8 @@ export interface ServeFlags {
   admin?: string;
   logLevel?: string;
   drainTime?: string;
+  splice?: string;
+  nodeAgent?: string;
   /** Envoy's spelling of `drainTime`. */
   drainTimeS?: string;
   filterDir?: string;
@@ -18,6 +21,7 @@ export interface ServeSettings {
   readonly concurrency: number;
   readonly adminAddress: HostPort | undefined;
   readonly logLevel: LogLevel;
+  readonly splice: SpliceSettings;
   readonly drainTimeMs: number;
   readonly filterDir: string | undefined;
 }
@@ -34,6 +38,8 @@ export function readServeSettings(flags: ServeFlags): ServeSettings {
     logLevel: readLogLevel(flags.logLevel ?? 'info'),
     drainTimeMs: readNumber('--drain-time', drainTimeS, 0, 86_400, false) * 1000,
     filterDir: flags.filterDir,
+    // The command line's parser let no other one pass.
+    splice: { mode: (flags.splice ?? 'auto') as SpliceMode, agent: flags.nodeAgent },
   };
 }
 

@@ -4,6 +4,7 @@ import type { FilterRegistry } from '../filter/registry.ts';
 import type { HotRestart, HotRestartSettings } from '../hot-restart/hot-restart.ts';
 import type { RootLogger } from '../observe/log.ts';
 import { type RetirementTerms, type RunningProxy as Sidecar, startProxy } from '../proxy.ts';
+import type { SpliceSettings } from '../splice-settings.ts';
 import { formatHostPort } from './address.ts';
 import { EXIT } from './exit-code.ts';
 import { reportError } from './report-error.ts';
@@ -20,6 +21,7 @@ export interface ServeOptions {
   /** Overrides the configuration's `admin.address`. */
   readonly adminAddress: { readonly host: string; readonly port: number } | undefined;
   readonly filterDir: string | undefined;
+  readonly splice?: SpliceSettings;
   /** Filters that the configuration may name, those that come with the proxy by default. */
   readonly registry?: FilterRegistry;
   /** Longest time that a drain may take. */
@@ -62,6 +64,7 @@ export async function serve(options: ServeOptions): Promise<number> {
       },
       ...(adminAddress === undefined ? {} : { adminAddress }),
       ...(filterDir === undefined ? {} : { filterDir }),
+      ...(options.splice === undefined ? {} : { splice: options.splice }),
       ...(registry === undefined ? {} : { registry }),
     });
     const reloader = new Reloader(proxy, options);

@@ -29,6 +29,7 @@ const JUMP_ALWAYS = 0x00;
 const CALL = 0x80;
 const EXIT = 0x90;
 const ATOMIC_EXCHANGE = 0xe1;
+const ATOMIC_FETCH_ADD = 0x01;
 /** In the source field of a 64-bit load: the constant is a map's descriptor. */
 const PSEUDO_MAP_FD = 1;
 
@@ -85,6 +86,11 @@ export class Assembler {
   /** Atomically puts `register` into memory and what was there into `register`; a full barrier. */
   exchange(width: 'u32' | 'u64', base: Register, offset: number, register: Register): this {
     return this.emit(CLASS.STX | MODE.ATOMIC | SIZE[width], base, register, offset, ATOMIC_EXCHANGE);
+  }
+
+  /** Atomically adds `register` to memory and puts what was there into `register`; a full barrier. */
+  fetchAdd(width: 'u32' | 'u64', base: Register, offset: number, register: Register): this {
+    return this.emit(CLASS.STX | MODE.ATOMIC | SIZE[width], base, register, offset, ATOMIC_FETCH_ADD);
   }
 
   /** `target = ` the map behind a descriptor of this process. */

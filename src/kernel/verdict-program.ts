@@ -137,10 +137,10 @@ export function verdictProgram(maps: VerdictMaps): Buffer<ArrayBuffer> {
       .call(HELPER.ringbufOutput)
       .jump('redirect')
 
+      // A barrier: whoever sees these bytes as passed also sees every byte before them as redirected.
       .label('full')
-      .load('u32', 1, direction, DIRECTION.passedBytes)
-      .combine(1, 'add', length)
-      .store('u32', direction, DIRECTION.passedBytes, 1)
+      .copy(1, length)
+      .fetchAdd('u32', direction, DIRECTION.passedBytes, 1)
       .set(1, 1)
       .exchange('u32', direction, DIRECTION.noticed, 1)
       .jumpIf(1, '!=', 0, 'to the proxy')

@@ -2,10 +2,11 @@ import type { TcpProxy as TcpProxyConfig } from '../config/schema/tcp-proxy.ts';
 import { FLAG } from '../http/response-flags.ts';
 import { Hash64, hash64 } from '../matching/hash64.ts';
 import { type AccessLogger, compileAccessLogs } from '../observe/access-log/index.ts';
-import type { Counter, StatsScope } from '../observe/stats.ts';
+import type { Counter, Gauge, StatsScope } from '../observe/stats.ts';
 import type { Runtime } from '../runtime.ts';
 import type { Connection } from './connection.ts';
 import type { ConnectionRecord } from './connection-record.ts';
+import type { Splicer } from './splicer.ts';
 import { TcpSession } from './tcp-session.ts';
 
 /** The `tcp.<stat_prefix>.*` statistics. */
@@ -18,6 +19,9 @@ export class TcpStats {
   readonly maxDownstreamConnectionDuration: Counter;
   readonly downstreamFlowControlPausedReadingTotal: Counter;
   readonly downstreamFlowControlResumedReadingTotal: Counter;
+  readonly splicedCxTotal: Counter;
+  readonly splicedCxActive: Gauge;
+  readonly splicedBytesTotal: Counter;
 
   constructor(scope: StatsScope) {
     this.downstreamCxTotal = scope.counter('downstream_cx_total');
@@ -28,6 +32,9 @@ export class TcpStats {
     this.maxDownstreamConnectionDuration = scope.counter('max_downstream_connection_duration');
     this.downstreamFlowControlPausedReadingTotal = scope.counter('downstream_flow_control_paused_reading_total');
     this.downstreamFlowControlResumedReadingTotal = scope.counter('downstream_flow_control_resumed_reading_total');
+    this.splicedCxTotal = scope.counter('spliced_cx_total');
+    this.splicedCxActive = scope.gauge('spliced_cx_active');
+    this.splicedBytesTotal = scope.counter('spliced_bytes_total');
   }
 }
 
@@ -45,6 +52,7 @@ export class TcpProxy {
   readonly accessLog: AccessLogger | undefined;
   private readonly pickName: () => string;
   private readonly hashesSource: boolean;
+  private readonly splicing: Runtime['splicing'];
   private readonly sessions = new Set<TcpSession>();
   private readonly onClose: (connection: Connection) => void;
 
@@ -65,7 +73,13 @@ export class TcpProxy {
       config.access_log.length === 0 ? undefined : compileAccessLogs(config.access_log, { log, stats: runtime.stats });
     this.pickName = compilePick(config);
     this.hashesSource = config.hash_policy.length > 0;
+    this.splicing = runtime.splicing;
     this.onClose = onClose;
+  }
+
+  /** Undefined where sessions are served in user space. */
+  get splicer(): Splicer | undefined {
+    return this.splicing?.splicer;
   }
 
   get activeConnections(): number {

@@ -7,6 +7,8 @@ import { BulkReader, drainSoon } from './bulk-reader.ts';
 import { nowMs } from './clock.ts';
 import type { Connection, ConnectionHandler } from './connection.ts';
 import type { ConnectionRecord } from './connection-record.ts';
+import type { SplicedDirection } from './spliced-direction.ts';
+import type { SplicedPair } from './spliced-pair.ts';
 import type { TcpProxy } from './tcp-proxy.ts';
 import { TimerEntry, timers } from './timer.ts';
 
@@ -19,6 +21,8 @@ class Direction implements ConnectionHandler {
   ended = false;
   /** The other side does not take bytes as fast as they come: nothing is read. */
   private waiting = false;
+  /** Set while the kernel forwards what it can; the rest comes here. */
+  splice: SplicedDirection | undefined = undefined;
 
   constructor(session: TcpSession, source: Connection, isDownstream: boolean) {
     this.session = session;
@@ -32,7 +36,11 @@ class Direction implements ConnectionHandler {
     session.count(this.isDownstream, length);
     const sink = session.peerOf(this.isDownstream);
     if (sink === undefined) return;
-    if (this.reader.forward(buffer, length, sink)) return;
+    if (this.reader.forward(buffer, length, sink)) {
+      if (this.splice?.onTaken(length) === true) this.reader.stop();
+      return;
+    }
+    this.splice?.onWaiting(length);
     this.source.pause();
     if (!this.waiting) session.countPaused(this.isDownstream);
     this.waiting = true;
@@ -47,7 +55,7 @@ class Direction implements ConnectionHandler {
   readOn(): void {
     if (this.waiting) this.session.countResumed(this.isDownstream);
     this.waiting = false;
-    this.source.resume();
+    if (this.splice === undefined || this.splice.onDrained()) this.source.resume();
   }
 
   /** This side took everything: the other one may read on. */
@@ -104,6 +112,7 @@ export class TcpSession implements ConnectEvents {
   private readonly down: Direction;
   private up: Direction | undefined = undefined;
   private upstream: Connection | undefined = undefined;
+  private splice: SplicedPair | undefined = undefined;
   private attempt: ConnectAttempt | undefined = undefined;
   private cluster: Cluster | undefined = undefined;
   private endpoint: Endpoint | undefined = undefined;
@@ -191,8 +200,37 @@ export class TcpSession implements ConnectEvents {
     endpoint.activeRequests++;
     endpoint.stats.rqTotal++;
     endpoint.failureMonitor?.onTcpConnected();
+    if (this.spliceWith(connection)) return;
     connection.resume();
     this.downstream.resume();
+  }
+
+  /** Leaves the forwarding to the kernel where that is possible. */
+  private spliceWith(upstream: Connection): boolean {
+    const { splicer, stats } = this.proxy;
+    this.splice = splicer?.begin(this.downstream, upstream);
+    if (this.splice?.active !== true) return false;
+    this.down.splice = this.splice.fromDownstream;
+    (this.up as Direction).splice = this.splice.fromUpstream;
+    stats.splicedCxTotal.inc();
+    stats.splicedCxActive.inc();
+    this.splice.start();
+    return true;
+  }
+
+  /** Adds what the kernel has forwarded to what the proxy has. */
+  private countSpliced(): void {
+    const { splice, upstream, downstream, record } = this;
+    if (splice === undefined || upstream === undefined) return;
+    const received = splice.fromDownstream.takeRedirected();
+    const sent = splice.fromUpstream.takeRedirected();
+    this.proxy.stats.splicedBytesTotal.add(received + sent);
+    record.bytesReceived += received;
+    record.bytesSent += sent;
+    downstream.bytesRead += received;
+    downstream.bytesWritten += sent;
+    upstream.bytesRead += sent;
+    upstream.bytesWritten += received;
   }
 
   onConnectFailure(failure: ConnectFailure): void {
@@ -257,6 +295,7 @@ export class TcpSession implements ConnectEvents {
   }
 
   onCloseOf(isDownstream: boolean, error: Error | undefined): void {
+    this.countSpliced();
     if (isDownstream) {
       this.downstreamClosed = true;
       this.attempt?.cancel();
@@ -302,11 +341,18 @@ export class TcpSession implements ConnectEvents {
   private finishIfOver(): void {
     if (this.finished || !this.downstreamClosed || this.upstreamStartedMs !== 0 || this.attempt !== undefined) return;
     this.finished = true;
+    if (this.splice !== undefined) this.endSplice(this.splice);
     timers.cancel(this.timer);
     if (this.backOff !== undefined) timers.cancel(this.backOff);
     if (this.holdsConnectionLimit) this.cluster?.limits.DEFAULT.connections.release();
     this.record.endMs = performance.now();
     this.proxy.onSessionEnd(this);
+  }
+
+  private endSplice(splice: SplicedPair): void {
+    this.countSpliced();
+    if (splice.active) this.proxy.stats.splicedCxActive.dec();
+    splice.end();
   }
 
   /** Ends both sides, for a reason of ours. */
@@ -332,6 +378,7 @@ export class TcpSession implements ConnectEvents {
     const { maxDurationMs } = this;
     const { idleTimeoutMs, stats } = this.proxy;
     const now = performance.now();
+    if (this.splice !== undefined) this.lastActivityMs = Math.max(this.lastActivityMs, this.splice.lastActivityMs);
     if (maxDurationMs > 0 && now - this.record.startMs >= maxDurationMs) {
       stats.maxDownstreamConnectionDuration.inc();
       this.close(FLAG.DT, 'max_downstream_connection_duration');

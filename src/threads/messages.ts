@@ -6,6 +6,7 @@ import type { LogLevel } from '../observe/log.ts';
 import type { FilterTime } from '../observe/probe.ts';
 import type { StatsSnapshot } from '../observe/stats-snapshot.ts';
 import type { TapBatch, TapPoll } from '../observe/tap/tap-registry.ts';
+import type { SpliceSettings } from '../splice-settings.ts';
 import type { InheritedSockets, ListeningSockets, RetirementTerms } from '../proxy.ts';
 
 /** What a worker thread is started with. */
@@ -14,6 +15,7 @@ export interface WorkerStart {
   /** The configuration in canonical form, as JSON. */
   readonly config: string;
   readonly filterDir: string | undefined;
+  readonly splice: SpliceSettings | undefined;
   readonly drainTimeMs: number;
   readonly logLevel: LogLevel;
   /** Ports that the first worker was given by the system, by listener name, for the others to share. */

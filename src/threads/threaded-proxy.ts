@@ -73,6 +73,7 @@ export class ThreadedProxy implements RunningProxy {
         file: this.config.file,
         config: JSON.stringify(this.config.canonical),
         filterDir: options.filterDir,
+        splice: options.splice === undefined ? undefined : { ...options.splice, isQuiet: this.workers.length > 0 },
         drainTimeMs: options.drainTimeMs,
         logLevel: options.log.levels().values().next().value ?? 'info',
         ports: this.ports,

@@ -25,6 +25,7 @@ const proxy = new SidecarProxy({
   log,
   drainTimeMs: start.drainTimeMs,
   ...(start.filterDir === undefined ? {} : { filterDir: start.filterDir }),
+  ...(start.splice === undefined ? {} : { splice: start.splice }),
   onCustomFilter: (stats) => {
     void import('../filter/supervision.ts').then(({ superviseWorkerThread }) => {
       const watched = superviseWorkerThread(log.component('filter'), stats);

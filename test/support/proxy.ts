@@ -22,6 +22,7 @@ export interface TestProxyOptions {
   readonly concurrency?: number;
   readonly drainTimeMs?: number;
   readonly adminAddress?: ProxyOptions['adminAddress'];
+  readonly splice?: ProxyOptions['splice'];
 }
 
 /** Starts a proxy in this process from the text of a configuration file, in either form. */
@@ -37,6 +38,7 @@ export async function startTestProxy(text: string, options: TestProxyOptions = {
     drainTimeMs: options.drainTimeMs ?? 1000,
     ...(options.dir === undefined ? {} : { filterDir: options.dir }),
     ...(options.adminAddress === undefined ? {} : { adminAddress: options.adminAddress }),
+    ...(options.splice === undefined ? {} : { splice: options.splice }),
   });
   return {
     proxy,
