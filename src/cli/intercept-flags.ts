@@ -46,6 +46,7 @@ export const INTERCEPT_OPTIONS = {
     { flags: '-n, --dry-run', help: 'print what the programs would be told, and change nothing' },
   ],
   remove: [{ flags: '-n, --dry-run', help: 'print what the programs would be told, and change nothing' }],
+  show: [{ flags: '--json', help: 'one JSON object' }],
 } as const satisfies Record<string, readonly InterceptOption[]>;
 
 export type InterceptVerb = keyof typeof INTERCEPT_OPTIONS;

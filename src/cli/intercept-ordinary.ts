@@ -14,5 +14,7 @@ export async function runVerb(verb: InterceptVerb, flags: InterceptFlags): Promi
       return (await import('./intercept-rules.ts')).installRules(flags);
     case 'remove':
       return (await import('./intercept-remove.ts')).removeRules(flags);
+    case 'show':
+      return (await import('./intercept-show.ts')).showRules(flags);
   }
 }

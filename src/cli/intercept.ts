@@ -15,6 +15,7 @@ All of it acts on the network namespace that it runs in, and needs the capabilit
 
   outrigger intercept install                                      everything goes through the proxy
   outrigger intercept install --exclude-outbound-ports 3306,6379   but what goes to these ports
+  outrigger intercept show                                         the rules, with what they have caught
   outrigger intercept remove                                       as if it had never been
 
 docs/interception.md tells what each rule is for. Exit codes: 0 done, 1 failed, 2 the command line is wrong.`,
@@ -55,5 +56,11 @@ Examples
   remove: {
     description: 'Takes out all that an installation has made, half of one included, and nothing else.',
     after: '',
+  },
+  show: {
+    description: 'Tells the rules that are active, what each is for, and how many packets it has caught.',
+    after: `
+Of a connection, nat sees the first packet only: its figures are connections.
+Exit code 1: nothing is installed, or not the whole of it.`,
   },
 };

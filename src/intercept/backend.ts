@@ -1,5 +1,5 @@
 import type { InterceptOptions } from './options.ts';
-import type { Family } from './rule.ts';
+import type { Family, Rule } from './rule.ts';
 
 export const BACKENDS = ['iptables-nft', 'iptables-legacy', 'iptables', 'nft'] as const;
 /** A program that brings rules into the kernel. `iptables` is whichever kind the distribution has chosen. */
@@ -19,6 +19,8 @@ export interface ActiveRule {
   readonly chain: string;
   /** In the words of its program. */
   readonly text: string;
+  /** What it says; undefined for a rule that no installation makes. */
+  readonly rule: Rule | undefined;
   readonly packets: number;
   readonly bytes: number;
 }
@@ -35,6 +37,8 @@ export interface Snapshot {
   install(options: InterceptOptions, families: readonly Family[]): Promise<void>;
   planRemoval(): PlannedInput[];
   remove(): Promise<void>;
+  /** Makes it again what it was when it was read, after an installation that something else has failed beside. */
+  undo(): Promise<void>;
 }
 
 export interface Backend {

@@ -3,7 +3,7 @@ import { backendNamed, findBackends, noBackend, survey } from './backends.ts';
 import { InterceptError } from './intercept-error.ts';
 import { hasIpv6 } from './ipv6.ts';
 import type { InterceptOptions } from './options.ts';
-import { Routes, routeCommands, withoutIp } from './routes.ts';
+import { Routes, routeCommands, tproxyMarks, withoutIp } from './routes.ts';
 import type { Family } from './rule.ts';
 import { takesInboundBy } from './rule-set.ts';
 
@@ -33,9 +33,28 @@ export async function install(options: InterceptOptions, host: HostOptions): Pro
       warnings.push('ip is not installed: the proxy cannot call its app from ::6, which only matters to apps on IPv6');
     }
   }
-  await Promise.all([chosen.install(options, families), routes?.install(options, families)]);
-  for (const other of snapshots) if (other !== chosen && other.hasOurs) await other.remove();
+  const before = snapshots.filter((snapshot) => snapshot.hasOurs);
+  // Left by TPROXY: who switches back would have its routing table for ever.
+  const former = tproxyMarks(before).filter(
+    (mark) => !takesInboundBy(options, 'tproxy') || mark !== options.tproxyMark,
+  );
+  if (before.some(hasTproxy) && former.length > 0) await routes?.remove(former, families);
+  const [rules, rest] = await Promise.allSettled([
+    chosen.install(options, families),
+    routes?.install(options, families),
+  ]);
+  const failed = [rules, rest].find((result) => result.status === 'rejected');
+  if (failed !== undefined) {
+    if (rules.status === 'fulfilled') await chosen.undo();
+    if (before.length === 0) await routes?.remove([options.tproxyMark], families).catch(() => undefined);
+    throw failed.reason;
+  }
+  for (const other of before) if (other !== chosen) await other.remove();
   return { backend: chosen.backend, families, warnings };
+}
+
+function hasTproxy({ rules }: Snapshot): boolean {
+  return rules.some(({ rule }) => rule?.target.kind === 'tproxy');
 }
 
 /** What `install` would tell the programs now. */

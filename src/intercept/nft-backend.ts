@@ -4,6 +4,7 @@ import { NFT_FAMILIES, NFT_TABLES, nftTable } from './nft-text.ts';
 import type { InterceptOptions } from './options.ts';
 import { findProgram, runProgram } from './program.ts';
 import type { Family } from './rule.ts';
+import { readNftRule } from './rule-reader.ts';
 import { buildTables } from './rule-set.ts';
 
 /** nftables itself, with tables of our own: others' rules are out of reach. */
@@ -36,8 +37,7 @@ export class NftBackend implements Backend {
   }
 
   async #run(args: string[], input?: string): Promise<string> {
-    // Numbers, not names: users and services are of this machine.
-    const outcome = await runProgram(this.#nft, ['-n', ...args], input);
+    const outcome = await runProgram(this.#nft, args, input);
     if (outcome.code !== 0) throw failure(this.#nft, undefined, outcome);
     return outcome.stdout;
   }
@@ -68,10 +68,8 @@ class NftSnapshot implements Snapshot {
   }
 
   planInstall(options: InterceptOptions, families: readonly Family[]): PlannedInput[] {
-    // Declared first, so that a table can be deleted that may not be there: all in one transaction.
-    const dropped = OUR_TABLES.map((table) => `table ${table}\ndelete table ${table}\n`).join('');
     const made = families.flatMap((family) => buildTables(options, family).map((table) => nftTable(table, family)));
-    return [{ command: 'nft -f -', text: dropped + made.join('') }];
+    return [{ command: 'nft -f -', text: dropTables() + made.join('') }];
   }
 
   async install(options: InterceptOptions, families: readonly Family[]): Promise<void> {
@@ -87,6 +85,15 @@ class NftSnapshot implements Snapshot {
   async remove(): Promise<void> {
     for (const { text } of this.planRemoval()) await this.#nft.apply(text);
   }
+
+  async undo(): Promise<void> {
+    await this.#nft.apply(dropTables() + Array.from(this.#listings.values()).join(''));
+  }
+}
+
+/** Declares each first, so that one can be deleted that may not be there: with what follows, one transaction. */
+function dropTables(): string {
+  return OUR_TABLES.map((table) => `table ${table}\ndelete table ${table}\n`).join('');
 }
 
 function parseListing(table: string, listing: string): ActiveRule[] {
@@ -98,11 +105,13 @@ function parseListing(table: string, listing: string): ActiveRule[] {
     const counted = /^(.*?) ?counter packets (\d+) bytes (\d+) ?(.*)$/.exec(line);
     if (counted === null) continue;
     const [, before = '', packets, bytes, after = ''] = counted;
+    const text = [before, after].filter(Boolean).join(' ');
     rules.push({
       family: ip === 'ip6' ? 6 : 4,
       table: name,
       chain,
-      text: [before, after].filter(Boolean).join(' '),
+      text,
+      rule: readNftRule(text),
       packets: Number(packets),
       bytes: Number(bytes),
     });

@@ -1,7 +1,6 @@
 import type { BackendName, PlannedInput } from './backend.ts';
 import { findBackends, noBackend, survey } from './backends.ts';
-import { DEFAULT_OPTIONS } from './options.ts';
-import { Routes } from './routes.ts';
+import { Routes, tproxyMarks } from './routes.ts';
 import type { Family } from './rule.ts';
 
 const FAMILIES: readonly Family[] = [4, 6];
@@ -15,7 +14,7 @@ export async function remove(): Promise<(BackendName | 'routes')[]> {
   const snapshots = await readAll();
   const ours = snapshots.filter((snapshot) => snapshot.hasOurs);
   for (const snapshot of ours) await snapshot.remove();
-  const hadRoutes = await Routes.find()?.remove(DEFAULT_OPTIONS, FAMILIES);
+  const hadRoutes = await Routes.find()?.remove(tproxyMarks(ours), FAMILIES);
   return [...ours.map((snapshot) => snapshot.backend), ...(hadRoutes === true ? (['routes'] as const) : [])];
 }
 

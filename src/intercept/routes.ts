@@ -1,6 +1,7 @@
+import type { Snapshot } from './backend.ts';
 import { failure } from './failure.ts';
 import { InterceptError } from './intercept-error.ts';
-import type { InterceptOptions } from './options.ts';
+import { DEFAULT_OPTIONS, type InterceptOptions } from './options.ts';
 import { findProgram, type Outcome, runProgram } from './program.ts';
 import type { Family } from './rule.ts';
 import { takesInboundBy } from './rule-set.ts';
@@ -29,23 +30,35 @@ export class Routes {
       families.map(async (family) => {
         const commands = routeCommands(options, family);
         if (takesInboundBy(options, 'tproxy')) {
-          const there = await this.#count(family, options);
-          // `ip rule add` knows no `replace`, and doubles would need as many deletions.
-          if (there > 0) commands.splice(commands.indexOf(ruleCommand('add', options)), 1);
-          for (let i = 1; i < there; i++) commands.push(ruleCommand('del', options));
+          // There is no `ip rule replace`: one is left, whatever there was.
+          const add = ruleCommand('add', options);
+          const { tproxyMark, tproxyTable } = options;
+          const there = (await this.#rules(family)).filter(({ mark }) => mark === tproxyMark);
+          const same = there.filter(({ table }) => table === `${tproxyTable}`);
+          if (same.length > 0) commands.splice(commands.indexOf(add), 1);
+          for (const { mark, table } of there)
+            if (table !== `${tproxyTable}`) commands.push(ruleText('del', mark, table));
+          for (let i = 1; i < same.length; i++) commands.push(ruleCommand('del', options));
         }
         if (commands.length > 0) await this.#batch(family, commands);
       }),
     );
   }
 
-  /** Takes out what `install` may have made. */
-  async remove(options: InterceptOptions, families: readonly Family[]): Promise<boolean> {
+  /**
+   * Takes out what `install` may have made.
+   *
+   * @param marks of TPROXY: rules by others are another's
+   * @returns whether there was anything
+   */
+  async remove(marks: readonly number[], families: readonly Family[]): Promise<boolean> {
     const removed = await Promise.all(
       families.map(async (family) => {
-        const commands: string[] = [];
-        for (let i = await this.#count(family, options); i > 0; i--) commands.push(ruleCommand('del', options));
-        if (await this.#hasRoute(family, options)) commands.push(routeCommand('del', family, options));
+        const rules = (await this.#rules(family)).filter(({ mark }) => marks.includes(mark));
+        const commands = rules.map(({ mark, table }) => ruleText('del', mark, table));
+        for (const table of new Set([...rules.map((rule) => rule.table), `${DEFAULT_OPTIONS.tproxyTable}`])) {
+          if (await this.#hasRoute(family, table)) commands.push(routeCommand('del', family, table));
+        }
         if (family === 6 && (await this.#hasSource())) commands.push('addr del ::6/128 dev lo');
         if (commands.length > 0) await this.#batch(family, commands);
         return commands.length > 0;
@@ -54,15 +67,15 @@ export class Routes {
     return removed.includes(true);
   }
 
-  /** How often the rule is there that sends marked packets to the table. */
-  async #count(family: Family, { tproxyMark, tproxyTable }: InterceptOptions): Promise<number> {
+  /** The rules that look marked packets up in a table, doubles included. */
+  async #rules(family: Family): Promise<{ mark: number; table: string }[]> {
     const { stdout } = await this.#run([`-${family}`, 'rule', 'show']);
-    const wanted = new RegExp(`\\bfwmark 0x${tproxyMark.toString(16)} lookup ${tproxyTable}\\b`, 'g');
-    return stdout.match(wanted)?.length ?? 0;
+    const found = stdout.matchAll(/\bfwmark (0x[0-9a-f]+) lookup (\S+)/g);
+    return Array.from(found, ([, mark, table = '']) => ({ mark: Number(mark), table }));
   }
 
-  async #hasRoute(family: Family, { tproxyTable }: InterceptOptions): Promise<boolean> {
-    const { stdout } = await this.#run([`-${family}`, 'route', 'show', 'table', `${tproxyTable}`]);
+  async #hasRoute(family: Family, table: string): Promise<boolean> {
+    const { stdout } = await this.#run([`-${family}`, 'route', 'show', 'table', table]);
     return /^local default dev lo\b/m.test(stdout);
   }
 
@@ -80,6 +93,14 @@ export class Routes {
   }
 }
 
+/** The marks that installations use, or would use by default. */
+export function tproxyMarks(installed: readonly Snapshot[]): number[] {
+  const used = installed.flatMap(({ rules }) =>
+    rules.flatMap(({ rule }) => (rule?.target.kind === 'tproxy' ? [rule.target.mark] : [])),
+  );
+  return [...new Set([DEFAULT_OPTIONS.tproxyMark, ...used])];
+}
+
 /** The error of a machine without `ip`. */
 export function withoutIp(): InterceptError {
   return new InterceptError('ip is not installed, and TPROXY needs a routing table', 'apt-get install iproute2');
@@ -89,15 +110,19 @@ export function withoutIp(): InterceptError {
 export function routeCommands(options: InterceptOptions, family: Family): string[] {
   const commands = family === 6 ? ['addr replace ::6/128 dev lo'] : [];
   if (takesInboundBy(options, 'tproxy')) {
-    commands.push(routeCommand('replace', family, options), ruleCommand('add', options));
+    commands.push(routeCommand('replace', family, `${options.tproxyTable}`), ruleCommand('add', options));
   }
   return commands;
 }
 
 function ruleCommand(verb: 'add' | 'del', { tproxyMark, tproxyTable }: InterceptOptions): string {
-  return `rule ${verb} fwmark ${tproxyMark} lookup ${tproxyTable}`;
+  return ruleText(verb, tproxyMark, `${tproxyTable}`);
 }
 
-function routeCommand(verb: 'replace' | 'del', family: Family, { tproxyTable }: InterceptOptions): string {
-  return `route ${verb} local ${family === 4 ? '0.0.0.0/0' : '::/0'} dev lo table ${tproxyTable}`;
+function ruleText(verb: 'add' | 'del', mark: number, table: string): string {
+  return `rule ${verb} fwmark ${mark} lookup ${table}`;
+}
+
+function routeCommand(verb: 'replace' | 'del', family: Family, table: string): string {
+  return `route ${verb} local ${family === 4 ? '0.0.0.0/0' : '::/0'} dev lo table ${table}`;
 }

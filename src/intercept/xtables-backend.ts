@@ -2,6 +2,7 @@ import type { ActiveRule, Backend, PlannedInput, Snapshot } from './backend.ts';
 import type { InterceptOptions } from './options.ts';
 import { removalInput, restoreInput } from './restore-input.ts';
 import type { Family } from './rule.ts';
+import { readIptablesRule } from './rule-reader.ts';
 import { buildTables } from './rule-set.ts';
 import { hasOurs, isOurs, jumpsIntoOurs, type SavedTable } from './saved-rules.ts';
 import { Xtables, type XtablesKind } from './xtables.ts';
@@ -26,11 +27,6 @@ export class XtablesBackend implements Backend {
       families.map(async (family): Promise<[Family, SavedTable[]]> => [family, await this.#tools.read(family)]),
     );
     return new XtablesSnapshot(this.#tools, new Map(saved));
-  }
-
-  /** As if nothing were there. */
-  assumeEmpty(): Snapshot {
-    return new XtablesSnapshot(this.#tools, new Map());
   }
 }
 
@@ -57,7 +53,9 @@ class XtablesSnapshot implements Snapshot {
 
   get rules(): ActiveRule[] {
     return Array.from(this.#saved).flatMap(([family, tables]) =>
-      tables.flatMap((table) => ourRules(table).map((rule) => ({ family, table: table.name, ...rule }))),
+      tables.flatMap((table) =>
+        ourRules(table).map((saved) => ({ family, table: table.name, rule: readIptablesRule(saved.text), ...saved })),
+      ),
     );
   }
 
@@ -105,8 +103,12 @@ class XtablesSnapshot implements Snapshot {
     );
     const failed = outcomes.find(({ outcome }) => outcome.code !== 0);
     if (failed === undefined) return;
-    for (const { family } of outcomes) await this.#putBack(family);
+    await this.undo();
     throw this.#tools.fails(failed.family, failed.outcome);
+  }
+
+  async undo(): Promise<void> {
+    for (const family of this.#saved.keys()) await this.#putBack(family);
   }
 
   async #putBack(family: Family): Promise<void> {
