@@ -57,7 +57,7 @@ export function createProxyView(source: ViewSource): ProxyView {
       runtime.clusters.publishStats();
       return runtime.clusters.clusters.map(clusterView);
     },
-    filterTimes: () => runtime.probe.times(),
+    threadTimes: () => (runtime.probe === undefined ? [] : [runtime.probe.report()]),
     denials: () => runtime.denials.list(),
     tapConfigIds: () => runtime.taps.configIds(),
     pollTap: (poll) => runtime.taps.poll(poll),

@@ -3,6 +3,7 @@ import type { FilterRegistry } from './filter/registry.ts';
 import type { InheritedSocket } from './listener/listener-socket.ts';
 import type { ProxyView } from './observe/admin/view.ts';
 import type { RootLogger } from './observe/log.ts';
+import type { ProbeSettings } from './observe/probe.ts';
 import type { StatsScope } from './observe/stats.ts';
 import type { StatsSnapshot } from './observe/stats-snapshot.ts';
 import type { SharedMemory } from './shared-memory.ts';
@@ -22,6 +23,8 @@ export interface ProxyOptions {
   readonly drainTimeMs: number;
   /** Folder of the custom filters that the configuration may name. */
   readonly filterDir?: string;
+  /** Times the components; without it, nothing of the probe is loaded. */
+  readonly probe?: ProbeSettings | undefined;
   /** Whether the kernel forwards TCP sessions, where it can; unless given, it does not. */
   readonly splice?: SpliceSettings;
   /** Called once, when this thread has loaded its first custom filter: whoever owns the process guards it then. */

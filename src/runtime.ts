@@ -15,7 +15,8 @@ export interface Runtime {
   readonly log: RootLogger;
   readonly clusters: ClusterManager;
   readonly shared: SharedMemory;
-  readonly probe: Probe;
+  /** Undefined unless components are timed; set before the first chain is built. */
+  probe: Probe | undefined;
   readonly denials: DenialLog;
   readonly taps: TapRegistry;
   readonly facts: ProxyFacts;

@@ -10,7 +10,6 @@ import { Splicing } from './network/splicing.ts';
 import { flushAll, reopenAll } from './observe/access-log/index.ts';
 import type { AdminServer, ServerState } from './observe/admin/index.ts';
 import { DenialLog } from './observe/denials.ts';
-import { Probe } from './observe/probe.ts';
 import { StatsStore } from './observe/stats.ts';
 import { type StatsSnapshot, snapshotOf } from './observe/stats-snapshot.ts';
 import { TapRegistry } from './observe/tap/tap-registry.ts';
@@ -22,9 +21,6 @@ import { ClusterCalls } from './upstream/calls.ts';
 import type { Cluster } from './upstream/cluster.ts';
 import { ClusterManager } from './upstream/cluster-manager.ts';
 import { drainPools } from './upstream/pools.ts';
-
-/** Time filters in one of so many streams. */
-const PROBE_EVERY = 128;
 
 /** Longest wait for destroyed connections to report their end. */
 const CLOSE_WAIT_MS = 500;
@@ -72,7 +68,7 @@ export class SidecarProxy implements RunningProxy, ViewSource {
       log,
       clusters,
       shared: options.thread?.shared ?? new SharedMemory(),
-      probe: new Probe(PROBE_EVERY),
+      probe: undefined,
       denials: new DenialLog(),
       taps: new TapRegistry(),
       facts: {
@@ -96,6 +92,8 @@ export class SidecarProxy implements RunningProxy, ViewSource {
 
   async start(): Promise<void> {
     this.state = 'INITIALIZING';
+    const { probe } = this.options;
+    if (probe !== undefined) this.runtime.probe = await (await import('./probe/index.ts')).startProbe(probe);
     await settleHandles(this.options.log.component('network'));
     await this.apply(this.config);
     if (this.inherited !== undefined) return;
@@ -331,6 +329,7 @@ export class SidecarProxy implements RunningProxy, ViewSource {
     }
     this.runtime.clusters.close();
     this.runtime.splicing?.close();
+    this.runtime.probe?.stop();
     await flushAll();
   }
 }

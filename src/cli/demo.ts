@@ -61,6 +61,8 @@ async function demo(ports: DemoPorts): Promise<number> {
       file: undefined,
       watch: false,
       concurrency: 1,
+      // Somebody may look at the admin page after few requests.
+      probe: { mode: 'all', every: 1 },
       adminAddress: undefined,
       filterDir: dirname(file),
       drainTimeMs: DRAIN_TIME_MS,

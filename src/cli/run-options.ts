@@ -1,3 +1,4 @@
+import { PROBE_MODES } from '../observe/probe.ts';
 import { SPLICE_MODES } from '../splice-settings.ts';
 import type { ServeFlags } from './serve-options.ts';
 
@@ -48,6 +49,12 @@ export const RUN_OPTIONS: readonly RunOption[] = [
   },
   { flags: '--drain-time <seconds>', help: 'longest time to finish what runs after SIGTERM, 20 unless given' },
   { flags: '--drain-time-s <seconds>', help: '' },
+  {
+    flags: '--probe <which>',
+    help: 'time the components of the proxy: off unless given, sampled, or all events (docs/components.md)',
+    choices: PROBE_MODES,
+  },
+  { flags: '--probe-interval <n>', help: 'with --probe sampled: one event in so many is timed, 50 unless given' },
   {
     flags: '--mode <mode>',
     help: 'validate reads the file, tells its problems and ends',

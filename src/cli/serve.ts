@@ -3,6 +3,7 @@ import { watchFiles } from '../config/watch-files.ts';
 import type { FilterRegistry } from '../filter/registry.ts';
 import type { HotRestart, HotRestartSettings } from '../hot-restart/hot-restart.ts';
 import type { RootLogger } from '../observe/log.ts';
+import type { ProbeSettings } from '../observe/probe.ts';
 import { type RetirementTerms, type RunningProxy as Sidecar, startProxy } from '../proxy.ts';
 import type { SpliceSettings } from '../splice-settings.ts';
 import { formatHostPort } from './address.ts';
@@ -22,6 +23,7 @@ export interface ServeOptions {
   readonly adminAddress: { readonly host: string; readonly port: number } | undefined;
   readonly filterDir: string | undefined;
   readonly splice?: SpliceSettings;
+  readonly probe?: ProbeSettings | undefined;
   /** Filters that the configuration may name, those that come with the proxy by default. */
   readonly registry?: FilterRegistry;
   /** Longest time that a drain may take. */
@@ -48,7 +50,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   let supervision: Promise<() => Promise<unknown>> | undefined;
   let restart: HotRestart | undefined;
   try {
-    const { adminAddress, filterDir, registry, concurrency, drainTimeMs } = options;
+    const { adminAddress, filterDir, registry, concurrency, drainTimeMs, probe } = options;
     const config = options.load();
     restart = await beginHotRestart(options, config);
     const proxy = await startProxy({
@@ -56,6 +58,7 @@ export async function serve(options: ServeOptions): Promise<number> {
       ...restart?.proxyOptions,
       concurrency,
       drainTimeMs,
+      probe,
       log: options.log,
       onCustomFilter: (stats) => {
         supervision = import('../filter/supervision.ts').then(({ superviseMainThread }) =>

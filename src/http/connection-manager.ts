@@ -79,7 +79,7 @@ export class ConnectionManager {
   readonly routes: RouteTable;
   readonly clusters: Runtime['clusters'];
   readonly log: Logger;
-  readonly accessLog: AccessLogger | undefined;
+  readonly accessLog: AccessLogger | undefined = undefined;
   readonly internalAddresses: CidrSet | undefined;
   readonly normalizePath: ReturnType<typeof compilePathNormalizer>;
   readonly normalizeAuthority: ((authority: string, localPort: number) => string) | undefined;
@@ -122,10 +122,10 @@ export class ConnectionManager {
     this.listenerName = options.listenerName;
     this.drainsUnhealthy = options.drainsUnhealthy;
     this.onClose = options.onClose;
-    this.accessLog =
-      config.access_log.length === 0
-        ? undefined
-        : compileAccessLogs(config.access_log, { log: this.log, stats: runtime.stats });
+    if (config.access_log.length > 0) {
+      const logger = compileAccessLogs(config.access_log, { log: this.log, stats: runtime.stats });
+      this.accessLog = runtime.probe === undefined ? logger : runtime.probe.accessLog(logger);
+    }
     const ranges = config.internal_address_config?.cidr_ranges ?? [];
     this.internalAddresses = ranges.length === 0 ? undefined : new CidrSet(ranges);
     this.normalizePath = compilePathNormalizer(config);
@@ -149,7 +149,7 @@ export class ConnectionManager {
   static async create(options: ConnectionManagerOptions): Promise<ConnectionManager> {
     const { config, definitions, runtime } = options;
     const stats = runtime.stats.scope(`http.${config.stat_prefix}`);
-    const chains = await FilterChains.create(config.http_filters, definitions, runtime, stats, config.stat_prefix);
+    const chains = await FilterChains.create(config.http_filters, definitions, runtime, stats);
     const tracing = config.tracing === undefined ? undefined : await createManagerTracing(options, stats);
     const manager = new ConnectionManager(options, chains, tracing);
     if (config.codec_type === 'HTTP2') await manager.loadHttp2();
@@ -272,11 +272,6 @@ export class ConnectionManager {
       path: stream.request.path,
       outcome: filter.onError === 'open' ? 'the request went on without it' : 'the request was answered with 500',
     });
-  }
-
-  /** Whether this stream's filters are timed. */
-  sample(): boolean {
-    return this.runtime.probe.sample();
   }
 
   /**

@@ -1,6 +1,5 @@
 import type { HttpFilterHooks, HttpStream } from '../filter/http.ts';
 import type { AnyHttpFilter } from '../filter/registry.ts';
-import type { FilterTimer } from '../observe/probe.ts';
 
 /** One configured filter: its hooks, and what the runner must know of it. */
 export interface ConfiguredFilter {
@@ -12,8 +11,6 @@ export interface ConfiguredFilter {
   readonly hooks: HttpFilterHooks;
   readonly onError: 'closed' | 'open';
   readonly timeoutMs: number;
-  /** Collects its time in sampled streams. */
-  readonly timer: FilterTimer;
 }
 
 type WithHook<Name extends keyof HttpFilterHooks> = ConfiguredFilter & {

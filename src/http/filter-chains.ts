@@ -44,7 +44,6 @@ export class FilterChains {
   private readonly sources: readonly Source[];
   private readonly runtime: Runtime;
   private readonly stats: StatsScope;
-  private readonly chainName: string;
   private readonly overrides: Override[] = [];
   private readonly unwatch: (() => void)[] = [];
   private slotCount = 0;
@@ -53,11 +52,10 @@ export class FilterChains {
   /** Called after a custom filter was replaced and the chains were remade. */
   onChange: (() => void) | undefined = undefined;
 
-  private constructor(sources: readonly Source[], runtime: Runtime, stats: StatsScope, chainName: string) {
+  private constructor(sources: readonly Source[], runtime: Runtime, stats: StatsScope) {
     this.sources = sources;
     this.runtime = runtime;
     this.stats = stats;
-    this.chainName = chainName;
     this.base = this.compile([]);
   }
 
@@ -67,13 +65,12 @@ export class FilterChains {
     definitions: ReadonlyMap<string, AnyHttpFilter>,
     runtime: Runtime,
     stats: StatsScope,
-    chainName: string,
   ): Promise<FilterChains> {
     const sources: Source[] = [];
     for (const filter of filters) {
       if (filter.typed_config.type !== ROUTER) sources.push(await sourceOf(filter, definitions, runtime));
     }
-    return new FilterChains(sources, runtime, stats, chainName);
+    return new FilterChains(sources, runtime, stats);
   }
 
   /** Hands the chain for these levels to `assign`, now and whenever a custom filter was replaced. */
@@ -123,14 +120,15 @@ export class FilterChains {
       return slots[used++] as number;
     };
     const env = filterEnv(name, this.runtime, this.stats, routeConfigs, nextSlot);
+    const hooks = definition.create(source.config, env);
+    const { probe } = this.runtime;
     return {
       name,
       order,
       definition,
-      hooks: definition.create(source.config, env),
+      hooks: probe === undefined ? hooks : probe.filterHooks(name, hooks),
       onError: definition.onError ?? 'closed',
       timeoutMs: definition.timeoutMs ?? DEFAULT_TIMEOUT_MS,
-      timer: this.runtime.probe.timer(this.chainName, name),
     };
   }
 

@@ -55,10 +55,7 @@ export abstract class ResponsePath extends StreamCore {
     try {
       for (; i < hooks.length; i++) {
         const filter = hooks[i] as (typeof hooks)[number];
-        const result =
-          this.timings === undefined
-            ? filter.hooks.onResponse(head, this)
-            : this.timed(filter, () => filter.hooks.onResponse(head, this));
+        const result = filter.hooks.onResponse(head, this);
         if (result === undefined) continue;
         if (result instanceof Promise) {
           const index = i;
@@ -188,11 +185,7 @@ export abstract class ResponsePath extends StreamCore {
       const filter = hooks[i] as (typeof hooks)[number];
       let result: BodyHookResult | Promise<BodyHookResult>;
       try {
-        const piece = bytes;
-        result =
-          this.timings === undefined
-            ? filter.hooks.onResponseBody(piece, end, this)
-            : this.timed(filter, () => filter.hooks.onResponseBody(piece, end, this));
+        result = filter.hooks.onResponseBody(bytes, end, this);
       } catch (error) {
         if (!this.filterFailed(filter, error)) return;
         continue;

@@ -2,7 +2,6 @@ import type { BodyHookResult, HttpStream as FilterStream, RouteView } from '../f
 import type { Reply, Verdict } from '../filter/verdict.ts';
 import { toWireText } from '../matching/wire-text.ts';
 import { nowMs } from '../network/clock.ts';
-import type { FilterTimer } from '../observe/probe.ts';
 import type { ConnectionInfo, WireBytes } from '../observe/stream-info.ts';
 import type { BodyCollector } from './body-collector.ts';
 import type { DownstreamCodec } from './codec.ts';
@@ -63,8 +62,6 @@ export abstract class StreamCore extends StreamRecord implements FilterStream, T
   protected deniedBy = '';
   protected replied = false;
   protected requestCollector: BodyCollector | undefined = undefined;
-  /** Time of each filter in this stream; only in the streams that are sampled. */
-  protected timings: Map<FilterTimer, number> | undefined = undefined;
   protected abstract readonly router: Router;
 
   constructor(manager: ConnectionManager, connection: ConnectionInfo) {
@@ -236,17 +233,6 @@ export abstract class StreamCore extends StreamRecord implements FilterStream, T
     if (ended && !this.completed) this.passResponseEnd();
   }
 
-  /** Runs a hook of a sampled stream and adds up what its filter took. */
-  protected timed<T>(filter: ConfiguredFilter, hook: () => T): T {
-    const timings = this.timings as Map<FilterTimer, number>;
-    const before = performance.now();
-    try {
-      return hook();
-    } finally {
-      timings.set(filter.timer, (timings.get(filter.timer) ?? 0) + performance.now() - before);
-    }
-  }
-
   /** A filter threw or did not answer. True: the request goes on without it. */
   protected filterFailed(filter: ConfiguredFilter, error: unknown): boolean {
     this.manager.onFilterError(filter, error, this);
@@ -298,7 +284,6 @@ export abstract class StreamCore extends StreamRecord implements FilterStream, T
         this.manager.onFilterError(filter, error, this);
       }
     }
-    if (this.timings !== undefined) for (const [timer, elapsedMs] of this.timings) timer.add(elapsedMs);
     const stats = this.manager.stats;
     stats.downstreamRqActive.dec();
     if (this.upgradeCounted) stats.downstreamCxUpgradesActive.dec();

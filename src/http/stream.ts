@@ -79,7 +79,6 @@ export class HttpStream extends ResponsePath implements DownstreamEvents {
     this.startMs = nowMs();
     // A custom filter may have been replaced since the last request.
     this.chain = this.manager.baseChain;
-    this.timings = this.manager.sample() ? new Map() : undefined;
     const { stats } = this.manager;
     stats.downstreamRqTotal.inc();
     if (this.request.protocol === 'HTTP/2') stats.downstreamRqHttp2Total.inc();
@@ -157,10 +156,7 @@ export class HttpStream extends ResponsePath implements DownstreamEvents {
           if (i === hooks.length) break;
         }
         const filter = hooks[i] as (typeof hooks)[number];
-        const result =
-          this.timings === undefined
-            ? filter.hooks.onRequest(this.request, this)
-            : this.timed(filter, () => filter.hooks.onRequest(this.request, this));
+        const result = filter.hooks.onRequest(this.request, this);
         if (result === undefined) continue;
         if (result instanceof Promise) {
           const index = i;
@@ -278,11 +274,7 @@ export class HttpStream extends ResponsePath implements DownstreamEvents {
       const filter = hooks[i] as (typeof hooks)[number];
       let result: BodyHookResult | Promise<BodyHookResult>;
       try {
-        const piece = bytes;
-        result =
-          this.timings === undefined
-            ? filter.hooks.onRequestBody(piece, end, this)
-            : this.timed(filter, () => filter.hooks.onRequestBody(piece, end, this));
+        result = filter.hooks.onRequestBody(bytes, end, this);
       } catch (error) {
         if (!this.filterFailed(filter, error)) return;
         continue;

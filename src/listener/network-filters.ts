@@ -103,10 +103,11 @@ function configure(
   { runtime, stats }: NetworkFilterContext,
 ): ConfiguredNetworkFilter {
   const env = filterEnv<never>(name, runtime, stats, [], noSlots);
+  const hooks = definition.create(config, env);
   return {
     name,
     definition,
-    hooks: definition.create(config, env),
+    hooks: runtime.probe === undefined ? hooks : runtime.probe.filterHooks(name, hooks),
     timeoutMs: definition.timeoutMs ?? DEFAULT_TIMEOUT_MS,
   };
 }

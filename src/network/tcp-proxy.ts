@@ -71,6 +71,7 @@ export class TcpProxy {
     const log = runtime.log.component('tcp');
     this.accessLog =
       config.access_log.length === 0 ? undefined : compileAccessLogs(config.access_log, { log, stats: runtime.stats });
+    runtime.probe?.nameTcpProxy(this, config.stat_prefix);
     this.pickName = compilePick(config);
     this.hashesSource = config.hash_policy.length > 0;
     this.splicing = runtime.splicing;

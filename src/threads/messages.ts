@@ -3,7 +3,7 @@ import type { ClusterView, ListenerView } from '../observe/admin/view.ts';
 import type { ContextCertificates } from '../observe/certificates.ts';
 import type { Denial } from '../observe/denials.ts';
 import type { LogLevel } from '../observe/log.ts';
-import type { FilterTime } from '../observe/probe.ts';
+import type { ProbeSettings, ThreadTimes } from '../observe/probe.ts';
 import type { StatsSnapshot } from '../observe/stats-snapshot.ts';
 import type { TapBatch, TapPoll } from '../observe/tap/tap-registry.ts';
 import type { SpliceSettings } from '../splice-settings.ts';
@@ -16,6 +16,7 @@ export interface WorkerStart {
   readonly config: string;
   readonly filterDir: string | undefined;
   readonly splice: SpliceSettings | undefined;
+  readonly probe: ProbeSettings | undefined;
   readonly drainTimeMs: number;
   readonly logLevel: LogLevel;
   /** Ports that the first worker was given by the system, by listener name, for the others to share. */
@@ -33,7 +34,7 @@ export interface WorkerCommands {
   resetCounters: { argument: undefined; result: undefined };
   listeners: { argument: undefined; result: readonly ListenerView[] };
   clusters: { argument: undefined; result: readonly ClusterView[] };
-  filterTimes: { argument: undefined; result: readonly FilterTime[] };
+  threadTimes: { argument: undefined; result: readonly ThreadTimes[] };
   denials: { argument: undefined; result: readonly Denial[] };
   certificates: { argument: undefined; result: readonly ContextCertificates[] };
   tapConfigIds: { argument: undefined; result: readonly string[] };

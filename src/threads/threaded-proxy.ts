@@ -7,7 +7,6 @@ import {
   type ServerState,
   startAdminServer,
 } from '../observe/admin/index.ts';
-import { mergeTimes } from '../observe/probe.ts';
 import { mergeSnapshots, type StatsSnapshot } from '../observe/stats-snapshot.ts';
 import { mergeBatches } from '../observe/tap/tap-registry.ts';
 import { packageInfo } from '../package-info.ts';
@@ -74,6 +73,7 @@ export class ThreadedProxy implements RunningProxy {
         config: JSON.stringify(this.config.canonical),
         filterDir: options.filterDir,
         splice: options.splice === undefined ? undefined : { ...options.splice, isQuiet: this.workers.length > 0 },
+        probe: options.probe,
         drainTimeMs: options.drainTimeMs,
         logLevel: options.log.levels().values().next().value ?? 'info',
         ports: this.ports,
@@ -151,7 +151,7 @@ export class ThreadedProxy implements RunningProxy {
         }));
       },
       clusters: async () => mergeClusters(await this.all('clusters')),
-      filterTimes: async () => mergeTimes(await this.all('filterTimes')),
+      threadTimes: async () => (await this.all('threadTimes')).flat(),
       denials: async () =>
         (await this.all('denials'))
           .flat()

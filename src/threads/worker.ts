@@ -24,6 +24,7 @@ const proxy = new SidecarProxy({
   concurrency: 1,
   log,
   drainTimeMs: start.drainTimeMs,
+  probe: start.probe,
   ...(start.filterDir === undefined ? {} : { filterDir: start.filterDir }),
   ...(start.splice === undefined ? {} : { splice: start.splice }),
   onCustomFilter: (stats) => {
@@ -42,7 +43,7 @@ const commands: { [Name in CommandName]: (argument: WorkerCommands[Name]['argume
   resetCounters: () => view.resetCounters(),
   listeners: () => view.listeners(),
   clusters: () => view.clusters(),
-  filterTimes: () => view.filterTimes(),
+  threadTimes: () => view.threadTimes(),
   denials: () => view.denials(),
   certificates: () => view.certificates(),
   tapConfigIds: () => view.tapConfigIds(),

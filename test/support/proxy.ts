@@ -22,6 +22,7 @@ export interface TestProxyOptions {
   readonly concurrency?: number;
   readonly drainTimeMs?: number;
   readonly adminAddress?: ProxyOptions['adminAddress'];
+  readonly probe?: ProxyOptions['probe'];
   readonly splice?: ProxyOptions['splice'];
 }
 
@@ -36,6 +37,7 @@ export async function startTestProxy(text: string, options: TestProxyOptions = {
     concurrency: options.concurrency ?? 1,
     log,
     drainTimeMs: options.drainTimeMs ?? 1000,
+    probe: options.probe,
     ...(options.dir === undefined ? {} : { filterDir: options.dir }),
     ...(options.adminAddress === undefined ? {} : { adminAddress: options.adminAddress }),
     ...(options.splice === undefined ? {} : { splice: options.splice }),

@@ -1,3 +1,4 @@
+import { componentReport } from '../component-report.ts';
 import type { StatsSnapshot } from '../stats-snapshot.ts';
 import { cumulativeBuckets } from '../stats-snapshot.ts';
 import { listenerAddress } from './cluster-status.ts';
@@ -37,11 +38,11 @@ const PER_POLICY = /\.policy\./;
 
 /** Everything that the home page shows, in one answer. */
 export async function liveStatus(view: ProxyView): Promise<object> {
-  const [stats, listeners, clusters, filters, denials, taps] = await Promise.all([
+  const [stats, listeners, clusters, threads, denials, taps] = await Promise.all([
     view.stats(),
     view.listeners(),
     view.clusters(),
-    view.filterTimes(),
+    view.threadTimes(),
     view.denials(),
     view.tapConfigIds(),
   ]);
@@ -57,7 +58,7 @@ export async function liveStatus(view: ProxyView): Promise<object> {
     totals: totalsOf(stats),
     listeners: listeners.map((listener) => ({ ...listener, address: listenerAddress(listener) })),
     clusters: clusters.map(({ name, type, endpoints }) => ({ name, type, endpoints })),
-    filters,
+    components: componentReport(threads),
     denials: denials.slice(0, SHOWN_DENIALS),
     taps,
   };

@@ -146,19 +146,6 @@ function nanoseconds(value) {
   return value >= 1000 ? (value / 1000).toFixed(1) + ' \\u00b5s' : Math.round(value) + ' ns';
 }
 
-function showFilters(times) {
-  const chains = new Map();
-  for (const time of times) chains.set(time.chain, (chains.get(time.chain) || []).concat(time));
-  const longest = Math.max(1, ...times.map((time) => time.meanNs));
-  const groups = [...chains].map(([chain, list]) => node('div', {}, node('h3', {}, chain), ...list.map((time) => {
-    const bar = node('div', { class: 'fill' });
-    bar.style.width = (100 * time.meanNs / longest).toFixed(1) + '%';
-    return node('div', { class: 'bar' }, node('span', { class: 'mono' }, time.filter), node('div', { class: 'track' }, bar),
-      node('span', { class: 'value' }, time.samples ? nanoseconds(time.meanNs) : '\\u2013'));
-  })));
-  replace('filters', ...(groups.length ? groups : [node('p', { class: 'muted' }, 'No filter has been timed yet.')]));
-}
-
 function showDenials(denials) {
   const rows = denials.map((denial) => node('tr', {},
     node('td', { class: 'nowrap' }, new Date(denial.timeEpochMs).toLocaleTimeString()),
@@ -177,7 +164,7 @@ function show(now) {
   showTiles(now);
   showListeners(now.listeners);
   showClusters(now.clusters);
-  showFilters(now.filters);
+  showComponents(now.components);
   showDenials(now.denials);
   showTaps(now.taps);
 }

@@ -1,9 +1,10 @@
+import { COMPONENTS_SCRIPT, COMPONENTS_SECTION, COMPONENTS_STYLE } from './page-components.ts';
 import { PAGE_SCRIPT as STATUS_SCRIPT } from './page-script.ts';
 import { PAGE_STYLE as STATUS_STYLE } from './page-style.ts';
 import { TAP_SCRIPT, TAP_SECTION, TAP_STYLE } from './page-tap.ts';
 
-const PAGE_SCRIPT = STATUS_SCRIPT + TAP_SCRIPT;
-const PAGE_STYLE = STATUS_STYLE + TAP_STYLE;
+const PAGE_SCRIPT = STATUS_SCRIPT + COMPONENTS_SCRIPT + TAP_SCRIPT;
+const PAGE_STYLE = STATUS_STYLE + COMPONENTS_STYLE + TAP_STYLE;
 
 const LINKS = [
   'help',
@@ -18,6 +19,7 @@ const LINKS = [
   'server_info',
   'denials',
   'filters',
+  'components',
 ]
   .map((path) => `<a href="/${path}">${path}</a>`)
   .join('\n');
@@ -59,8 +61,8 @@ export const PAGE = `<!doctype html>
 <dl id="tiles" class="tiles"></dl>
 <div class="grid">
 ${table('listeners', 'Listeners and filter chains', ['Listener', 'Address', 'Kind', '#Connections'])}
-<section aria-labelledby="filters-title"><h2 id="filters-title">Time per filter and stream <span class="muted">(mean of sampled streams)</span></h2><div id="filters"></div></section>
 </div>
+${COMPONENTS_SECTION}
 ${table('clusters', 'Clusters', ['Cluster', 'Endpoint', 'Health', '#Active', '#Requests', '#Errors'])}
 ${table('denials', 'Last denials', ['Time', 'Request', 'Filter', 'Reason', '#Status', 'Flags', 'Client', 'Listener'])}
 ${TAP_SECTION}

@@ -1,4 +1,5 @@
 import { type CertificateDetails, type ContextCertificates, daysUntil } from '../certificates.ts';
+import { componentMetrics, componentReport, filterTimes } from '../component-report.ts';
 import { PROMETHEUS_CONTENT_TYPE, renderPrometheus } from '../prometheus.ts';
 import type { StatsSnapshot } from '../stats-snapshot.ts';
 import { clustersJson, clustersText, listenersJson, listenersText } from './cluster-status.ts';
@@ -39,7 +40,8 @@ async function stats(context: CommandContext, format: string): Promise<AdminRepl
     type: (query.get('type') ?? 'all').toLowerCase(),
   });
   if (format === 'prometheus') {
-    return { status: 200, contentType: PROMETHEUS_CONTENT_TYPE, body: renderPrometheus(selected) };
+    const components = componentMetrics(componentReport(await view.threadTimes()));
+    return { status: 200, contentType: PROMETHEUS_CONTENT_TYPE, body: renderPrometheus(selected) + components };
   }
   if (format === 'json') return { status: 200, contentType: 'application/json', body: statsJson(selected) };
   return textReply(statsText(selected, query.get('histogram_buckets') === 'cumulative'));
@@ -215,8 +217,14 @@ export const READ_COMMANDS: readonly Command[] = [
   {
     path: '/filters',
     method: 'GET',
-    help: 'print the mean time of each filter per stream, in nanoseconds, from sampled streams',
-    run: async ({ view }) => jsonReply({ filters: await view.filterTimes() }),
+    help: 'print the mean time of each filter per request and route, in nanoseconds (with --probe)',
+    run: async ({ view }) => jsonReply({ filters: filterTimes(componentReport(await view.threadTimes())) }),
+  },
+  {
+    path: '/components',
+    method: 'GET',
+    help: 'print where the CPU time goes, by route and component (with --probe)',
+    run: async ({ view }) => jsonReply(componentReport(await view.threadTimes())),
   },
   {
     path: '/live',

@@ -1,6 +1,6 @@
 import type { ContextCertificates } from '../certificates.ts';
 import type { Denial } from '../denials.ts';
-import type { FilterTime } from '../probe.ts';
+import type { ThreadTimes } from '../probe.ts';
 import type { StatsSnapshot } from '../stats-snapshot.ts';
 import type { TapBatch, TapPoll } from '../tap/tap-registry.ts';
 
@@ -109,7 +109,8 @@ export interface ProxyView {
   resetCounters(): Maybe<void>;
   listeners(): Maybe<readonly ListenerView[]>;
   clusters(): Maybe<readonly ClusterView[]>;
-  filterTimes(): Maybe<readonly FilterTime[]>;
+  /** Of each thread that times its components; empty when none does. */
+  threadTimes(): Maybe<readonly ThreadTimes[]>;
   /** The newest first. */
   denials(): Maybe<readonly Denial[]>;
   /** What `POST /tap` may attach to. */

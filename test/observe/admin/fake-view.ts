@@ -6,7 +6,7 @@ import type {
   ServerState,
 } from '../../../src/observe/admin/view.ts';
 import { DenialLog } from '../../../src/observe/denials.ts';
-import { Probe } from '../../../src/observe/probe.ts';
+import type { ThreadTimes } from '../../../src/observe/probe.ts';
 import { StatsStore } from '../../../src/observe/stats.ts';
 import { snapshotOf } from '../../../src/observe/stats-snapshot.ts';
 import { type TapPoll, TapRegistry } from '../../../src/observe/tap/tap-registry.ts';
@@ -38,7 +38,7 @@ export class FakeView implements ProxyView {
   readonly options = { concurrency: 1, config_path: 'shop.yaml' };
   readonly store = new StatsStore();
   readonly denialLog = new DenialLog();
-  readonly probe = new Probe(64);
+  readonly threads: ThreadTimes[] = [];
   readonly taps = new TapRegistry();
   readonly orders: string[] = [];
   serverState: ServerState = 'LIVE';
@@ -105,8 +105,8 @@ export class FakeView implements ProxyView {
     ];
   }
 
-  filterTimes() {
-    return this.probe.times();
+  threadTimes() {
+    return this.threads;
   }
 
   denials() {

@@ -140,11 +140,27 @@ describe('reading', () => {
     playTraffic(view, 40);
     expect((await json('/denials')).denials[0]).toMatchObject({ filter: 'local_ratelimit', flags: 'RL', status: 429 });
     expect((await json('/filters')).filters[1]).toEqual({
-      chain: 'inbound / http',
+      chain: 'shop/app',
       filter: 'rbac',
-      samples: 1,
+      samples: 500,
       meanNs: 2100,
     });
+    const components = await json('/components');
+    expect(components).toMatchObject({ mode: 'sampled', cpuNs: 14_000_000, unattributedNs: 2_145_000 });
+    expect(components.routes[0].parts).toContainEqual({
+      part: 'os_write',
+      title: 'OS write',
+      table2: 'OS Write',
+      meshInsight: 'Write',
+      basis: 'by calibration',
+      ns: 4_500_000,
+      nsPerRequest: 9000,
+    });
+    const metrics = (await ask('/stats/prometheus')).body;
+    expect(metrics).toContain(
+      'outrigger_component_cpu_seconds_total{route="shop/app",component="filter",filter="rbac",table2="Sidecar Filter",meshinsight="Sidecar Filter",basis="measured"} 0.001050000\n',
+    );
+    expect(metrics).toContain('outrigger_unattributed_cpu_seconds 0.002145000\n');
     const live = await json('/live');
     expect(live.totals).toMatchObject({ requests: 40, status4xx: 4, denied: 4, active: 2 });
     expect(live.totals.latency.at(-1)).toEqual([null, 40]);

@@ -2,7 +2,7 @@ import { FLAG } from '../../../src/http/response-flags.ts';
 import { fakeStream } from '../fake-stream.ts';
 import type { FakeView } from './fake-view.ts';
 
-/** Lets `requests` go through a fake proxy: statistics, filter times and, for every tenth, a denial. */
+/** Lets `requests` go through a fake proxy: statistics, component times and, for every tenth, a denial. */
 export function playTraffic(view: FakeView, requests: number): void {
   const http = view.store.scope('http.ingress_http');
   http.gauge('downstream_rq_active').set(2);
@@ -14,15 +14,41 @@ export function playTraffic(view: FakeView, requests: number): void {
     http.histogram('downstream_rq_time').record(denied ? 0.4 : 1 + (i % 40));
     if (denied) deny(view, i);
   }
-  const times = {
-    ip_tagging: 0.0009,
-    rbac: 0.0021,
-    local_ratelimit: 0.0006,
-    'stamp-request-id': 0.0134,
-    router: 0.0042,
-  };
-  for (const [filter, ms] of Object.entries(times)) view.probe.timer('inbound / http', filter).add(ms);
-  view.probe.timer('mysql / tcp', 'connection_limit').add(0.0011);
+  view.threads.push({
+    mode: 'sampled',
+    every: 50,
+    events: 1000,
+    timed: 20,
+    disturbed: 1,
+    threadCpuNs: 14_000_000,
+    probeNs: 100_000,
+    routes: [
+      {
+        route: 'shop/app',
+        requests: 10,
+        reads: 20,
+        parts: {
+          event_poll: 12_000,
+          os_read: 25_000,
+          sidecar_read: 15_000,
+          packet_processing: 8000,
+          http_parse: 9000,
+          header_codec: 7000,
+          'filter/ip_tagging': 9000,
+          'filter/rbac': 21_000,
+          routing: 6000,
+          sidecar_write: 12_000,
+          os_write: 90_000,
+        },
+      },
+      {
+        route: 'tcp/mysql',
+        requests: 0,
+        reads: 4,
+        parts: { os_read: 5000, os_write: 15_000, 'filter/connection_limit': 1100 },
+      },
+    ],
+  });
 }
 
 function deny(view: FakeView, i: number): void {

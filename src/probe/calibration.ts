@@ -1,0 +1,163 @@
+import { createServer, connect as open, type Socket } from 'node:net';
+import { libc } from '../kernel/libc.ts';
+import { handleOf, streamBinding } from '../network/stream-handle.ts';
+import type { EventClock } from './events.ts';
+import { Meter } from './meter.ts';
+import { timed } from './weave.ts';
+
+/** What the probe costs, and what cannot be timed where it happens. All in milliseconds. */
+export interface Calibration {
+  /** Of one timed call: what is counted with the part, and with the part around it. */
+  readonly innerMs: number;
+  readonly outerMs: number;
+  /** Of one timed event, beside the calls in it. */
+  readonly eventMs: number;
+  /** Of a write call, what is not the system call's. */
+  readonly writeMs: number;
+  /** Of a read system call: for each, and for each byte. */
+  readonly readMs: number;
+  readonly readByteMs: number;
+}
+
+const PAIRS = 2000;
+/** The first ones run before V8 has compiled anything. */
+const ROUNDS = 15;
+const ROUNDS_THAT_COUNT = 5;
+
+/** Times calls, events and system calls for a few milliseconds, with nobody else at work. */
+export async function calibrate(clock: EventClock): Promise<Calibration> {
+  const { innerMs, outerMs } = calibrateCalls();
+  const eventMs = calibrateEvents(clock);
+  return { innerMs, outerMs, eventMs, ...(await calibrateSystemCalls()) };
+}
+
+/** Empty methods, timed: all that is counted is the probe's. */
+function calibrateCalls(): { innerMs: number; outerMs: number } {
+  const inner: number[] = [];
+  const outer: number[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    const meter = new Meter(() => {});
+    const part = meter.parts.of('routing');
+    const empty = { run: timed(meter, () => undefined, { part }) };
+    meter.beginEvent();
+    for (let i = 0; i < PAIRS; i++) empty.run();
+    meter.endEvent(undefined, undefined);
+    const sums = meter.routes.get('');
+    inner.push((sums?.ms[part] ?? 0) / PAIRS);
+    outer.push((sums?.ms[meter.parts.of('packet_processing')] ?? 0) / PAIRS);
+  }
+  return { innerMs: median(inner.slice(-ROUNDS_THAT_COUNT)), outerMs: median(outer.slice(-ROUNDS_THAT_COUNT)) };
+}
+
+function calibrateEvents(clock: EventClock): number {
+  const { cpuMs } = clock;
+  if (cpuMs === undefined) return 0;
+  const gaps: number[] = [];
+  for (let i = 0; i < PAIRS / 10; i++) {
+    clock.turns();
+    const before = cpuMs();
+    const after = cpuMs();
+    clock.turns();
+    gaps.push(after - before);
+  }
+  clock.gapCostMs = median(gaps);
+  const meter = new Meter(() => {});
+  const startMs = cpuMs();
+  for (let i = 0; i < PAIRS / 10; i++) {
+    clock.turns();
+    cpuMs();
+    cpuMs();
+    meter.beginEvent();
+    meter.endEvent(cpuMs, undefined);
+    clock.turns();
+  }
+  return (cpuMs() - startMs) / (PAIRS / 10);
+}
+
+const NO_SYSTEM_CALLS = { writeMs: 0, readMs: 0, readByteMs: 0 };
+const SMALL_BYTES = 128;
+const LARGE_BYTES = 32 * 1024;
+const CALLS = 200;
+
+/**
+ * Reads and writes a loopback connection of our own, once as the proxy does, once by the bare system call. Nothing is
+ * told apart where libc or Node's handles are out of reach.
+ */
+async function calibrateSystemCalls(): Promise<typeof NO_SYSTEM_CALLS> {
+  const c = libc();
+  if (c === undefined || streamBinding === undefined) return NO_SYSTEM_CALLS;
+  const pair = await loopbackPair();
+  try {
+    const writer = handleOf(pair[0]);
+    const from = fileDescriptor(pair[0]);
+    const to = fileDescriptor(pair[1]);
+    if (writer === undefined || from < 0 || to < 0) return NO_SYSTEM_CALLS;
+    const bytes = Buffer.alloc(LARGE_BYTES, 'x');
+    const address = c.addressOf(bytes);
+    // Refused at the door, so that what is left is the way there and back.
+    const callMs = usual(() => c.send(-1, address, BigInt(SMALL_BYTES), 0));
+    const text = bytes.latin1Slice(0, SMALL_BYTES);
+    const request = new streamBinding.WriteWrap();
+    const nodeWrites: number[] = [];
+    const bareWrites: number[] = [];
+    const small: number[] = [];
+    const large: number[] = [];
+    const read = (size: number): number => duration(() => c.recv(to, address, BigInt(size), 0));
+    for (let i = 0; i < CALLS; i++) {
+      nodeWrites.push(duration(() => writer.writeLatin1String(request, text)));
+      small.push(read(SMALL_BYTES));
+      bareWrites.push(duration(() => c.send(from, address, BigInt(SMALL_BYTES), 0)));
+      small.push(read(SMALL_BYTES));
+      if (i % 10 > 0) continue;
+      c.send(from, address, BigInt(LARGE_BYTES), 0);
+      large.push(read(LARGE_BYTES));
+    }
+    const readMs = Math.max(0, median(small) - callMs);
+    return {
+      writeMs: Math.max(0, median(nodeWrites) - (median(bareWrites) - callMs)),
+      readMs,
+      readByteMs: Math.max(0, (median(large) - callMs - readMs) / (LARGE_BYTES - SMALL_BYTES)),
+    };
+  } finally {
+    for (const socket of pair) socket.destroy();
+  }
+}
+
+function fileDescriptor(socket: Socket): number {
+  return (socket as unknown as { _handle?: { fd?: number } })._handle?.fd ?? -1;
+}
+
+function loopbackPair(): Promise<[Socket, Socket]> {
+  return new Promise((resolve, reject) => {
+    const server = createServer({ pauseOnConnect: true });
+    let client: Socket | undefined;
+    server.once('error', reject);
+    server.once('connection', (accepted) => {
+      server.close();
+      const socket = client as Socket;
+      const done = (): void => resolve([socket, accepted]);
+      if (socket.connecting) socket.once('connect', done);
+      else done();
+    });
+    server.listen(0, '127.0.0.1', () => {
+      client = open({ port: (server.address() as { port: number }).port, host: '127.0.0.1' });
+      client.pause();
+      client.once('error', reject);
+    });
+  });
+}
+
+function duration(run: () => unknown): number {
+  const startMs = performance.now();
+  run();
+  return performance.now() - startMs;
+}
+
+function usual(run: () => unknown): number {
+  return median(Array.from({ length: CALLS }, () => duration(run)));
+}
+
+function median(values: number[]): number {
+  values.sort((a, b) => a - b);
+  return values[values.length >> 1] ?? 0;
+}
