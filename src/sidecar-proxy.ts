@@ -3,7 +3,8 @@ import { builtinRegistry } from '../filters/index.ts';
 import type { LoadedConfig } from './config/load.ts';
 import type { Listener as ListenerConfig } from './config/schema/listener.ts';
 import type { FilterRegistry } from './filter/registry.ts';
-import { ListenerRuntime, listenAddress, listenerName } from './listener/listener.ts';
+import { bindsToPort, ListenerRuntime, listenAddress, listenerName } from './listener/listener.ts';
+import { ListenerDirectory } from './listener/listener-directory.ts';
 import { type ListenAddress, ListenerSocket } from './listener/listener-socket.ts';
 import { settleHandles } from './network/handle-self-test.ts';
 import { Splicing } from './network/splicing.ts';
@@ -40,6 +41,7 @@ export class SidecarProxy implements RunningProxy, ViewSource {
   private readonly options: ProxyOptions;
   private readonly registry: FilterRegistry;
   private readonly byAddress = new Map<string, ListenerSocket>();
+  private readonly directory = new ListenerDirectory();
   private reloading: Promise<unknown> = Promise.resolve();
   private readonly drainingRuntimes = new Set<ListenerRuntime>();
   /** Sockets of another process that are to be accepted from once `open` is called. */
@@ -197,7 +199,7 @@ export class SidecarProxy implements RunningProxy, ViewSource {
         const key = addressKey(listener);
         const existing = this.byAddress.get(key);
         if (existing !== undefined && sameConfig(existing.current.config, listener)) continue;
-        const runtime = await ListenerRuntime.create(listener, this.runtime, this.registry);
+        const runtime = await ListenerRuntime.create(listener, this.runtime, this.registry, this.directory);
         prepared.push({ key, runtime, socket: existing });
         if (existing === undefined) bound.push(await this.bind(listenAddress(listener), runtime));
       }
@@ -209,18 +211,19 @@ export class SidecarProxy implements RunningProxy, ViewSource {
     }
     clusters.commit();
     for (const cluster of this.runtime.clusters.clusters) watchEndpoints(cluster);
+    const fresh = [...bound];
     for (const { key, runtime, socket } of prepared) {
       if (socket === undefined) {
-        const fresh = bound.shift() as ListenerSocket;
-        this.byAddress.set(key, fresh);
-        if (this.inherited === undefined) fresh.open();
+        this.byAddress.set(key, bound.shift() as ListenerSocket);
       } else {
         this.drainRuntime(socket.current);
         socket.current = runtime;
       }
     }
-    for (const { runtime } of prepared) await runtime.watchFilters();
     const wanted = new Set(listeners.map(addressKey));
+    this.directory.replace([...this.byAddress].filter(([key]) => wanted.has(key)).map(([, socket]) => socket));
+    if (this.inherited === undefined) for (const socket of fresh) socket.open();
+    for (const { runtime } of prepared) await runtime.watchFilters();
     for (const [key, socket] of [...this.byAddress]) {
       if (wanted.has(key)) continue;
       this.byAddress.delete(key);
@@ -230,7 +233,7 @@ export class SidecarProxy implements RunningProxy, ViewSource {
   }
 
   private serves(listener: ListenerConfig): boolean {
-    return isShared(listener) || this.options.thread?.servesPipes !== false;
+    return isShared(listener) || !bindsToPort(listener) || this.options.thread?.servesPipes !== false;
   }
 
   private async bind(address: ListenAddress, runtime: ListenerRuntime): Promise<ListenerSocket> {
@@ -356,7 +359,10 @@ export function isShared(listener: ListenerConfig): boolean {
 /** What a listener keeps its socket by over reloads: its address, and its name where the system chooses the port. */
 export function addressKey(listener: ListenerConfig): string {
   const { host, port } = listenAddress(listener);
-  return port === 0 ? `${host} 0 ${listener.name}` : `${host} ${port ?? 'pipe'}`;
+  const { transparent, freebind } = listener;
+  // What a socket was bound with stays.
+  const kind = `${bindsToPort(listener) ? '' : ' unbound'}${transparent ? ' transparent' : ''}${freebind ? ' free' : ''}`;
+  return `${port === 0 ? `${host} 0 ${listener.name}` : `${host} ${port ?? 'pipe'}`}${kind}`;
 }
 
 function sameConfig(a: ListenerConfig, b: ListenerConfig): boolean {
@@ -381,9 +387,15 @@ function refuseExactBalance(listener: ListenerConfig): void {
   );
 }
 
+function bindFailure({ code, syscall, message }: NodeJS.ErrnoException): string {
+  if (code === 'EADDRINUSE') return 'is in use by another process';
+  if (code === 'EPERM' && syscall === 'setsockopt') return 'cannot be transparent without CAP_NET_ADMIN';
+  return message;
+}
+
 function bindError(error: NodeJS.ErrnoException, name: string, { host, port }: ListenAddress): Error {
   const where = port === undefined ? host : `${host}:${port}`;
-  const why = error.code === 'EADDRINUSE' ? 'is in use by another process' : error.message;
+  const why = bindFailure(error);
   return Object.assign(new Error(`listener ${name}: ${where} ${why}`), {
     code: error.code,
     address: where,

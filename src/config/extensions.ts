@@ -42,6 +42,7 @@ export const UPSTREAM_PROXY_PROTOCOL =
   'envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport';
 export const PROXY_PROTOCOL = 'envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol';
 export const HTTP_INSPECTOR = 'envoy.extensions.filters.listener.http_inspector.v3.HttpInspector';
+export const ORIGINAL_DST = 'envoy.extensions.filters.listener.original_dst.v3.OriginalDst';
 export const TLS_INSPECTOR = 'envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector';
 /** Custom filters, written in TypeScript; their own schema is applied when the module is loaded. */
 export const HTTP_FILTER_MODULE = 'outrigger.v1.HttpFilterModule';
@@ -68,7 +69,12 @@ export const BUILT_IN_TYPES: Readonly<Record<ExtensionCategory, Readonly<Record<
     [STDOUT_ACCESS_LOG]: StreamAccessLog,
     [STDERR_ACCESS_LOG]: StreamAccessLog,
   },
-  listener_filter: { [HTTP_INSPECTOR]: HttpInspector, [PROXY_PROTOCOL]: ProxyProtocol, [TLS_INSPECTOR]: TlsInspector },
+  listener_filter: {
+    [HTTP_INSPECTOR]: HttpInspector,
+    [ORIGINAL_DST]: EMPTY,
+    [PROXY_PROTOCOL]: ProxyProtocol,
+    [TLS_INSPECTOR]: TlsInspector,
+  },
   downstream_transport_socket: { [RAW_BUFFER]: RawBuffer, [DOWNSTREAM_TLS]: DownstreamTlsContext },
   upstream_transport_socket: {
     [RAW_BUFFER]: RawBuffer,

@@ -34,7 +34,7 @@ export class MirroredRequest implements UpstreamEvents {
 
   /** Sends the copy with its whole body, and forgets about it. */
   send(body: Buffer | undefined): void {
-    const endpoint = this.cluster.pick(undefined);
+    const endpoint = this.cluster.pick(undefined, 0, { connection: this.client, request: this.request });
     if (endpoint === undefined) return;
     this.body = body;
     this.timeout = setTimeout(() => this.giveUp(), this.timeoutMs);

@@ -2,6 +2,7 @@ import type { Hash64 } from '../matching/hash64.ts';
 import type { Cluster } from '../upstream/cluster.ts';
 import type { Endpoint } from '../upstream/endpoint.ts';
 import type { ResourceLimit, RoutingPriority } from '../upstream/limits.ts';
+import type { Errand } from '../upstream/original-destinations.ts';
 import type { UpstreamResetReason } from './codec.ts';
 import type { RequestHead } from './message.ts';
 import { isIdempotent, type RetryRules } from './retry.ts';
@@ -69,9 +70,9 @@ export class RetryState {
   }
 
   /** Chooses an endpoint, for a further try one that the rules like, in a limited number of draws. */
-  pick(cluster: Cluster, hash: Hash64 | undefined): Endpoint | undefined {
+  pick(cluster: Cluster, hash: Hash64 | undefined, errand?: Errand): Endpoint | undefined {
     const { rules } = this;
-    if (rules === undefined || !rules.choosesHosts) return cluster.pick(hash);
+    if (rules === undefined || !rules.choosesHosts || cluster.followsClients) return cluster.pick(hash, 0, errand);
     const { hosts } = rules;
     if (this.tried.length > 0 && hosts.priorityUpdateFrequency > 0)
       this.excludePriorities(cluster, hosts.priorityUpdateFrequency);

@@ -159,7 +159,7 @@ export class Router implements UpstreamEvents, TimedRouter {
     const entry = this.entry as RouteEntry;
     // One without an endpoint counts too, as in Envoy.
     const again = stream.upstreamAttemptCount++ > 0;
-    const endpoint = this.retries.pick(cluster, entry.hash === undefined ? undefined : entry.hash(stream));
+    const endpoint = this.retries.pick(cluster, entry.hash === undefined ? undefined : entry.hash(stream), stream);
     if (endpoint === undefined) {
       this.active = false;
       stream.sendLocalReply(503, 'no healthy upstream', FLAG.UH, 'no_healthy_upstream', failureHeaders(stream, false));

@@ -32,6 +32,11 @@ function socketOf(fd: number): Socket {
 
 /** The descriptor of a server that listens, or -1. */
 export function listeningDescriptor(server: Server): number {
-  const handle = (server as unknown as { _handle?: { fd?: number } | null })._handle;
+  return descriptorOf(server);
+}
+
+/** The descriptor of a socket or server, or -1 where it has none. */
+export function descriptorOf(owner: Socket | Server): number {
+  const handle = (owner as unknown as { _handle?: { fd?: number } | null })._handle;
   return typeof handle?.fd === 'number' ? handle.fd : -1;
 }

@@ -7,6 +7,8 @@ export type Pointer = NodeJS.ArrayBufferView<ArrayBuffer> | ArrayBuffer | bigint
  */
 export interface Libc {
   accept4(listening: number, address: Pointer, addressLength: Pointer, flags: number): number;
+  socket(family: number, type: number, protocol: number): number;
+  bind(fd: number, address: Pointer, length: number): number;
   getsockopt(fd: number, level: number, option: number, value: Pointer, length: Pointer): number;
   setsockopt(fd: number, level: number, option: number, value: Pointer, length: number): number;
   /** Both take the address of a `struct msghdr`, and give the bytes that went or came. */
@@ -40,6 +42,8 @@ export interface Libc {
 
 const SIGNATURES = {
   accept4: { arguments: ['i32', 'pointer', 'pointer', 'i32'], return: 'i32' },
+  socket: { arguments: ['i32', 'i32', 'i32'], return: 'i32' },
+  bind: { arguments: ['i32', 'pointer', 'u32'], return: 'i32' },
   getsockopt: { arguments: ['i32', 'i32', 'i32', 'pointer', 'pointer'], return: 'i32' },
   setsockopt: { arguments: ['i32', 'i32', 'i32', 'pointer', 'u32'], return: 'i32' },
   sendmsg: { arguments: ['i32', 'pointer', 'i32'], return: 'i64' },

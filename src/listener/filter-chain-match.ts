@@ -103,8 +103,7 @@ const RANKS: readonly Rank[] = [
   (criteria, { localAddress }) => criteria.destination.rank(localAddress),
   (criteria, _, { serverName }) => serverNameRank(criteria.serverNames, serverName),
   (criteria, _, { transport }) => exact(criteria.transport === '' ? undefined : criteria.transport, transport),
-  (criteria, _, { alpn }) =>
-    criteria.protocols.length === 0 ? 0 : alpn.some((name) => criteria.protocols.includes(name)) ? 1 : -1,
+  (criteria, _, { alpn }) => protocolRank(criteria.protocols, alpn),
   (criteria, { remoteAddress, direct }) => criteria.directSource.rank(direct?.remoteAddress ?? remoteAddress),
   (criteria, connection) => sourceTypeRank(criteria.sourceType, connection),
   (criteria, { remoteAddress }) => criteria.source.rank(remoteAddress),
@@ -127,12 +126,20 @@ function serverNameRank(names: readonly string[], actual: string): number {
   return best;
 }
 
+/** Of several chains with protocols, the one wins whose protocol the client offers first. */
+function protocolRank(wanted: readonly string[], offered: readonly string[]): number {
+  if (wanted.length === 0) return 0;
+  const first = offered.findIndex((name) => wanted.includes(name));
+  return first < 0 ? -1 : offered.length - first;
+}
+
 function sourceTypeRank(
   type: FilterChainMatch['source_type'],
   { remoteAddress, localAddress }: ConnectionInfo,
 ): number {
   if (type === 'ANY') return 0;
-  const local = remoteAddress === localAddress || remoteAddress.startsWith('127.') || remoteAddress === '::1';
+  // Of 127.0.0.0/8, only this one: a passthrough that binds 127.0.0.6 counts as external, in Envoy too.
+  const local = remoteAddress === localAddress || remoteAddress === '127.0.0.1' || remoteAddress === '::1';
   return local === (type === 'SAME_IP_OR_LOOPBACK') ? 1 : -1;
 }
 

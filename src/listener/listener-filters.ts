@@ -3,7 +3,9 @@ import type { Listener as ListenerConfig } from '../config/schema/listener.ts';
 import type { Tlv } from '../network/proxy-protocol/header.ts';
 import { TimerEntry, timers } from '../network/timer.ts';
 import type { Counter, Gauge, StatsScope } from '../observe/stats.ts';
+import type { LocalEnd } from '../observe/stream-info.ts';
 import { type FirstBytes, UNSEEN } from './filter-chain-match.ts';
+import type { ListenerDirectory } from './listener-directory.ts';
 import { loadListenerFilters } from './listener-filter-loader.ts';
 
 /** A connection whose filter chain is not chosen yet. Listener filters write down what they find out of it. */
@@ -26,6 +28,10 @@ export class IncomingConnection {
   first: FirstBytes = UNSEEN;
   /** Why a filter refused it: a bit of `FLAG`, and words for `%CONNECTION_TERMINATION_DETAILS%`. */
   refusal: { readonly flag: number; readonly details: string } | undefined = undefined;
+  /** The socket's own local end, once a filter has said otherwise. */
+  directLocal: LocalEnd | undefined = undefined;
+  /** Another listener's socket accepted it. */
+  wasHandedOver = false;
   /** Bytes that are taken out of the connection when the present hook returns. */
   consumed = 0;
 
@@ -41,6 +47,15 @@ export class IncomingConnection {
   setMetadata(namespace: string, key: string, value: unknown): void {
     this.metadata ??= [];
     this.metadata.push([namespace, key, value]);
+  }
+
+  /** Where the client wanted to go. */
+  restoreLocal(address: string, port: number): void {
+    const { localAddress, localPort } = this;
+    this.directLocal ??= { localAddress, localPort };
+    this.localAddress = address;
+    this.localPort = port;
+    this.isRestored = true;
   }
 
   /** Nobody after the present filter sees the first `bytes` of those that it was shown. */
@@ -97,15 +112,16 @@ export class ListenerFilters {
     config: ListenerConfig,
     scope: StatsScope,
     root: StatsScope,
+    directory: ListenerDirectory,
   ): Promise<ListenerFilters | undefined> {
-    const filters = await loadListenerFilters(config, scope, root);
+    const filters = await loadListenerFilters(config, scope, root, directory);
     return filters.length === 0 ? undefined : new ListenerFilters(filters, config, scope);
   }
 
-  /** Takes a socket from which nobody reads. */
-  run(socket: Socket, events: ListenerFilterEvents): void {
+  /** Takes a connection from which nobody reads. */
+  run(incoming: IncomingConnection, events: ListenerFilterEvents): void {
     this.stats.preCxActive.inc();
-    const inspection = new Inspection(this, new IncomingConnection(socket), events);
+    const inspection = new Inspection(this, incoming, events);
     this.inspections.add(inspection);
     inspection.start();
   }

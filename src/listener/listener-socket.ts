@@ -1,7 +1,10 @@
 import { closeSync } from 'node:fs';
 import net, { type Server, type Socket } from 'node:net';
 import { acceptWaiting, listeningDescriptor } from '../kernel/accept-queue.ts';
-import type { ListenerRuntime } from './listener.ts';
+import { bindSocket } from '../kernel/bound-socket.ts';
+import { ipBytes } from '../network/ip.ts';
+import { bindsToPort, type ListenerRuntime } from './listener.ts';
+import { restoresDestinations } from './listener-filter-loader.ts';
 import { PipePath } from './pipe-path.ts';
 
 /** Where a listener listens. */
@@ -91,6 +94,7 @@ export class ListenerSocket {
       this.pipe?.adopt();
       return Promise.resolve();
     }
+    if (!this.isBound) return Promise.resolve();
     const { host, port } = this.address;
     const { backlog } = this;
     const { config } = this.current;
@@ -98,7 +102,8 @@ export class ListenerSocket {
     // Alone, a proxy leaves its ports to nobody else unless it is told to: two of them would share clients unawares.
     const reusePort = wanted ?? threaded;
     // Not net.isIPv6: compiling its regular expression takes 3 ms of the start.
-    const ipv6Only = host.includes(':') && config.address.socket_address?.ipv4_compat !== true;
+    const ipv6Only = host.includes(':') && !this.takesIpv4;
+    const { transparent, freebind } = config;
     return new Promise((resolve, reject) => {
       const onError = (error: NodeJS.ErrnoException): void => reject(error);
       const onListening = (): void => {
@@ -119,7 +124,10 @@ export class ListenerSocket {
         this.server.listen({ host, port, backlog, ipv6Only, ...(reusePort ? { reusePort } : {}) }, onListening);
       } else {
         // `listen` would look the address up as if it were a name, which costs the start 10 ms and a thread.
-        const bound = new net.BoundSocket({ host, port: port ?? 0, reusePort, ipv6Only });
+        const bound =
+          transparent || freebind
+            ? { fd: bindSocket({ host: ipBytes(host), port: port ?? 0, reusePort, ipv6Only, transparent, freebind }) }
+            : new net.BoundSocket({ host, port: port ?? 0, reusePort, ipv6Only });
         if (inherited === undefined) {
           this.server.listen(bound, backlog, onListening);
         } else {
@@ -129,6 +137,21 @@ export class ListenerSocket {
         }
       }
     });
+  }
+
+  /** Whether it has a socket of its own; else connections come from other listeners alone (`bind_to_port: false`). */
+  get isBound(): boolean {
+    return bindsToPort(this.current.config);
+  }
+
+  /** Whether an IPv6 address takes clients of IPv4, too. */
+  get takesIpv4(): boolean {
+    return this.current.config.address.socket_address?.ipv4_compat === true;
+  }
+
+  /** Whether its connections are told where their clients wanted to go. */
+  get restoresDestinations(): boolean {
+    return restoresDestinations(this.current.config);
   }
 
   /** Where it really listens. */

@@ -2,12 +2,13 @@ import type { Socket } from 'node:net';
 import type { Listener as ListenerConfig } from '../config/schema/listener.ts';
 import type { FilterRegistry } from '../filter/registry.ts';
 import { FLAG } from '../http/response-flags.ts';
-import { ConnectionRecord, connectionInfo } from '../network/connection-record.ts';
+import { ConnectionRecord, connectionInfo, unmapped } from '../network/connection-record.ts';
 import { compileAccessLogs } from '../observe/access-log/index.ts';
 import type { Counter, Gauge, StatsScope } from '../observe/stats.ts';
 import type { Runtime } from '../runtime.ts';
 import { FilterChainMatcher } from './filter-chain-match.ts';
 import { FilterChainRuntime } from './filter-chain-runtime.ts';
+import { ListenerDirectory } from './listener-directory.ts';
 import { IncomingConnection, type ListenerFilterEvents, ListenerFilters } from './listener-filters.ts';
 import type { ListenAddress } from './listener-socket.ts';
 
@@ -18,6 +19,8 @@ export class ListenerRuntime implements ListenerFilterEvents {
   readonly chains: readonly FilterChainRuntime[];
   private readonly matcher: FilterChainMatcher<FilterChainRuntime>;
   private readonly filters: ListenerFilters | undefined;
+  /** Where connections that wanted to go to another listener find it; undefined for `use_original_dst: false`. */
+  private readonly directory: ListenerDirectory | undefined;
   private readonly stats: ListenerStats;
   private readonly accessLog: ReturnType<typeof compileAccessLogs> | undefined;
 
@@ -29,10 +32,12 @@ export class ListenerRuntime implements ListenerFilterEvents {
     chains: readonly FilterChainRuntime[],
     fallback: FilterChainRuntime | undefined,
     filters: ListenerFilters | undefined,
+    directory: ListenerDirectory,
   ) {
     this.name = name;
     this.config = config;
     this.filters = filters;
+    this.directory = config.use_original_dst ? directory : undefined;
     this.stats = new ListenerStats(scope);
     this.chains = fallback === undefined ? chains : [...chains, fallback];
     this.matcher = new FilterChainMatcher(
@@ -46,7 +51,12 @@ export class ListenerRuntime implements ListenerFilterEvents {
   }
 
   /** Compiles all chains. @throws what a chain throws */
-  static async create(config: ListenerConfig, runtime: Runtime, registry: FilterRegistry): Promise<ListenerRuntime> {
+  static async create(
+    config: ListenerConfig,
+    runtime: Runtime,
+    registry: FilterRegistry,
+    directory = new ListenerDirectory(),
+  ): Promise<ListenerRuntime> {
     const name = listenerName(config);
     const scope = runtime.stats.scope(`listener.${config.stat_prefix || statAddress(config)}`);
     const context = {
@@ -67,8 +77,8 @@ export class ListenerRuntime implements ListenerFilterEvents {
           ? undefined
           : await FilterChainRuntime.create(config.default_filter_chain, context);
       if (fallback !== undefined) made.push(fallback);
-      const filters = await ListenerFilters.create(config, scope, runtime.stats);
-      return new ListenerRuntime(name, config, runtime, scope, chains, fallback, filters);
+      const filters = await ListenerFilters.create(config, scope, runtime.stats, directory);
+      return new ListenerRuntime(name, config, runtime, scope, chains, fallback, filters, directory);
     } catch (error) {
       for (const chain of made) chain.dispose();
       throw error;
@@ -77,12 +87,34 @@ export class ListenerRuntime implements ListenerFilterEvents {
 
   /** Serves a connection that the socket accepted. */
   accept(socket: Socket): void {
-    if (this.filters === undefined) this.onAccepted(new IncomingConnection(socket));
-    else this.filters.run(socket, this);
+    this.look(new IncomingConnection(socket));
+  }
+
+  private look(incoming: IncomingConnection): void {
+    if (this.filters === undefined) this.onAccepted(incoming);
+    else this.filters.run(incoming, this);
+  }
+
+  /** Serves a connection that came to another listener's socket, and wanted to come to this one. */
+  private takeOver(incoming: IncomingConnection): void {
+    incoming.wasHandedOver = true;
+    this.look(incoming);
+  }
+
+  /** The listener that the client wanted to reach, if that is another one. Nobody hands over what was handed over. */
+  private wantedListener(incoming: IncomingConnection): ListenerRuntime | undefined {
+    if (this.directory === undefined || !incoming.isRestored || incoming.wasHandedOver) return undefined;
+    const wanted = this.directory.find(unmapped(incoming.localAddress), incoming.localPort)?.current;
+    return wanted === this ? undefined : wanted;
   }
 
   /** The listener filters have let a connection pass. */
   onAccepted(incoming: IncomingConnection): void {
+    const wanted = this.wantedListener(incoming);
+    if (wanted !== undefined) {
+      wanted.takeOver(incoming);
+      return;
+    }
     const { socket, first } = incoming;
     const info = connectionInfo(incoming, first.serverName);
     const record = new ConnectionRecord(info);
@@ -176,6 +208,11 @@ export function listenAddress(config: ListenerConfig): ListenAddress {
   if (socket !== undefined) return { host: socket.address, port: socket.port_value ?? 0 };
   const path = pipe?.path ?? '';
   return { host: path.startsWith('@') ? `\0${path.substring(1)}` : path, port: undefined };
+}
+
+/** Whether a listener has a socket; else it gets what other listeners hand over. */
+export function bindsToPort(config: ListenerConfig): boolean {
+  return config.bind_to_port && config.deprecated_v1?.bind_to_port !== false;
 }
 
 /** The configured name, or the address. */

@@ -72,9 +72,7 @@ export class ProxyProtocolFilter implements ListenerFilter {
       const { remoteAddress, remotePort } = incoming;
       incoming.direct ??= { remoteAddress, remotePort };
       if (incoming.localAddress !== ends.destinationAddress || incoming.localPort !== ends.destinationPort) {
-        incoming.localAddress = ends.destinationAddress;
-        incoming.localPort = ends.destinationPort;
-        incoming.isRestored = true;
+        incoming.restoreLocal(ends.destinationAddress, ends.destinationPort);
       }
       incoming.remoteAddress = ends.sourceAddress;
       incoming.remotePort = ends.sourcePort;

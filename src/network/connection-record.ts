@@ -7,10 +7,11 @@ let lastId = 0;
 
 /** Both ends of a connection. */
 type Ends = Pick<Connection, 'remoteAddress' | 'remotePort' | 'localAddress' | 'localPort'> &
-  Pick<ConnectionInfo, 'direct' | 'proxyTlvs'>;
+  Pick<ConnectionInfo, 'direct' | 'directLocal' | 'isRestored' | 'proxyTlvs'>;
 
 /** The facts of an accepted connection, before any TLS handshake. `serverName` is known where a listener filter read it. */
 export function connectionInfo(connection: Ends, serverName = ''): ConnectionInfo {
+  const { directLocal } = connection;
   return {
     id: ++lastId,
     remoteAddress: unmapped(connection.remoteAddress),
@@ -24,11 +25,16 @@ export function connectionInfo(connection: Ends, serverName = ''): ConnectionInf
         ? undefined
         : { remoteAddress: unmapped(connection.direct.remoteAddress), remotePort: connection.direct.remotePort },
     proxyTlvs: connection.proxyTlvs,
+    directLocal:
+      directLocal === undefined
+        ? undefined
+        : { localAddress: unmapped(directLocal.localAddress), localPort: directLocal.localPort },
+    isRestored: connection.isRestored,
   };
 }
 
 /** `::ffff:10.0.0.1` is 10.0.0.1: what a dual-stack listener shows of an IPv4 peer. */
-function unmapped(address: string): string {
+export function unmapped(address: string): string {
   return address.startsWith('::ffff:') && address.includes('.') ? address.substring(7) : address;
 }
 

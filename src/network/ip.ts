@@ -151,6 +151,22 @@ export function parseIp(text: string): IpAddress | undefined {
   return { family, a, b, c, d };
 }
 
+/** The bytes of an address in network order, 4 or 16 of them. @throws Error for what is no address */
+export function ipBytes(text: string): Uint8Array {
+  const family = parseInto(text);
+  if (family === 0) throw new Error(`"${text}" is no IP address`);
+  if (!text.includes(':')) {
+    const bytes = new Uint8Array(4);
+    new DataView(bytes.buffer).setUint32(0, words[3] as number);
+    return bytes;
+  }
+  const bytes = new Uint8Array(16);
+  const view = new DataView(bytes.buffer);
+  for (let i = 0; i < 4; i++) view.setUint32(4 * i, words[i] as number);
+  if (family === 4) view.setUint16(10, 0xffff);
+  return bytes;
+}
+
 /** A parsed range: the words of its first and last address. */
 interface Range {
   readonly family: 4 | 6;

@@ -160,7 +160,7 @@ export class TcpSession implements ConnectEvents {
 
   /** Makes the next attempt. */
   connect(cluster: Cluster): void {
-    const endpoint = cluster.pick(this.hash);
+    const endpoint = cluster.pick(this.hash, 0, this.record);
     if (endpoint === undefined) {
       this.close(FLAG.UH, 'no_healthy_upstream');
       return;

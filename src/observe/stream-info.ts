@@ -15,10 +15,20 @@ export interface ConnectionInfo {
   /** Server name of the TLS handshake, '' without. */
   readonly serverName: string;
   readonly tls: TlsInfo | undefined;
+  /** The socket's own local end, where the local one is another that the client wanted to reach. */
+  readonly directLocal?: LocalEnd | undefined;
+  /** Whether the local end is where the client wanted to go, as a listener filter has found out. */
+  readonly isRestored?: boolean | undefined;
   /** The peer of the socket itself, where a PROXY protocol header named the client that it stands for. */
   readonly direct?: { readonly remoteAddress: string; readonly remotePort: number } | undefined;
   /** Items of that header which may go on to upstreams. */
   readonly proxyTlvs?: readonly Tlv[] | undefined;
+}
+
+/** The local end of a connection. */
+export interface LocalEnd {
+  readonly localAddress: string;
+  readonly localPort: number;
 }
 
 /** What the TLS handshake of a connection established. */

@@ -15,6 +15,7 @@ import type { ClusterHealth } from './health/cluster-health.ts';
 import { HEALTH_FLAG } from './health-flags.ts';
 import { createLimits, type ResourceLimits, type RoutingPriority } from './limits.ts';
 import { type AssignedEndpoint, assignedEndpoints } from './load-assignment.ts';
+import { type Errand, OriginalDestinations } from './original-destinations.ts';
 import type { OutlierDetector } from './outlier/outlier-detector.ts';
 import type { Random } from './random.ts';
 import type { UpstreamProxyProtocol } from './upstream-proxy-protocol.ts';
@@ -78,6 +79,8 @@ export class Cluster {
   private followed: EndpointSlots | undefined = undefined;
   private seenVersion = 0;
   private readonly targets: DnsTarget[] = [];
+  /** The endpoints of an ORIGINAL_DST cluster. */
+  private readonly originals: OriginalDestinations | undefined = undefined;
   private members: readonly Endpoint[] = [];
   private balancer: Balancer;
   /** Balancers over some of the priorities, by those that they leave out, and the one over all that they belong to. */
@@ -112,12 +115,18 @@ export class Cluster {
       panics: this.stats.lbHealthyPanic,
     };
     this.balancer = createBalancer([], this.balancing);
+    if (config.type === 'ORIGINAL_DST') this.originals = this.followClients(scope);
     this.countMembers();
   }
 
   /** All endpoints, whatever their health. A new array after each change. */
   get endpoints(): readonly Endpoint[] {
-    return this.members;
+    return this.originals?.endpoints ?? this.members;
+  }
+
+  /** Whether clients say where they are to go, so that there is nothing to choose. */
+  get followsClients(): boolean {
+    return this.originals !== undefined;
   }
 
   /** Share of healthy endpoints, 0…100; 0 when there is none. */
@@ -130,19 +139,22 @@ export class Cluster {
    * The endpoint for a request or connection, undefined when there is none (`no healthy upstream`, flag UH).
    * @param hash of the request under the route's hash policy.
    * @param attempt how many endpoints were turned down for this request just now.
+   * @param errand what the client wants: an ORIGINAL_DST cluster asks where it is to go.
    */
-  pick(hash: Hash64 | undefined, attempt = 0): Endpoint | undefined {
+  pick(hash: Hash64 | undefined, attempt = 0, errand?: Errand): Endpoint | undefined {
+    if (this.originals !== undefined) return this.originals.pick(errand) ?? this.none();
     if (this.followed !== undefined && this.followed.version !== this.seenVersion) this.adoptShared();
-    const endpoint = this.balancer.pick(hash, attempt);
-    if (endpoint === undefined) this.stats.upstreamCxNoneHealthy.inc();
-    return endpoint;
+    return this.balancer.pick(hash, attempt) ?? this.none();
+  }
+
+  private none(): undefined {
+    this.stats.upstreamCxNoneHealthy.inc();
+    return undefined;
   }
 
   /** As `pick`, from other priorities than these. */
   pickWithout(priorities: ReadonlySet<number>, hash: Hash64 | undefined, attempt = 0): Endpoint | undefined {
-    const endpoint = this.balancerWithout(priorities)?.pick(hash, attempt);
-    if (endpoint === undefined) this.stats.upstreamCxNoneHealthy.inc();
-    return endpoint;
+    return this.balancerWithout(priorities)?.pick(hash, attempt) ?? this.none();
   }
 
   /** Whether other priorities than these have endpoints that may be picked. */
@@ -168,7 +180,7 @@ export class Cluster {
     if (version === this.seenVersion) return;
     this.seenVersion = version;
     let changed = false;
-    for (const endpoint of this.members) if (endpoint.adoptShared()) changed = true;
+    for (const endpoint of this.endpoints) if (endpoint.adoptShared()) changed = true;
     if (changed) this.onHealthChanged();
     this.health?.recount();
     this.outliers?.publish();
@@ -222,6 +234,8 @@ export class Cluster {
       case 'LOGICAL_DNS':
         await this.startLogicalDns(assigned);
         return;
+      case 'ORIGINAL_DST':
+        return;
       default:
         throw new Error(`cluster ${this.name}: type ${this.config.type} is not available`);
     }
@@ -233,9 +247,35 @@ export class Cluster {
     this.health?.stop();
     this.outliers?.stop();
     this.followed = undefined;
-    for (const endpoint of this.members) this.releaseSlot(endpoint);
+    for (const endpoint of this.endpoints) this.releaseSlot(endpoint);
     this.slots = undefined;
     for (const target of this.targets) target.stop();
+    this.originals?.stop();
+  }
+
+  /** Endpoints come and go as clients ask for them. */
+  private followClients(scope: StatsScope): OriginalDestinations {
+    return new OriginalDestinations(this.config, {
+      invalidHosts: scope.counter('original_dst_host_invalid'),
+      onJoin: (endpoint) => {
+        endpoint.slot = this.slots?.claim(endpoint.address);
+        endpoint.adoptShared();
+        this.outliers?.follow([endpoint], []);
+        this.stats.membershipChange.inc();
+        this.stats.membershipTotal.inc();
+        this.stats.membershipHealthy.inc();
+      },
+      onLeave: (endpoints) => {
+        for (const endpoint of endpoints) {
+          endpoint.removed = true;
+          this.onEndpointRemoved?.(endpoint);
+        }
+        this.outliers?.follow([], [...endpoints]);
+        for (const endpoint of endpoints) this.releaseSlot(endpoint);
+        this.stats.membershipChange.inc();
+        this.countMembers();
+      },
+    });
   }
 
   /** Every address of every name is an endpoint. A name that resolves to nothing loses its endpoints; one that cannot be resolved keeps them. */
@@ -368,7 +408,7 @@ export class Cluster {
   }
 
   private countMembers(): void {
-    const { stats, members } = this;
+    const { stats, endpoints: members } = this;
     stats.membershipTotal.set(members.length);
     const count = (health: EndpointHealth) => members.filter((endpoint) => endpoint.health === health).length;
     stats.membershipHealthy.set(count('healthy'));

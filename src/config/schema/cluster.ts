@@ -103,6 +103,19 @@ const MaglevLbConfig = message(
   ),
 );
 
+/** envoy.config.cluster.v3.Cluster.OriginalDstLbConfig: where an ORIGINAL_DST cluster goes. */
+const OriginalDstLbConfig = message(
+  {
+    /** Whether clients may name any address in a header, which then counts more than their original destination. */
+    use_http_header: optional(bool(), false),
+    /** Of that header; x-envoy-original-dst-host by default. */
+    http_header_name: optional(string(), ''),
+    /** In place of the destination's port. */
+    upstream_port_override: optional(uint32Value({ min: 1, max: 65535 })),
+  },
+  unsupported('name the address in a header', 'metadata_key'),
+);
+
 const RoundRobinLbConfig = message({ slow_start_config: optional(SlowStartConfig) });
 
 /**
@@ -163,7 +176,6 @@ export const Cluster = message(
     type: optional(
       enumOf(['STATIC', 'STRICT_DNS', 'LOGICAL_DNS', 'EDS', 'ORIGINAL_DST'], {
         EDS: 'endpoints are not discovered yet',
-        ORIGINAL_DST: 'original destinations are not available yet',
       }),
       'STATIC',
     ),
@@ -181,7 +193,6 @@ export const Cluster = message(
           LOAD_BALANCING_POLICY_CONFIG: 7,
         },
         {
-          CLUSTER_PROVIDED: 'no cluster brings its own balancer',
           LOAD_BALANCING_POLICY_CONFIG: 'name the balancer with lb_policy',
         },
       ),
@@ -228,6 +239,9 @@ export const Cluster = message(
       ),
     ),
     preconnect_policy: optional(PreconnectPolicy),
+    original_dst_lb_config: optional(OriginalDstLbConfig),
+    /** Endpoints of an ORIGINAL_DST cluster that were not used for so long are forgotten. */
+    cleanup_interval: optional(duration({ aboveMs: 0 }), '5s'),
     connection_pool_per_downstream_connection: optional(fixedBool(false, 'all clients share the pools'), false),
   },
   oneof(['type', 'cluster_type']),
@@ -240,7 +254,6 @@ export const Cluster = message(
   ]),
   unsupported('use type', 'cluster_type'),
   unsupported('endpoints are not discovered yet', 'eds_cluster_config', 'lrs_server', 'lrs_report_endpoint_metrics'),
-  unsupported('original destinations are not available yet', 'original_dst_lb_config', 'cleanup_interval'),
   unsupported('subset load balancing is not available', 'lb_subset_config'),
   unsupported(
     "the system's resolver is used",
@@ -264,6 +277,7 @@ export const Cluster = message(
   check(alpnProblem),
   check(healthCheckProblem),
   check(endpointsFitType),
+  check(originalDestinationProblem),
   check((cluster) =>
     cluster.type !== 'STRICT_DNS' && cluster.common_lb_config.consistent_hashing_lb_config?.use_hostname_for_hashing
       ? new Problem('needs type: STRICT_DNS', {
@@ -293,6 +307,28 @@ function alpnProblem(cluster: {
 interface TypedCluster {
   type: string;
   load_assignment?: ClusterLoadAssignment | undefined;
+}
+
+/** Whoever follows its clients has nothing to balance, to list or to check; the words are Envoy's. */
+function originalDestinationProblem(cluster: {
+  type: string;
+  lb_policy: string;
+  load_assignment?: ClusterLoadAssignment | undefined;
+  health_checks: readonly unknown[];
+  original_dst_lb_config?: unknown;
+}): Problem | undefined {
+  const follows = cluster.type === 'ORIGINAL_DST';
+  if (follows !== (cluster.lb_policy === 'CLUSTER_PROVIDED')) {
+    const text = follows ? 'needs lb_policy: CLUSTER_PROVIDED' : 'CLUSTER_PROVIDED needs type: ORIGINAL_DST';
+    return new Problem(text, { path: ['lb_policy'] });
+  }
+  if (!follows && cluster.original_dst_lb_config !== undefined)
+    return new Problem('needs type: ORIGINAL_DST', { path: ['original_dst_lb_config'] });
+  if (follows && cluster.load_assignment !== undefined)
+    return new Problem('ORIGINAL_DST clusters have no load assignment', { path: ['load_assignment'] });
+  if (follows && cluster.health_checks.length > 0)
+    return new Problem('destinations of clients are not checked', { path: ['health_checks'] });
+  return undefined;
 }
 
 /** STATIC endpoints are IP addresses or pipes; LOGICAL_DNS has exactly one endpoint, a name. */

@@ -115,17 +115,18 @@ export const Listener = message(
     continue_on_listener_filters_timeout: optional(bool(), false),
     access_log: optional(list(AccessLog), []),
     tcp_backlog_size: optional(uint32Value()),
+    /** Connections are handed to the listener at the address that their clients wanted to reach, where there is one. */
+    use_original_dst: optional(boolValue(), false),
+    /** False listens on nothing: connections come from listeners with use_original_dst. */
+    bind_to_port: optional(boolValue(), true),
+    deprecated_v1: optional(message({ bind_to_port: optional(boolValue(), true) })),
+    /** TPROXY may bring connections to any address; needs CAP_NET_ADMIN. */
+    transparent: optional(boolValue(), false),
+    /** The address need not be there yet. */
+    freebind: optional(boolValue(), false),
   },
   unsupported('give each address its own listener', 'additional_addresses'),
   unsupported('use filter_chain_match', 'filter_chain_matcher', 'fcds_config'),
-  unsupported(
-    'original destinations are not available yet',
-    'use_original_dst',
-    'transparent',
-    'freebind',
-    'bind_to_port',
-    'deprecated_v1',
-  ),
   unsupported(
     'socket options are not available',
     'socket_options',

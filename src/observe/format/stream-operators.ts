@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import type { HttpStream } from '../../filter/http.ts';
 import { newRequestId } from '../../http/request-id.ts';
 import { formatFlags } from '../../http/response-flags.ts';
-import type { StreamInfo, WireBytes } from '../stream-info.ts';
+import type { LocalEnd, StreamInfo, WireBytes } from '../stream-info.ts';
 import { CERTIFICATE_OPERATORS } from './certificate-operators.ts';
 import { toByteString } from './escape.ts';
 import type { Field, FieldFactory } from './field.ts';
@@ -40,6 +40,11 @@ function remotePort(info: StreamInfo): number {
 /** The peer of the socket itself, whomever it stands for. */
 function directPeer({ connection }: StreamInfo): { readonly remoteAddress: string; readonly remotePort: number } {
   return connection.direct ?? connection;
+}
+
+/** The local end of the socket itself, wherever the client wanted to go. */
+function directLocal({ connection }: StreamInfo): LocalEnd {
+  return connection.directLocal ?? connection;
 }
 
 /** The endpoint that was chosen is a peer only once there is a connection. */
@@ -138,11 +143,12 @@ export const STREAM_OPERATORS: Readonly<Record<string, FieldFactory>> = {
   DOWNSTREAM_LOCAL_ADDRESS: plain(({ connection }) => joinAddress(connection.localAddress, connection.localPort)),
   DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: text((info) => info.connection.localAddress),
   DOWNSTREAM_LOCAL_PORT: plain((info) => info.connection.localPort),
-  DOWNSTREAM_DIRECT_LOCAL_ADDRESS: plain(({ connection }) =>
-    joinAddress(connection.localAddress, connection.localPort),
-  ),
-  DOWNSTREAM_DIRECT_LOCAL_ADDRESS_WITHOUT_PORT: text((info) => info.connection.localAddress),
-  DOWNSTREAM_DIRECT_LOCAL_PORT: plain((info) => info.connection.localPort),
+  DOWNSTREAM_DIRECT_LOCAL_ADDRESS: plain((info) => {
+    const { localAddress, localPort } = directLocal(info);
+    return joinAddress(localAddress, localPort);
+  }),
+  DOWNSTREAM_DIRECT_LOCAL_ADDRESS_WITHOUT_PORT: text((info) => directLocal(info).localAddress),
+  DOWNSTREAM_DIRECT_LOCAL_PORT: plain((info) => directLocal(info).localPort),
   ...CERTIFICATE_OPERATORS,
   UPSTREAM_CLUSTER: text((info) => info.upstreamCluster),
   UPSTREAM_CLUSTER_RAW: text((info) => info.upstreamCluster),

@@ -36,6 +36,9 @@ export function balancerPolicy(config: ClusterConfig): BalancerPolicy {
       return { kind: 'ROUND_ROBIN', slowStart: slowStart(config.round_robin_lb_config?.slow_start_config) };
     case 'RANDOM':
       return { kind: config.lb_policy };
+    case 'CLUSTER_PROVIDED':
+      // An ORIGINAL_DST cluster never asks it.
+      return { kind: 'ROUND_ROBIN' };
     default:
       throw new Error(`cluster ${config.name}: lb_policy ${config.lb_policy} is not available`);
   }
