@@ -63,6 +63,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     runOrdinary: async (args) => (await import('./intercept-ordinary.ts')).runOrdinary(args),
   },
   {
+    name: 'node-agent',
+    summary: 'the privileged helper of a node, for sidecars that splice TCP in the kernel',
+    load: async () => (await import('./node-agent.ts')).nodeAgentCommand(),
+  },
+  {
     name: 'bench',
     summary: 'measure Outrigger side by side with Envoy, nginx and HAProxy',
     load: async () => (await import('./bench.ts')).benchCommand(),

@@ -12,7 +12,7 @@ const LOW_BYTES = ROOM_BYTES / 2;
 const LOW_PACKETS = ROOM_PACKETS / 2;
 /** How soon a sink that was not done is looked at again; twice as late each time. */
 const FIRST_LOOK_MS = 1;
-const MAX_LOOK_MS = 16;
+const MAX_LOOK_MS = 64;
 
 /**
  * One direction of a spliced session: the proxy's part of the agreement with the verdict program.
