@@ -47,6 +47,7 @@ export const INTERCEPT_OPTIONS = {
   ],
   remove: [{ flags: '-n, --dry-run', help: 'print what the programs would be told, and change nothing' }],
   show: [{ flags: '--json', help: 'one JSON object' }],
+  check: [...RULE_OPTIONS, { flags: '--json', help: 'one JSON object' }],
 } as const satisfies Record<string, readonly InterceptOption[]>;
 
 export type InterceptVerb = keyof typeof INTERCEPT_OPTIONS;

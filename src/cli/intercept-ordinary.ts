@@ -16,5 +16,7 @@ export async function runVerb(verb: InterceptVerb, flags: InterceptFlags): Promi
       return (await import('./intercept-remove.ts')).removeRules(flags);
     case 'show':
       return (await import('./intercept-show.ts')).showRules(flags);
+    case 'check':
+      return (await import('./intercept-check.ts')).checkRules(flags);
   }
 }

@@ -16,6 +16,7 @@ All of it acts on the network namespace that it runs in, and needs the capabilit
   outrigger intercept install                                      everything goes through the proxy
   outrigger intercept install --exclude-outbound-ports 3306,6379   but what goes to these ports
   outrigger intercept show                                         the rules, with what they have caught
+  outrigger intercept check                                        opens connections: which rule takes which
   outrigger intercept remove                                       as if it had never been
 
 docs/interception.md tells what each rule is for. Exit codes: 0 done, 1 failed, 2 the command line is wrong.`,
@@ -62,5 +63,14 @@ Examples
     after: `
 Of a connection, nat sees the first packet only: its figures are connections.
 Exit code 1: nothing is installed, or not the whole of it.`,
+  },
+  check: {
+    description: 'Opens connections, and says for each which rule takes it, and whether that is what was meant.',
+    after: `
+Give it the options that the rules were installed with. Who took a connection is read from the counters of the rules.
+What comes in is tried by a test interface, made for that time. As the proxy's user it connects only where it may become
+that one (SETUID and SETGID, beside NET_ADMIN and NET_RAW); it says what it could not try.
+
+Exit code 1: a connection goes another way than it should, or the rules are not those of the options.`,
   },
 };

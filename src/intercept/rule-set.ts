@@ -57,10 +57,10 @@ function outputRules(options: InterceptOptions, family: Family): Rule[] {
   };
   // The app called its own service: what the outbound side sends to this pod comes in by the inbound side.
   for (const uid of options.proxyUids) add({ ...toSelf, uid }, jump('ISTIO_IN_REDIRECT'));
-  if (sparesLoopback) add({ outInterface: 'lo', notUids: options.proxyUids }, RETURN);
+  if (sparesLoopback && options.proxyUids.length > 0) add({ outInterface: 'lo', notUids: options.proxyUids }, RETURN);
   for (const uid of options.proxyUids) add({ uid }, RETURN);
   for (const gid of options.proxyGids) add({ ...toSelf, gid }, jump('ISTIO_IN_REDIRECT'));
-  if (sparesLoopback) add({ outInterface: 'lo', notGids: options.proxyGids }, RETURN);
+  if (sparesLoopback && options.proxyGids.length > 0) add({ outInterface: 'lo', notGids: options.proxyGids }, RETURN);
   for (const gid of options.proxyGids) add({ gid }, RETURN);
   for (const uid of options.excludedUids) add({ uid }, RETURN);
   for (const gid of options.excludedGids) add({ gid }, RETURN);
