@@ -8,6 +8,7 @@ import type { FilterRegistry } from '../filter/registry.ts';
 import type { ConnectionManager } from '../http/connection-manager.ts';
 import type { Connection, ConnectionHandler } from '../network/connection.ts';
 import type { ConnectionRecord } from '../network/connection-record.ts';
+import type { EarlyUpstream } from '../network/early-upstream.ts';
 import { HandleConnection } from '../network/handle-connection.ts';
 import { NetworkFilterChain, unwrap } from '../network/network-filter-chain.ts';
 import { StreamConnection } from '../network/stream-connection.ts';
@@ -103,6 +104,16 @@ export class FilterChainRuntime {
     return this.served.size + this.handshakes.size;
   }
 
+  /**
+   * Connects ahead to where the connection would go. Undefined where a server cannot be the first to speak: over HTTP and
+   * TLS. So it is behind network filters: what they might refuse must not reach the app.
+   */
+  connectEarly(record: ConnectionRecord, onSpoke: () => void): EarlyUpstream | undefined {
+    const isGuarded = this.filters.configured.some(({ hooks }) => hooks.onConnection !== undefined);
+    if (this.terminal.kind !== 'tcp' || this.tls !== undefined || isGuarded) return undefined;
+    return this.terminal.connectEarly(record, onSpoke);
+  }
+
   /** Takes a socket from which nobody reads; with TLS, its handshake comes before any filter. */
   accept(socket: Socket, record: ConnectionRecord): void {
     if (this.tls === undefined) this.serve(openConnection(socket, this.context.bufferLimitBytes), record);
@@ -159,6 +170,8 @@ export class FilterChainRuntime {
     const inner = unwrap(connection);
     const served = this.served.get(inner);
     if (served === undefined) return;
+    // Refused before it was taken over.
+    served.record.earlyUpstream?.release();
     this.served.delete(inner);
     served.chain.closed(served.record);
     this.context.runtime.clusters.onClientGone(served.record.connection);

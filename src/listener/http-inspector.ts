@@ -4,6 +4,7 @@ import type { DataVerdict, IncomingConnection, ListenerFilter } from './listener
 
 /** Finds out which HTTP a connection speaks, for chains with `application_protocols`. Its bytes stay where they are. */
 export class HttpInspector implements ListenerFilter {
+  readonly isInspector = true;
   private readonly found: Readonly<Record<HttpProtocol, Counter>>;
   private readonly notFound: Counter;
   private readonly readError: Counter;

@@ -24,6 +24,8 @@ export class IncomingConnection {
   proxyTlvs: readonly Tlv[] | undefined = undefined;
   /** Dynamic metadata of the connection: namespace, key, value. */
   metadata: [namespace: string, key: string, value: unknown][] | undefined = undefined;
+  /** Bytes have come from the client, besides those that a filter took out. */
+  hasSpoken = false;
   /** What the client speaks. */
   first: FirstBytes = UNSEEN;
   /** Why a filter refused it: a bit of `FLAG`, and words for `%CONNECTION_TERMINATION_DETAILS%`. */
@@ -75,6 +77,8 @@ export interface ListenerFilter {
    * asks for more has to know a bound.
    */
   onData?(incoming: IncomingConnection, bytes: Buffer): DataVerdict;
+  /** It only looks at the bytes: without any, the connection can be served as it would be without the filter. */
+  readonly isInspector?: boolean;
 }
 
 /** A filter of a listener, and for which of its connections it is left out. */
@@ -86,6 +90,11 @@ export interface ConfiguredListenerFilter {
 /** Hears what became of a connection: exactly one of the two is called, maybe at once. */
 export interface ListenerFilterEvents {
   onAccepted(incoming: IncomingConnection): void;
+  /**
+   * Nobody has said anything yet, and all filters that are left are inspectors. Until one of the other two is called,
+   * `proceed` serves the connection as it is.
+   */
+  onSilence?(incoming: IncomingConnection, proceed: () => void): void;
   /** The connection has ended, by a filter, its peer or the time limit. */
   onRefused(incoming: IncomingConnection): void;
 }
@@ -165,6 +174,8 @@ class Inspection extends TimerEntry {
   private index = 0;
   private hasEntered = false;
   private listens = false;
+  private toldSilence = false;
+  private isOver = false;
 
   constructor(owner: ListenerFilters, incoming: IncomingConnection, events: ListenerFilterEvents) {
     super();
@@ -221,9 +232,24 @@ class Inspection extends TimerEntry {
     const rest = this.takeChunks().subarray(consumed);
     this.chunks = rest.length === 0 ? [] : [rest];
     this.received = rest.length;
+    // What a proxy says before the client is not the client's.
+    this.incoming.hasSpoken = rest.length > 0;
+  }
+
+  /** The first time that nothing is left but to look at bytes, of which there are none. */
+  private tellSilence(): void {
+    if (this.toldSilence || this.events.onSilence === undefined) return;
+    if (this.received > 0 || this.incoming.socket.readableLength > 0) return;
+    const left = this.owner.filters.slice(this.index);
+    if (!left.every(({ filter }) => filter.onData === undefined || filter.isInspector === true)) return;
+    this.toldSilence = true;
+    this.events.onSilence(this.incoming, () => {
+      if (!this.isOver) this.finish();
+    });
   }
 
   private listen(): void {
+    this.tellSilence();
     if (this.listens) return;
     this.listens = true;
     const { socket } = this.incoming;
@@ -238,6 +264,7 @@ class Inspection extends TimerEntry {
   private readonly onReadable = (): void => {
     const chunk = this.incoming.socket.read() as Buffer | null;
     if (chunk === null) return;
+    this.incoming.hasSpoken = true;
     this.chunks.push(chunk);
     this.received += chunk.length;
     if (this.received >= this.needed) this.advance();
@@ -275,6 +302,7 @@ class Inspection extends TimerEntry {
   }
 
   private release(): void {
+    this.isOver = true;
     timers.cancel(this);
     this.owner.over(this);
     const { socket } = this.incoming;

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { racesServers } from '../config/listener-options.ts';
 import type { Listener as ListenerConfig } from '../config/schema/listener.ts';
 import type { FilterRegistry } from '../filter/registry.ts';
 import { FLAG } from '../http/response-flags.ts';
@@ -11,6 +12,7 @@ import { FilterChainRuntime } from './filter-chain-runtime.ts';
 import { ListenerDirectory } from './listener-directory.ts';
 import { IncomingConnection, type ListenerFilterEvents, ListenerFilters } from './listener-filters.ts';
 import type { ListenAddress } from './listener-socket.ts';
+import { ServerFirst } from './server-first.ts';
 
 /** One configuration of a listener: chains that serve the connections which its socket accepts. */
 export class ListenerRuntime implements ListenerFilterEvents {
@@ -22,6 +24,8 @@ export class ListenerRuntime implements ListenerFilterEvents {
   /** Where connections that wanted to go to another listener find it; undefined for `use_original_dst: false`. */
   private readonly directory: ListenerDirectory | undefined;
   private readonly stats: ListenerStats;
+  /** Undefined where servers are not expected to speak first. */
+  private readonly serverFirst: ServerFirst | undefined;
   private readonly accessLog: ReturnType<typeof compileAccessLogs> | undefined;
 
   private constructor(
@@ -39,6 +43,7 @@ export class ListenerRuntime implements ListenerFilterEvents {
     this.filters = filters;
     this.directory = config.use_original_dst ? directory : undefined;
     this.stats = new ListenerStats(scope);
+    this.serverFirst = racesServers(config) ? new ServerFirst(scope) : undefined;
     this.chains = fallback === undefined ? chains : [...chains, fallback];
     this.matcher = new FilterChainMatcher(
       chains.map((chain, index) => ({ match: config.filter_chains[index]?.filter_chain_match, chain })),
@@ -116,10 +121,9 @@ export class ListenerRuntime implements ListenerFilterEvents {
       return;
     }
     const { socket, first } = incoming;
-    const info = connectionInfo(incoming, first.serverName);
-    const record = new ConnectionRecord(info);
-    for (const [namespace, key, value] of incoming.metadata ?? []) record.setMetadata(namespace, key, value);
-    const chain = this.matcher.find(info, first);
+    const record = recordOf(incoming);
+    const chain = this.matcher.find(record.connection, first);
+    this.serverFirst?.settle(incoming, chain, record);
     if (chain === undefined) {
       this.stats.noFilterChainMatch.inc();
       this.refuse(record, FLAG.NR, 'filter_chain_not_found');
@@ -135,8 +139,17 @@ export class ListenerRuntime implements ListenerFilterEvents {
     chain.accept(socket, record);
   }
 
+  /** Nobody has spoken yet. */
+  onSilence(incoming: IncomingConnection, proceed: () => void): void {
+    if (this.serverFirst === undefined || this.wantedListener(incoming) !== undefined) return;
+    const record = recordOf(incoming);
+    const chain = this.matcher.find(record.connection, incoming.first);
+    if (chain !== undefined) this.serverFirst.begin(incoming, chain, record, proceed);
+  }
+
   /** The connection has ended before a chain was chosen. */
   onRefused(incoming: IncomingConnection): void {
+    this.serverFirst?.settle(incoming, undefined, undefined);
     if (this.accessLog === undefined) return;
     const { refusal } = incoming;
     const record = new ConnectionRecord(connectionInfo(incoming, incoming.first.serverName));
@@ -172,6 +185,13 @@ export class ListenerRuntime implements ListenerFilterEvents {
     for (const chain of this.chains) chain.dispose();
     this.accessLog?.dispose();
   }
+}
+
+/** The facts of a connection as they are known by now. */
+function recordOf(incoming: IncomingConnection): ConnectionRecord {
+  const record = new ConnectionRecord(connectionInfo(incoming, incoming.first.serverName));
+  for (const [namespace, key, value] of incoming.metadata ?? []) record.setMetadata(namespace, key, value);
+  return record;
 }
 
 /** The `listener.<address>.*` statistics. */

@@ -7,6 +7,7 @@ const MAX_INSPECTED_BYTES = 2 * MAX_CLIENT_HELLO_BYTES;
 
 /** Looks for a ClientHello in the first bytes of connections, which stay there for whoever reads next. */
 export class TlsInspector implements ListenerFilter {
+  readonly isInspector = true;
   private readonly stats: InspectorStats;
 
   /** @param scope the listener's */

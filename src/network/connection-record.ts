@@ -2,6 +2,7 @@ import type { NetworkStream } from '../filter/network.ts';
 import { StreamRecord } from '../http/stream-record.ts';
 import type { ConnectionInfo, TlsInfo } from '../observe/stream-info.ts';
 import type { Connection } from './connection.ts';
+import type { EarlyUpstream } from './early-upstream.ts';
 
 let lastId = 0;
 
@@ -43,6 +44,8 @@ export class ConnectionRecord extends StreamRecord implements NetworkStream {
   override readonly request = undefined;
   /** How many filters of its chain the connection has reached: those are told of its end. */
   filtersReached = 0;
+  /** A connection to the upstream that was made ahead; the session takes it over. */
+  earlyUpstream: EarlyUpstream | undefined = undefined;
 
   constructor(info: ConnectionInfo) {
     super(info);

@@ -6,6 +6,7 @@ import type { Counter, Gauge, StatsScope } from '../observe/stats.ts';
 import type { Runtime } from '../runtime.ts';
 import type { Connection } from './connection.ts';
 import type { ConnectionRecord } from './connection-record.ts';
+import { EarlyUpstream } from './early-upstream.ts';
 import type { Splicer } from './splicer.ts';
 import { TcpSession } from './tcp-session.ts';
 
@@ -92,10 +93,21 @@ export class TcpProxy {
     return this.maxDurationMs * (1 + this.maxDurationJitter * Math.random());
   }
 
+  /** Connects to where the record's connection would go, before it is served. See `EarlyUpstream`. */
+  connectEarly(record: ConnectionRecord, onSpoke: () => void): EarlyUpstream | undefined {
+    const cluster = this.clusters.get(this.pickName());
+    if (cluster === undefined) return undefined;
+    return EarlyUpstream.connect(cluster, cluster.pick(this.hashOf(record)), record, onSpoke);
+  }
+
+  private hashOf(record: ConnectionRecord): Hash64 | undefined {
+    return this.hashesSource ? hash64(record.remoteAddress, new Hash64()) : undefined;
+  }
+
   serve(connection: Connection, record: ConnectionRecord): void {
     this.stats.downstreamCxTotal.inc();
-    const hash = this.hashesSource ? hash64(record.remoteAddress, new Hash64()) : undefined;
-    const session = new TcpSession(this, connection, record, this.pickName(), hash);
+    const name = record.earlyUpstream?.cluster.name ?? this.pickName();
+    const session = new TcpSession(this, connection, record, name, this.hashOf(record));
     this.sessions.add(session);
     session.start();
   }

@@ -7,6 +7,7 @@ import { BulkReader, drainSoon } from './bulk-reader.ts';
 import { nowMs } from './clock.ts';
 import type { Connection, ConnectionHandler } from './connection.ts';
 import type { ConnectionRecord } from './connection-record.ts';
+import type { ReadyUpstream } from './early-upstream.ts';
 import type { SplicedDirection } from './spliced-direction.ts';
 import type { SplicedPair } from './spliced-pair.ts';
 import type { TcpProxy } from './tcp-proxy.ts';
@@ -155,7 +156,20 @@ export class TcpSession implements ConnectEvents {
     }
     this.cluster = cluster;
     this.record.upstreamCluster = cluster.name;
-    this.connect(cluster);
+    const early = this.record.earlyUpstream?.take();
+    this.record.earlyUpstream = undefined;
+    if (early === undefined) this.connect(cluster);
+    else this.adopt(early);
+  }
+
+  /** Goes on with a connection that was made ahead. */
+  private adopt({ connection, endpoint, firstBytes }: ReadyUpstream): void {
+    this.holdsConnectionLimit = true;
+    this.attempts++;
+    this.record.upstreamAttemptCount = this.attempts;
+    this.endpoint = endpoint;
+    this.record.upstreamHost = endpoint.address;
+    this.onConnected(connection, firstBytes);
   }
 
   /** Makes the next attempt. */
@@ -180,7 +194,7 @@ export class TcpSession implements ConnectEvents {
     this.attempt = new ConnectAttempt(cluster, endpoint, this, undefined, this.record.connection);
   }
 
-  onConnected(connection: Connection): void {
+  onConnected(connection: Connection, firstBytes?: Buffer): void {
     this.attempt = undefined;
     if (this.downstreamClosed) {
       this.upstreamStartedMs = performance.now();
@@ -200,6 +214,12 @@ export class TcpSession implements ConnectEvents {
     endpoint.activeRequests++;
     endpoint.stats.rqTotal++;
     endpoint.failureMonitor?.onTcpConnected();
+    if (firstBytes !== undefined) this.up.onData(firstBytes, firstBytes.length);
+    // What the client has not taken yet goes before what follows it.
+    if (this.downstream.congested) {
+      this.downstream.resume();
+      return;
+    }
     if (this.spliceWith(connection)) return;
     connection.resume();
     this.downstream.resume();

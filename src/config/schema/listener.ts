@@ -1,4 +1,5 @@
 import type * as v from 'valibot';
+import { listenerOptionsProblem } from '../listener-options.ts';
 import { AccessLog } from './access-log.ts';
 import {
   anyConfig,
@@ -142,6 +143,7 @@ export const Listener = message(
     'bypass_overload_manager',
   ),
   check((listener) => hostNameProblem(listener.address.socket_address?.address, HOST_PATH)),
+  check(listenerOptionsProblem),
   check(chainsAreDistinct),
 );
 export type Listener = v.InferOutput<typeof Listener>;
