@@ -47,6 +47,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./policy.ts')).policyCommand(),
   },
   {
+    name: 'plan',
+    summary: 'find the fewest sidecars that enforce the policies of a call graph',
+    load: async () => (await import('./plan.ts')).planCommand(),
+  },
+  {
     name: 'certs',
     summary: 'make, revoke and inspect identities of workloads, as SPIFFE has them',
     load: async () => (await import('./certs.ts')).certsCommand(),

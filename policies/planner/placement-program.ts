@@ -1,0 +1,283 @@
+import type { Side } from '../policy.ts';
+import { admOf, type Constraint, sideOf, variableCount } from './constraints.ts';
+import { type CostProfile, costOfPolicy } from './cost-profile.ts';
+import { Formula, type Literal, variableOf } from './formula.ts';
+import { IntegerProgram } from './integer-program.ts';
+import { type Assignment, type CallGroup, runsAt } from './load.ts';
+import type { PlanProblem } from './problem.ts';
+
+/** What is made small once the number of ADMs is. */
+export type Objective = 'cpu' | 'balance' | 'latency';
+
+type Metric = 'cpuMicros' | 'latencyMicros';
+
+export const OBJECTIVES: readonly Objective[] = ['cpu', 'balance', 'latency'];
+
+/** A linear expression over the program's columns. */
+export class Expression {
+  constant = 0;
+  readonly terms = new Map<number, number>();
+
+  add(column: number, amount: number): void {
+    this.terms.set(column, (this.terms.get(column) ?? 0) + amount);
+  }
+
+  addAll(other: Expression, factor: number): void {
+    this.constant += other.constant * factor;
+    for (const [column, amount] of other.terms) this.add(column, amount * factor);
+  }
+
+  valueAt(values: ArrayLike<number>): number {
+    let sum = this.constant;
+    for (const [column, amount] of this.terms) sum += amount * values[column]!;
+    return sum;
+  }
+}
+
+const NO_LIMIT = Number.POSITIVE_INFINITY;
+
+/** The whole question as one integer program: ADMs, sides, the traffic that passes sidecars, capacities. */
+export class PlacementProgram {
+  readonly program = new IntegerProgram();
+  readonly problem: PlanProblem;
+  readonly groups: readonly CallGroup[];
+  readonly profile: CostProfile;
+  private readonly formula: Formula;
+  /** Column of a variable that nothing decides. */
+  private readonly columns = new Map<number, number>();
+  /** Columns that say whether a call group passes a sidecar at a side; a number that is decided is 0 or 1 at `fixed`. */
+  private readonly passes: readonly Readonly<Record<Side, { column: number } | { fixed: number }>>[];
+  /** Column of the busiest sidecar's load; -1 unless asked for. */
+  private busiest = -1;
+  private readonly costs = new Map<Metric, ReadonlyMap<number, Expression>>();
+
+  /** The constraints must not contradict each other. */
+  constructor(
+    problem: PlanProblem,
+    constraints: readonly Constraint[],
+    groups: readonly CallGroup[],
+    profile: CostProfile,
+  ) {
+    this.problem = problem;
+    this.groups = groups;
+    this.profile = profile;
+    this.formula = new Formula(
+      variableCount(problem),
+      constraints.map(({ clause }) => clause),
+    );
+    this.formula.propagateUnits();
+    const mentioned = new Set(constraints.flatMap(({ clause }) => clause.map(variableOf)));
+    for (const variable of mentioned) {
+      if (this.formula.values[variable] === -1) this.columns.set(variable, this.program.addColumn(0));
+    }
+    const rows = new Set<string>();
+    for (const { clause } of constraints) this.addClause(clause, rows);
+    this.passes = groups.map((group) => ({
+      sender: this.passColumn(group, 'sender'),
+      receiver: this.passColumn(group, 'receiver'),
+    }));
+  }
+
+  /** The number of ADMs. */
+  adms(): Expression {
+    const sum = new Expression();
+    for (const service of this.problem.graph.services.keys()) this.addVariable(sum, admOf(service), 1);
+    return sum;
+  }
+
+  /** Of one sidecar. */
+  get memoryMiB(): number {
+    return this.profile.memoryMiB;
+  }
+
+  variable(variable: number, amount: number): Expression {
+    const sum = new Expression();
+    this.addVariable(sum, variable, amount);
+    return sum;
+  }
+
+  /** CPU (µs per second) or latency of all requests. */
+  cost(metric: Metric): Expression {
+    const sum = new Expression();
+    for (const one of this.costsByService(metric).values()) sum.addAll(one, 1);
+    return sum;
+  }
+
+  /** The same of each service's sidecars; services that cannot have any cost are left out. */
+  costsByService(metric: Metric): ReadonlyMap<number, Expression> {
+    const known = this.costs.get(metric);
+    if (known !== undefined) return known;
+    const costs = new Map<number, Expression>();
+    for (const [index, group] of this.groups.entries()) {
+      for (const side of ['sender', 'receiver'] as const) this.addGroup(costs, group, index, side, metric);
+    }
+    this.costs.set(metric, costs);
+    return costs;
+  }
+
+  /** The load of the busiest sidecar of one replica, µs of CPU per second. */
+  busiestLoad(): Expression {
+    if (this.busiest === -1) {
+      this.busiest = this.program.addColumn(0, { upper: NO_LIMIT, integer: false });
+      for (const [service, load] of this.costsByService('cpuMicros')) {
+        const { replicas } = this.problem.graph.services[service]!;
+        const terms = Array.from(load.terms, ([column, amount]) => [column, amount / replicas] as const);
+        this.program.addRow(-NO_LIMIT, [...terms, [this.busiest, -1]], -load.constant / replicas);
+      }
+    }
+    const sum = new Expression();
+    sum.add(this.busiest, 1);
+    return sum;
+  }
+
+  /** How many ADMs and placements change. Services and placements that were not there do not count. */
+  moves(previous: Assignment, known: { services: ReadonlySet<number>; placements: ReadonlySet<number> }): Expression {
+    const sum = new Expression();
+    for (const service of known.services) this.addChange(sum, admOf(service), previous.adms.has(service));
+    for (const placement of known.placements) {
+      this.addChange(sum, sideOf(this.problem, placement), previous.sides[placement] === 'receiver');
+    }
+    return sum;
+  }
+
+  limit(expression: Expression, upper: number): void {
+    this.program.addRow(-NO_LIMIT, [...expression.terms], upper - expression.constant);
+  }
+
+  minimise(expression: Expression): void {
+    this.program.costs.fill(0);
+    for (const [column, amount] of expression.terms) this.program.costs[column] = amount;
+  }
+
+  /** The columns' values for an assignment. */
+  valuesOf({ adms, sides }: Assignment): Float64Array {
+    const { problem } = this;
+    const values = new Float64Array(this.program.costs.length);
+    const of = (variable: number): boolean =>
+      variable < problem.graph.services.length
+        ? adms.has(variable)
+        : sides[variable - problem.graph.services.length] === 'receiver';
+    for (const [variable, column] of this.columns) values[column] = of(variable) ? 1 : 0;
+    for (const [index, group] of this.groups.entries()) {
+      for (const side of ['sender', 'receiver'] as const) {
+        const pass = this.passes[index]![side];
+        if (!('column' in pass)) continue;
+        values[pass.column] = group.placements.some((one) => runsAt(problem.placements[one]!, side, sides[one]!))
+          ? 1
+          : 0;
+      }
+    }
+    if (this.busiest !== -1) {
+      const loads = Array.from(
+        this.costsByService('cpuMicros'),
+        ([service, load]) => load.valueAt(values) / problem.graph.services[service]!.replicas,
+      );
+      values[this.busiest] = Math.max(0, ...loads);
+    }
+    return values;
+  }
+
+  /** The assignment that a solution says. */
+  assignmentOf(values: ArrayLike<number>): Assignment {
+    const { graph, placements } = this.problem;
+    const isSet = (variable: number): boolean => {
+      const column = this.columns.get(variable);
+      return column === undefined ? this.formula.values[variable] === 1 : values[column]! > 0.5;
+    };
+    const services = [...graph.services.keys()].filter((service) => isSet(admOf(service)));
+    return {
+      adms: new Set(services),
+      sides: placements.map((_, index) => (isSet(sideOf(this.problem, index)) ? 'receiver' : 'sender')),
+    };
+  }
+
+  private addClause(clause: readonly Literal[], rows: Set<string>): void {
+    if (clause.some((literal) => this.formula.isTrue(literal))) return;
+    const open = clause.filter((literal) => !this.formula.isFalse(literal));
+    const key = open.join();
+    if (rows.has(key)) return;
+    rows.add(key);
+    const negations = open.filter((literal) => (literal & 1) === 1).length;
+    const terms = open.map(
+      (literal) => [this.columns.get(variableOf(literal))!, (literal & 1) === 1 ? -1 : 1] as const,
+    );
+    this.program.addRow(1 - negations, terms, NO_LIMIT);
+  }
+
+  private addVariable(sum: Expression, variable: number, amount: number): void {
+    const column = this.columns.get(variable);
+    if (column !== undefined) sum.add(column, amount);
+    else if (this.formula.values[variable] === 1) sum.constant += amount;
+  }
+
+  private addChange(sum: Expression, variable: number, was: boolean): void {
+    const column = this.columns.get(variable);
+    if (column === undefined) {
+      if ((this.formula.values[variable] === 1) !== was) sum.constant++;
+    } else if (was) {
+      sum.constant++;
+      sum.add(column, -1);
+    } else sum.add(column, 1);
+  }
+
+  /** Whether a placement runs at a side: decided, or as a column, or as one minus a column. */
+  private runs(placement: number, side: Side): { fixed: number } | { column: number; isNegated: boolean } {
+    if (this.problem.placements[placement]!.isBoth) return { fixed: 1 };
+    const variable = sideOf(this.problem, placement);
+    const column = this.columns.get(variable);
+    if (column !== undefined) return { column, isNegated: side === 'sender' };
+    return { fixed: (this.formula.values[variable] === 1) === (side === 'receiver') ? 1 : 0 };
+  }
+
+  private passColumn({ placements }: CallGroup, side: Side): { column: number } | { fixed: number } {
+    const running = placements.map((one) => this.runs(one, side));
+    if (running.some((one) => 'fixed' in one && one.fixed === 1)) return { fixed: 1 };
+    const open = running.filter((one) => 'column' in one);
+    if (open.length === 0) return { fixed: 0 };
+    const column = this.program.addColumn(0, { integer: false });
+    for (const one of open) {
+      if (one.isNegated)
+        this.program.addRow(
+          1,
+          [
+            [column, 1],
+            [one.column, 1],
+          ],
+          NO_LIMIT,
+        );
+      else
+        this.program.addRow(
+          0,
+          [
+            [column, 1],
+            [one.column, -1],
+          ],
+          NO_LIMIT,
+        );
+    }
+    return { column };
+  }
+
+  private addGroup(costs: Map<number, Expression>, group: CallGroup, index: number, side: Side, metric: Metric): void {
+    const { graph, placements } = this.problem;
+    const pass = this.passes[index]![side];
+    const running = group.placements.map((one) => ({ policy: placements[one]!.policy, runs: this.runs(one, side) }));
+    for (const call of group.calls) {
+      const { from, to, rate, bodyKiB } = graph.calls[call]!;
+      const end = side === 'sender' ? from : to;
+      if (!graph.services[end]!.takesSidecar) continue;
+      const sum = costs.get(end) ?? new Expression();
+      costs.set(end, sum);
+      if ('column' in pass) sum.add(pass.column, rate * this.profile.pass[metric]);
+      else sum.constant += pass.fixed * rate * this.profile.pass[metric];
+      for (const { policy, runs } of running) {
+        const amount = rate * costOfPolicy(this.profile, policy, side, bodyKiB)[metric];
+        if ('fixed' in runs) sum.constant += runs.fixed * amount;
+        else if (runs.isNegated) {
+          sum.constant += amount;
+          sum.add(runs.column, -amount);
+        } else sum.add(runs.column, amount);
+      }
+    }
+  }
+}
