@@ -35,6 +35,8 @@ export interface Scenario {
   readonly tls?: TlsSides;
   /** Each request has a connection of its own, with a full handshake. */
   readonly newConnections?: boolean;
+  /** TCP: whether Outrigger leaves the forwarding to the kernel. */
+  readonly splice?: boolean;
   /** For files that are a pattern: how many policies or tags to make of the one that they hold. */
   readonly repeat?: number;
   /** Of each response (download) or request (upload); with gRPC of each message, both ways. */

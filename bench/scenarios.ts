@@ -87,6 +87,14 @@ function plain(protocol: 'tcp' | 'http'): Scenario[] {
   return scenarios;
 }
 
+/** TCP with the kernel's splice; the names without `splice` are the same work in user space. */
+const SPLICED: readonly (readonly [suffix: string, rest: Partial<Scenario>, text: string])[] = [
+  ['', {}, '32 connections'],
+  ['_c1', { connections: 1 }, '1 connection'],
+  ['_1m', { bodyBytes: 1024 * 1024 }, '1 MiB responses'],
+  ['_upload_1m', { bodyBytes: 1024 * 1024, direction: 'upload' }, '1 MiB requests'],
+];
+
 function repeated(config: string, counts: readonly number[], rest: Partial<Scenario>, text: string): Scenario[] {
   return counts.map((repeat) => ({
     ...base,
@@ -106,6 +114,16 @@ function repeated(config: string, counts: readonly number[], rest: Partial<Scena
  */
 export const SCENARIOS: readonly Scenario[] = [
   ...plain('tcp'),
+  ...SPLICED.map(([suffix, rest, text]) => ({
+    ...base,
+    name: `tcp_splice${suffix}`,
+    summary: `TCP forwarded by the kernel, ${text}`,
+    groups: ['splice'],
+    protocol: 'tcp' as const,
+    config: 'tcp',
+    splice: true,
+    ...rest,
+  })),
   ...plain('http'),
   ...FILTERS.map(([config, summary, headers]) => ({
     ...base,

@@ -17,6 +17,8 @@ export interface SaturationOptions {
 export interface SaturationResult {
   readonly requests: number;
   readonly requestsPerSecond: number;
+  /** Median time to an answer in the closed loop, µs; where the generator tells it. */
+  readonly p50Micros?: number;
   /** Wrong status, lost connections, timeouts. */
   readonly errors: number;
 }
@@ -56,7 +58,7 @@ async function runOwnLoad(root: string, options: SaturationOptions): Promise<Sat
 
 async function runWrk(wrk: string, { target, ...options }: SaturationOptions): Promise<SaturationResult> {
   const threads = Math.max(1, Math.min(options.cores.length, target.connections, 4));
-  const args = [`-t${threads}`, `-c${Math.max(target.connections, threads)}`, `-d${options.durationS}s`];
+  const args = [`-t${threads}`, `-c${Math.max(target.connections, threads)}`, `-d${options.durationS}s`, '--latency'];
   if (target.bodyBytes > 0) {
     const script = join(options.directory, 'upload.lua');
     writeFileSync(script, `wrk.method = "POST"\nwrk.body = string.rep("x", ${target.bodyBytes})\n`);
@@ -88,7 +90,20 @@ export function parseWrk(text: string, expectsErrors: boolean): SaturationResult
   const bad = Number(/Non-2xx or 3xx responses: (\d+)/.exec(text)?.[1] ?? 0);
   const socket = /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(text)?.slice(1) ?? [];
   const lost = socket.reduce((sum, count) => sum + Number(count), 0);
-  return { requests, requestsPerSecond, errors: lost + (expectsErrors ? requests - bad : bad) };
+  const p50Micros = wrkMedian(text);
+  return {
+    requests,
+    requestsPerSecond,
+    ...(p50Micros === undefined ? {} : { p50Micros }),
+    errors: lost + (expectsErrors ? requests - bad : bad),
+  };
+}
+
+const MICROS: Readonly<Record<string, number>> = { us: 1, ms: 1000, s: 1_000_000 };
+
+function wrkMedian(text: string): number | undefined {
+  const [, value, unit] = /^\s+50%\s+([\d.]+)(us|ms|s)\s*$/m.exec(text) ?? [];
+  return value === undefined || unit === undefined ? undefined : Number(value) * (MICROS[unit] as number);
 }
 
 async function runAutocannon(root: string, { target, ...options }: SaturationOptions): Promise<SaturationResult> {

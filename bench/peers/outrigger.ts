@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Scenario } from '../scenario.ts';
 import { outriggerConfig } from '../scenario-config.ts';
 import type { FoundPeer } from './peer.ts';
 
@@ -30,13 +31,18 @@ export function findOutrigger(root: string): FoundPeer {
         writeFileSync(file, outriggerConfig(run));
         return {
           command: join(root, 'bin', 'outrigger'),
-          args: ['run', '-c', file, '--concurrency', '1', '--log-level', 'error'],
+          args: ['run', '-c', file, '--concurrency', '1', '--log-level', 'error', ...spliceArguments(run.scenario)],
           env: { OUTRIGGER_BUNDLE: useBundle ? '1' : '' },
           cwd: run.directory,
         };
       },
     },
   };
+}
+
+/** TCP is measured in user space unless the scenario asks for the kernel; where that is not permitted, it must fail. */
+function spliceArguments({ protocol, splice }: Scenario): string[] {
+  return protocol === 'tcp' ? ['--splice', splice === true ? 'on' : 'off'] : [];
 }
 
 function newestSource(root: string): number {

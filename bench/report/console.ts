@@ -1,4 +1,5 @@
 import { formatSeconds } from '../run/progress.ts';
+import { addedTable } from './added-table.ts';
 import type { BenchReport } from './result.ts';
 import {
   cpuTable,
@@ -46,7 +47,9 @@ export function factLines(report: BenchReport): string[] {
 
 export function allTables(report: BenchReport): Table[] {
   const tables = report.scenarios.flatMap((result) => [cpuTable(result), latencyTable(result)]);
-  return [...tables, memoryTable(report), startTable(report)].filter((table) => table !== undefined);
+  return [...tables, addedTable(report), memoryTable(report), startTable(report)].filter(
+    (table) => table !== undefined,
+  );
 }
 
 function renderTable(table: Table): string {

@@ -1,4 +1,5 @@
 import type { Spread } from '../measure/statistics.ts';
+import { addedTable } from './added-table.ts';
 import { factLines } from './console.ts';
 import type { BenchReport, PeerResult, ScenarioResult } from './result.ts';
 import { type Bar, barChart, escapeXml, LAST_PERCENTILE, lineChart, logAxis, percentileAxis } from './svg.ts';
@@ -20,6 +21,7 @@ import {
  */
 export function renderHtml(report: BenchReport): string {
   const ratios = ratioTable(report);
+  const added = addedTable(report);
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -37,6 +39,7 @@ export function renderHtml(report: BenchReport): string {
     .join('')}</ul>
 <p>${escapeXml(LEGEND)} Point at a figure to see its range.</p>
 ${ratios === undefined ? '' : htmlTable(ratios)}
+${added === undefined ? '' : htmlTable(added)}
 ${report.scenarios.map(scenarioSection).join('\n')}
 ${processSection(report)}
 </main>

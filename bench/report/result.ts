@@ -55,6 +55,8 @@ export interface CpuFigures {
 
 export interface SaturationFigures extends CpuFigures {
   readonly requestsPerSecond: Spread;
+  /** Median time to an answer in the closed loop; where the generator tells it. */
+  readonly p50?: Spread;
   readonly errors: number;
   /** CPU time of the proxy's process by wall time, median of the rounds, %; none for the direct peer. */
   readonly cpuPercent?: number;

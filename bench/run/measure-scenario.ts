@@ -102,9 +102,11 @@ function saturationFigures(peer: PeerName, runs: readonly Measured<SaturationRes
   const requestsPerSecond = spread(runs.map((run) => run.result.requestsPerSecond));
   const cpu = cpuFigures(peer, runs, (result) => result.requests);
   if (requestsPerSecond === undefined || cpu === undefined) return undefined;
+  const p50 = spread(runs.map((run) => run.result.p50Micros ?? Number.NaN));
   const percents = runs.map((run) => run.cpu.processMicros / (10 * run.wallMs));
   return {
     requestsPerSecond,
+    ...(p50 && { p50 }),
     ...cpu,
     errors: runs.reduce((sum, run) => sum + run.result.errors, 0),
     ...(peer !== 'direct' && { cpuPercent: Math.round(median(percents)) }),

@@ -22,6 +22,12 @@ describe('saturation reports', () => {
     expect(parseWrk(WRK, false)).toEqual({ requests: 22900, requestsPerSecond: 22875.31, errors: 22894 });
   });
 
+  it('reads the median time to an answer where wrk tells it, in any unit', () => {
+    const told = (value: string): string => `${WRK}  Latency Distribution\n     50%   ${value}\n     75%    2.00ms\n`;
+    expect(parseWrk(told('13.50us'), false).p50Micros).toBe(13.5);
+    expect(parseWrk(told('1.20ms'), false).p50Micros).toBe(1200);
+  });
+
   it('counts a success as an error where wrk should have been denied', () => {
     expect(parseWrk(WRK, true).errors).toBe(4 + 10);
   });
