@@ -160,7 +160,11 @@ export async function longConnection(port: number, isUpgraded: boolean): Promise
   );
 }
 
-/** HTTP/2 over one connection, four requests at a time, on a new connection when the server announces its end. */
+/**
+ * HTTP/2 over one connection, four requests at a time, on a new connection when the server announces its end. Node's
+ * client reports what it had not sent when the announcement came as refused; nobody has seen it, so it is sent again.
+ * Whether the server refused any shows in its `http2.tx_reset`.
+ */
 export function http2Requests(port: number): Loop {
   let session: ClientHttp2Session | undefined;
   const open = (loop: Loop): ClientHttp2Session => {
@@ -180,7 +184,15 @@ export function http2Requests(port: number): Loop {
     async (loop) => {
       session ??= open(loop);
       const current = session;
-      await Promise.all([1, 2, 3, 4].map((n) => request(current, `/h2/${n}`).then(() => loop.ok++)));
+      const ask = async (n: number): Promise<void> => {
+        await request(current, `/h2/${n}`).catch((error: Error) => {
+          if (session === current || !error.message.includes('REFUSED_STREAM')) throw error;
+          session ??= open(loop);
+          return request(session, `/h2/${n}`);
+        });
+        loop.ok++;
+      };
+      await Promise.all([1, 2, 3, 4].map(ask));
     },
     () => session?.destroy(),
   );
