@@ -1,7 +1,6 @@
 import { LOG_LEVELS, type LogLevel, parseLogLevel } from '../observe/log.ts';
 import type { ProbeMode, ProbeSettings } from '../observe/probe.ts';
 import type { SpliceMode, SpliceSettings } from '../splice-settings.ts';
-import { LOG_LEVELS, type LogLevel, parseLogLevel } from '../observe/log.ts';
 import { type HostPort, parseHostPort } from './address.ts';
 import { UsageError } from './usage-error.ts';
 
