@@ -92,3 +92,7 @@ export const listenerOf = (fields: object, address: object = addressOf(0)) => ({
   address,
   ...fields,
 });
+
+/** The same with `static_resources` at the beginning of a line, for what adds lines around it. */
+export const bootstrapLines = (listeners: readonly object[], clusters: readonly object[]): string =>
+  `static_resources: ${JSON.stringify({ listeners, clusters })}\n`;
