@@ -15,10 +15,19 @@
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
-import { type BuildOptions, build, type Plugin } from 'esbuild';
+import { type BuildOptions, build, type Metafile, type OutputFile, type Plugin } from 'esbuild';
 import { builtinNames, rewriteBuiltinImports, virtualBuiltins } from './builtin-imports.ts';
 import { fillCache } from './fill-cache.ts';
-import { onDemandPackages } from './on-demand-packages.ts';
+import { onDemandPackages, PACKAGES, packageEntry } from './on-demand-packages.ts';
+import {
+  chunkEntry,
+  chunkScript,
+  divide,
+  mainEntry,
+  otherParts,
+  type SharedNames,
+  withChunkImports,
+} from './run-chunks.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
 const DIST = join(ROOT, 'dist');
@@ -99,11 +108,21 @@ const IMPORT_META = `const importMeta = {
 };
 const nodePerformance = globalThis.performance;`;
 
+/** Loads the parts of `run` that lie in files of their own, each when it is first needed. */
+const LOAD_PARTS = `const loadPart = (name) =>
+  module.exports.loadCompiled(process.getBuiltinModule('path').join(importMeta.dirname, 'run-' + name + '.cjs'));
+const chunks = new Map();
+const loadChunk = (name) => {
+  if (!chunks.has(name)) chunks.set(name, loadPart(name).open(module.exports.shared, { loadPart, loadChunk, importChunk }));
+  return chunks.get(name);
+};
+const importChunk = async (name, file) => loadChunk(name)[file]();`;
+
 /** What makes the bundle of `run` a CommonJS file, the only kind that V8 takes with code from outside. */
-const COMMON_JS: BuildOptions = {
+const COMMON_JS = {
   format: 'cjs',
   outExtension: { '.js': '.cjs' },
-  banner: { js: IMPORT_META },
+  banner: { js: `${IMPORT_META}\n${LOAD_PARTS}` },
   define: {
     'import.meta.url': 'importMeta.url',
     'import.meta.dirname': 'importMeta.dirname',
@@ -111,7 +130,7 @@ const COMMON_JS: BuildOptions = {
     // The global is a getter of Node's, which the data path would call each time that it looks at the clock.
     performance: 'nodePerformance',
   },
-};
+} satisfies BuildOptions;
 
 /** Makes imports of `src/cli/run.ts` load the file that is bundled of it. */
 const runIsElsewhere: Plugin = {
@@ -146,15 +165,67 @@ async function bundle(): Promise<void> {
   for (const [file, name] of Object.entries(STANDALONE)) {
     const entry: BuildOptions = { ...COMMON, entryPoints: [{ in: join(ROOT, file), out: name }] };
     // Unshaken: what is dropped in the end is looked up all the same.
-    const plain = await build({ ...entry, plugins, treeShaking: false });
-    const options = name === 'run' ? { ...entry, ...COMMON_JS } : entry;
-    const code = plain.outputFiles?.find(({ path }) => path.endsWith('.js'))?.text ?? '';
-    const lazily = [virtualBuiltins(builtinNames(code)), onDemandPackages(ALIAS)];
-    const result = await build({ ...options, plugins: [...plugins, ...lazily] });
-    for (const { path, text } of result.outputFiles ?? []) put(path, text);
+    const plain = await build({ ...entry, plugins, treeShaking: false, metafile: true });
+    const code = textOf(plain);
+    const lazily = [...plugins, virtualBuiltins(builtinNames(code))];
+    if (name === 'run') await bundleRun(file, plain.metafile, lazily);
+    else putAll(await build({ ...entry, plugins: [...lazily, onDemandPackages(ALIAS)] }));
   }
   // Read at run time, relative to the module that reads them.
   cpSync(join(ROOT, 'bench/scenarios'), join(DIST, 'scenarios'), { recursive: true });
+}
+
+/** Makes run.cjs, and of what few configurations need run-….cjs (`run-chunks.ts`). */
+async function bundleRun(file: string, metafile: Metafile, morePlugins: Plugin[]): Promise<void> {
+  const plugins = [...morePlugins, onDemandPackages(ALIAS, (name) => `loadPart(${JSON.stringify(name)})`)];
+  for (const name of Object.keys(PACKAGES)) {
+    const entryPoints = [{ in: 'virtual-entry', out: `run-${name}` }];
+    const { outExtension } = COMMON_JS;
+    const entry = virtualEntry(packageEntry(name, ALIAS));
+    putAll(await build({ ...COMMON, format: 'cjs', outExtension, banner: {}, entryPoints, plugins: [entry] }));
+  }
+  const division = divide(metafile.inputs, file);
+  const names: SharedNames = new Map();
+  const otherPartsOf = (chunk?: string): Plugin => otherParts(division, chunk, (path) => relative(ROOT, path));
+  for (const [chunk, roots] of division.chunks) {
+    const result = await build({
+      ...COMMON,
+      define: COMMON_JS.define,
+      outExtension: COMMON_JS.outExtension,
+      banner: {},
+      entryPoints: [{ in: 'virtual-entry', out: `run-${chunk}` }],
+      plugins: [virtualEntry(chunkEntry(roots)), otherPartsOf(chunk), ...plugins],
+    });
+    for (const { path, text } of result.outputFiles ?? []) {
+      put(path, path.endsWith('.cjs') ? chunkScript(text, IMPORT_META, names) : text);
+    }
+  }
+  const result = await build({
+    ...COMMON,
+    ...COMMON_JS,
+    entryPoints: [{ in: 'virtual-entry', out: 'run' }],
+    plugins: [virtualEntry(mainEntry(file, names)), otherPartsOf(), ...plugins],
+  });
+  for (const { path, text } of result.outputFiles ?? []) put(path, withChunkImports(text));
+}
+
+/** An entry that lies in no file. */
+function virtualEntry(contents: string): Plugin {
+  return {
+    name: 'virtual-entry',
+    setup(builder) {
+      builder.onResolve({ filter: /^virtual-entry$/ }, ({ path }) => ({ path, namespace: path }));
+      builder.onLoad({ filter: /./, namespace: 'virtual-entry' }, () => ({ contents, resolveDir: ROOT }));
+    },
+  };
+}
+
+function textOf({ outputFiles = [] }: { outputFiles?: OutputFile[] | undefined }): string {
+  return outputFiles.find(({ path }) => path.endsWith('.js'))?.text ?? '';
+}
+
+function putAll({ outputFiles = [] }: { outputFiles?: OutputFile[] | undefined }): void {
+  for (const { path, text } of outputFiles) put(path, text);
 }
 
 function put(path: string, text: string): void {

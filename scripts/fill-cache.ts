@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { globSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { codeCachePath, snapshotPath } from '../src/cli/compiled-script.ts';
@@ -13,8 +13,8 @@ const DEADLINE_MS = 20_000;
 const KEEP_CODE = join(import.meta.dirname, 'keep-code.cjs');
 
 /**
- * Runs the bundle through a request and keeps the code that V8 compiled for it: of run.cjs beside it, of the rest in
- * dist/cache. Then it makes the start-up snapshot of run.cjs. All are tied to the version of Node; another Node starts as
+ * Runs the bundle through a request and keeps the code that V8 compiled for it: of run.cjs and its parts beside them, of
+ * the rest in dist/cache. Then it makes the start-up snapshot of run.cjs. All are tied to the version of Node; another Node starts as
  * if they were not there.
  */
 export async function fillCache(root: string): Promise<void> {
@@ -26,10 +26,13 @@ export async function fillCache(root: string): Promise<void> {
     const file = join(folder, 'envoy.yaml');
     writeFileSync(file, configuration(port));
     const entry = join(root, 'dist/outrigger.js');
-    const code = codeCachePath(join(dirname(entry), 'run.cjs'));
-    // It must be there for the script to be loaded in the way that uses it.
-    writeFileSync(code, '');
-    await runOnce(['--require', KEEP_CODE], entry, file, code);
+    const caches = globSync('run*.cjs', { cwd: dirname(entry) }).map((name) => {
+      const path = join(dirname(entry), name);
+      return [path, codeCachePath(path)] as const;
+    });
+    // They must be there for the scripts to be loaded in the way that uses them.
+    for (const [, cache] of caches) writeFileSync(cache, '');
+    await runOnce(['--require', KEEP_CODE], entry, file, Object.fromEntries(caches));
     await runOnce([], entry, file);
     // What scripts and images call often. The health check finds nothing, and has been compiled all the same.
     for (const args of [['check', '-c', file], ['healthcheck', '--admin', '127.0.0.1:1'], ['help']]) {
@@ -37,7 +40,7 @@ export async function fillCache(root: string): Promise<void> {
     }
     const bundle = join(dirname(entry), 'run.cjs');
     const plain = join(folder, 'plain.yaml');
-    writeFileSync(plain, configuration(port, ''));
+    writeFileSync(plain, configuration(port, '', '', ''));
     await buildSnapshot(bundle, plain, snapshotPath(bundle));
     await runOnce(['--snapshot-blob', snapshotPath(bundle)], entry, file);
   } finally {
@@ -47,8 +50,13 @@ export async function fillCache(root: string): Promise<void> {
   }
 }
 
-/** Runs and serves; `keepIn` is where `keep-code.cjs` writes V8's code for run.cjs at the end. */
-async function runOnce(options: readonly string[], entry: string, file: string, keepIn?: string): Promise<void> {
+/** Runs and serves; `caches` says where `keep-code.cjs` writes V8's code for each file at the end. */
+async function runOnce(
+  options: readonly string[],
+  entry: string,
+  file: string,
+  caches: Readonly<Record<string, string>> = {},
+): Promise<void> {
   const args = [
     '--disable-warning=ExperimentalWarning',
     '--max-semi-space-size=16',
@@ -60,7 +68,7 @@ async function runOnce(options: readonly string[], entry: string, file: string, 
     '--drain-time',
     '0',
   ];
-  const env = { ...process.env, KEEP_CODE_OF: join(dirname(entry), 'run.cjs'), KEEP_CODE_IN: keepIn };
+  const env = { ...process.env, KEEP_CODE: JSON.stringify(caches) };
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'], env });
   const deadline = setTimeout(() => child.kill('SIGKILL'), DEADLINE_MS);
   let log = '';
@@ -86,8 +94,22 @@ const ACCESS_LOG = `
           - name: envoy.access_loggers.stdout
             typed_config: { "@type": type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog }`;
 
-function configuration(appPort: number, more = ACCESS_LOG): string {
-  return `
+const COMMON_FILTERS = `
+          - name: envoy.filters.http.rbac
+            typed_config: { "@type": type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC }
+          - name: envoy.filters.http.local_ratelimit
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit
+              stat_prefix: warm
+              token_bucket: { max_tokens: 100, fill_interval: 1s }
+              filter_enabled: { default_value: { numerator: 100 } }
+              filter_enforced: { default_value: { numerator: 100 } }`;
+
+const ADMIN = `
+admin: { address: { socket_address: { address: 127.0.0.1, port_value: 0 } } }`;
+
+function configuration(appPort: number, more = ACCESS_LOG, filters = COMMON_FILTERS, admin = ADMIN): string {
+  return `${admin}
 static_resources:
   listeners:
   - name: warm
@@ -98,7 +120,7 @@ static_resources:
         typed_config:
           "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
           stat_prefix: warm${more}
-          http_filters:
+          http_filters:${filters}
           - name: envoy.filters.http.router
             typed_config: { "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router }
           route_config:

@@ -1,7 +1,7 @@
 import type { Plugin } from 'esbuild';
 
 /** Packages that few configurations need, with what is taken from them: large to evaluate, at every start. */
-const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   re2js: ['RE2JS'],
   yaml: ['isAlias', 'isMap', 'isPair', 'isScalar', 'isSeq', 'LineCounter', 'parseDocument', 'stringify', 'visit'],
 };
@@ -10,8 +10,12 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
  * Makes static imports of these packages load them when what they name is first called, constructed or read.
  *
  * @param files - where a package lies that is not found by its name
+ * @param load - the code that gives a package; without it, the package becomes part of the bundle
  */
-export function onDemandPackages(files: Readonly<Record<string, string>>): Plugin {
+export function onDemandPackages(
+  files: Readonly<Record<string, string>>,
+  load = (name: string): string => `require(${JSON.stringify(name)})`,
+): Plugin {
   return {
     name: 'on-demand-packages',
     setup(builder) {
@@ -20,21 +24,26 @@ export function onDemandPackages(files: Readonly<Record<string, string>>): Plugi
         if (name === undefined || namespace === 'package-names') return undefined;
         return { path: name, namespace: kind === 'require-call' ? 'package-names' : 'on-demand', sideEffects: false };
       });
-      builder.onLoad({ filter: /./, namespace: 'on-demand' }, ({ path }) => ({ contents: stubs(path) }));
+      builder.onLoad({ filter: /./, namespace: 'on-demand' }, ({ path }) => ({ contents: stubs(path, load(path)) }));
       // Of the package what is named, so that the rest can be shaken off.
       builder.onLoad({ filter: /./, namespace: 'package-names' }, ({ path }) => ({
-        contents: `export { ${PACKAGES[path]?.join(', ')} } from ${JSON.stringify(files[path] ?? path)};`,
+        contents: packageEntry(path, files),
         resolveDir: import.meta.dirname,
       }));
     },
   };
 }
 
-function stubs(name: string): string {
+/** The source of a module that has what is taken from a package. */
+export function packageEntry(name: string, files: Readonly<Record<string, string>>): string {
+  return `export { ${PACKAGES[name]?.join(', ')} } from ${JSON.stringify(files[name] ?? name)};`;
+}
+
+function stubs(name: string, load: string): string {
   const names = PACKAGES[name] ?? [];
   return `
     let module;
-    const load = () => (module ??= require(${JSON.stringify(name)}));
+    const load = () => (module ??= ${load});
     const stub = (name) => new Proxy(function () {}, {
       apply: (_, self, args) => load()[name].apply(self, args),
       construct: (_, args) => new (load()[name])(...args),

@@ -106,31 +106,38 @@ export const BUILT_IN_TYPES: Readonly<Record<ExtensionCategory, Readonly<Record<
 export function extensionsOf(registry: FilterRegistry): ExtensionResolver {
   const networkFilters = withRegistry('network_filter', registry.network.values(), (filter) => filter.configType);
   const httpFilters = withRegistry('http_filter', registry.http.values(), (filter) => filter.configType);
-  const routeConfigs = new Map(Object.entries(BUILT_IN_TYPES.route_filter_config));
+  const routeConfigs = builtIn('route_filter_config');
   for (const filter of registry.http.values()) {
     const type = filter.routeConfigType ?? filter.configType;
-    if (type !== undefined) routeConfigs.set(type, filter.routeConfig ?? filter.config ?? EMPTY);
+    if (type !== undefined) routeConfigs.set(type, () => filter.routeConfig ?? filter.config ?? EMPTY);
   }
-  const tables: Partial<Record<ExtensionCategory, ReadonlyMap<string, StandardSchemaV1>>> = {
+  const tables: Partial<Record<ExtensionCategory, Schemas>> = {
     network_filter: networkFilters,
     http_filter: httpFilters,
     route_filter_config: routeConfigs,
   };
   return {
-    find: (category, type) => tables[category]?.get(type) ?? BUILT_IN_TYPES[category][type],
+    find: (category, type) => tables[category]?.get(type)?.() ?? BUILT_IN_TYPES[category][type],
     names: (category) => [...(tables[category]?.keys() ?? Object.keys(BUILT_IN_TYPES[category]))],
   };
+}
+
+/** Filters are asked for their schemas when a configuration names them. */
+type Schemas = Map<string, () => StandardSchemaV1>;
+
+function builtIn(category: ExtensionCategory): Schemas {
+  return new Map(Object.entries(BUILT_IN_TYPES[category]).map(([type, schema]) => [type, () => schema]));
 }
 
 function withRegistry<F extends { config?: StandardSchemaV1 }>(
   category: ExtensionCategory,
   filters: Iterable<F>,
   typeOf: (filter: F) => string | undefined,
-): Map<string, StandardSchemaV1> {
-  const table = new Map(Object.entries(BUILT_IN_TYPES[category]));
+): Schemas {
+  const table = builtIn(category);
   for (const filter of filters) {
     const type = typeOf(filter);
-    if (type !== undefined && !table.has(type)) table.set(type, filter.config ?? EMPTY);
+    if (type !== undefined && !table.has(type)) table.set(type, () => filter.config ?? EMPTY);
   }
   return table;
 }

@@ -4,7 +4,8 @@ import type { FilterRegistry } from '../filter/registry.ts';
 import { MAX_FILE_BYTES, type Position, parseSource, type SourceDocument } from './document.ts';
 import { ConfigError, type ConfigProblem, formatPath, type Path } from './errors.ts';
 import type { Bootstrap } from './schema/bootstrap.ts';
-import { isSidecarFile, readSidecar } from './sidecar/index.ts';
+import { readSidecar } from './sidecar/index.ts';
+import { isSidecarFile } from './sidecar/is-sidecar-file.ts';
 import { type Finding, validateBootstrap } from './validate.ts';
 
 /** A configuration that is valid as a whole. */

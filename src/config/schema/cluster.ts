@@ -275,7 +275,7 @@ export const Cluster = message(
   ),
   check((cluster) => upstreamOptionsProblem(cluster.common_http_protocol_options, ['common_http_protocol_options'])),
   check(alpnProblem),
-  check(healthCheckProblem),
+  check((cluster) => (cluster.health_checks.length === 0 ? undefined : healthCheckProblem(cluster))),
   check(endpointsFitType),
   check(originalDestinationProblem),
   check((cluster) =>

@@ -7,15 +7,6 @@ import { Provenance } from './provenance.ts';
 import { type ListenerEntry, SidecarFile, SidecarGroup } from './schema.ts';
 import { cluster, type Upstream } from './upstream.ts';
 
-/** Keys that only Envoy's bootstrap has at its root. */
-const BOOTSTRAP_KEYS = ['static_resources', 'staticResources', 'dynamic_resources', 'dynamicResources'];
-const SIDECAR_KEYS = ['app', 'listen', 'listeners', 'filters', 'routes', 'upstreams', 'protocol'];
-
-/** True for a sidecar file, by its keys. */
-export function isSidecarFile(data: object): boolean {
-  return !BOOTSTRAP_KEYS.some((key) => key in data) && SIDECAR_KEYS.some((key) => key in data);
-}
-
 /** A sidecar file in canonical form, or what is wrong with it. */
 export type SidecarResult =
   | { readonly bootstrap: Record<string, unknown>; readonly sourcePathOf: (path: Path) => Path }

@@ -4,7 +4,8 @@ import { builtinRegistry } from '../../../filters/index.ts';
 import { ConfigError } from '../../../src/config/errors.ts';
 import { expandText, toYaml } from '../../../src/config/expand.ts';
 import { loadConfig } from '../../../src/config/load.ts';
-import { expandSidecar, isSidecarFile } from '../../../src/config/sidecar/index.ts';
+import { expandSidecar } from '../../../src/config/sidecar/index.ts';
+import { isSidecarFile } from '../../../src/config/sidecar/is-sidecar-file.ts';
 
 const registry = builtinRegistry();
 
