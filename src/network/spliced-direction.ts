@@ -5,14 +5,20 @@ import type { TcpFacts } from '../kernel/tcp-facts.ts';
 import type { HandleConnection } from './handle-connection.ts';
 import { TimerEntry, timers } from './timer.ts';
 
-/** So much may wait in the kernel beside the socket's own buffer: bytes, and packets, since small ones are mostly overhead. */
-const ROOM_BYTES = 1024 * 1024;
+/**
+ * So many bytes may wait in the kernel beside the socket's own buffer. It begins small and grows while the sink keeps
+ * up: then little waits, and a notice for every half of it is what bulk costs the proxy.
+ */
+const FIRST_ROOM_BYTES = 512 * 1024;
+const MAX_ROOM_BYTES = 4 * 1024 * 1024;
+/** So many packets: small ones are mostly overhead, about 1 KiB each. */
 const ROOM_PACKETS = 1024;
-const LOW_BYTES = ROOM_BYTES / 2;
 const LOW_PACKETS = ROOM_PACKETS / 2;
 /** How soon a sink that was not done is looked at again; twice as late each time. */
 const FIRST_LOOK_MS = 1;
 const MAX_LOOK_MS = 64;
+/** A sink that was not done when it was to be looked at again so late is slow. */
+const SLOW_LOOK_MS = 16;
 
 /**
  * One direction of a spliced session: the proxy's part of the agreement with the verdict program.
@@ -48,6 +54,7 @@ export class SplicedDirection extends TimerEntry {
   private markPackets = 0;
   private gonePackets = 0;
   private lookMs = FIRST_LOOK_MS;
+  private roomBytes = FIRST_ROOM_BYTES;
   /** Of the redirected bytes, how many `takeRedirected` has told of. */
   private told = 0;
 
@@ -125,12 +132,15 @@ export class SplicedDirection extends TimerEntry {
     const packets = set.redirectedPackets(slot);
     const gone = this.facts.sent(this.sinkFd) - this.sinkBase - this.taken;
     if (Number.isNaN(gone)) return;
+    const waitingBytes = redirected - gone;
+    if (waitingBytes <= this.roomBytes / 2) this.roomBytes = Math.min(2 * this.roomBytes, MAX_ROOM_BYTES);
+    else if (this.lookMs >= SLOW_LOOK_MS) this.roomBytes = FIRST_ROOM_BYTES;
     this.countPackets(gone, redirected, packets);
     this.setLimits(gone, this.gonePackets);
     if (this.ended || set.passedBytes(slot) !== this.taken >>> 0) {
       if (gone >= redirected) this.serve(redirected);
       else this.lookLater();
-    } else if (redirected - gone > ROOM_BYTES - LOW_BYTES || packets - this.gonePackets > ROOM_PACKETS - LOW_PACKETS) {
+    } else if (waitingBytes > this.roomBytes / 2 || packets - this.gonePackets > ROOM_PACKETS - LOW_PACKETS) {
       // Still little room: further notices would come with every packet.
       set.setNoticed(slot, true);
       this.lookLater();
@@ -157,7 +167,7 @@ export class SplicedDirection extends TimerEntry {
   }
 
   private setLimits(gone: number, gonePackets: number): void {
-    this.set.setLimits(this.slot, gone + ROOM_BYTES, gonePackets + ROOM_PACKETS, LOW_BYTES, LOW_PACKETS);
+    this.set.setLimits(this.slot, gone + this.roomBytes, gonePackets + ROOM_PACKETS, this.roomBytes / 2, LOW_PACKETS);
   }
 
   /** All before is on its way: the proxy reads what the program left to it, or the FIN. */
