@@ -62,13 +62,18 @@ function find(key: OptionKey, { flags, env, annotations }: Sources): { text: str
   if (flag !== undefined) return { text: flag, where: `--${source.name}` };
   for (const variable of [ownVariable(source), source.variable]) {
     const text = variable === undefined ? undefined : env[variable];
-    if (text !== undefined && variable !== undefined) return { text, where: variable };
+    // A template leaves a variable empty that it has nothing for; only a list can be empty.
+    if (variable !== undefined && text !== undefined && (text !== '' || isList(key))) return { text, where: variable };
   }
   for (const name of annotationNames(key)) {
     const text = annotations.get(name);
     if (text !== undefined) return { text, where: name };
   }
   return undefined;
+}
+
+function isList(key: OptionKey): boolean {
+  return typeof DEFAULT_OPTIONS[key] === 'object' || DEFAULT_OPTIONS[key] === '*';
 }
 
 /** The annotations of an option, ours first. */
