@@ -13,6 +13,8 @@ const CHUNKS: readonly (readonly [prefix: string, chunk: string])[] = [
   ['src/observe/admin/', 'admin'],
   ['src/proxy-view.ts', 'admin'],
   ['src/http/http2/', 'http2'],
+  // They know both protocols.
+  ['src/probe/', 'http2'],
   ['src/threads/', 'admin'],
   ['src/upstream/health/', 'http2'],
   ['src/upstream/http2-pool.ts', 'http2'],
@@ -37,6 +39,9 @@ const LAZY: Readonly<Record<string, string>> = {
   'src/config/schema/tracing.ts': 'schemas',
 };
 const FILTERS = 'filters/index.ts';
+
+/** Size of the sources that chunks may have in common, and that each start pays for. */
+const MAX_COMMON_BYTES = 50_000;
 
 const SHARED = 'shared:';
 const CHUNK = 'chunk:';
@@ -91,6 +96,10 @@ export function divide(inputs: Metafile['inputs'], entry: string): Division {
     const own = new Set<string>();
     for (const root of roots) reach(root, own);
     for (const file of own) (seen.has(file) ? common : seen).add(file);
+  }
+  const bytes = [...common].reduce((sum, file) => sum + (inputs[file]?.bytes ?? 0), 0);
+  if (bytes > MAX_COMMON_BYTES) {
+    throw new Error(`chunks have too much in common: bring together (CHUNKS) what needs ${[...common].join(', ')}`);
   }
   for (const file of common) main.add(file);
   return { main, chunks, lazy };

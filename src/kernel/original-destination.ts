@@ -1,4 +1,4 @@
-import { SocketAddress } from 'node:net';
+import net from 'node:net';
 import { type Libc, libc } from './libc.ts';
 
 /** An end of a connection. */
@@ -57,5 +57,5 @@ function parse(isIpv6: boolean): IpEnd {
   if (!isIpv6) return { address: `${address[4]}.${address[5]}.${address[6]}.${address[7]}`, port };
   const groups: string[] = [];
   for (let at = 8; at < 24; at += 2) groups.push(address.readUInt16BE(at).toString(16));
-  return { address: new SocketAddress({ address: groups.join(':'), family: 'ipv6' }).address, port };
+  return { address: new net.SocketAddress({ address: groups.join(':'), family: 'ipv6' }).address, port };
 }

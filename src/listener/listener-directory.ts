@@ -1,4 +1,4 @@
-import { isIP, SocketAddress } from 'node:net';
+import net from 'node:net';
 import { networkInterfaces } from 'node:os';
 import type { ListenerSocket } from './listener-socket.ts';
 
@@ -51,7 +51,8 @@ function anyOf(address: string): string {
 
 /** The one spelling that an IPv6 address has elsewhere (RFC 5952). */
 function canonical(host: string): string {
-  return isIP(host) === 6 ? new SocketAddress({ address: host, family: 'ipv6' }).address : host;
+  // Not imported by name: Node loads what SocketAddress needs with it, which no start-up snapshot can hold.
+  return net.isIP(host) === 6 ? new net.SocketAddress({ address: host, family: 'ipv6' }).address : host;
 }
 
 /** Asked only of connections to a port that is ours: interfaces and their addresses come and go. */
