@@ -78,6 +78,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./bench.ts')).benchCommand(),
   },
   {
+    name: 'profile',
+    summary: 'take the CPU time of a proxy apart into components, from outside',
+    load: async () => (await import('./profile.ts')).profileCommand(),
+  },
+  {
     name: 'healthcheck',
     summary: 'exit 0 when the proxy on this machine is ready',
     load: async () => (await import('./healthcheck.ts')).healthcheckCommand(),

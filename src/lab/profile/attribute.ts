@@ -1,0 +1,60 @@
+import type { JitMap } from './jit-map.ts';
+import { kernelPart } from './kernel-frames.ts';
+import { nodePart } from './native-frames.ts';
+import type { SourcePlaces } from './source-places.ts';
+import type { Frame, Sample } from './stack-reader.ts';
+
+/** What no rule knows. */
+export const UNATTRIBUTED = 'unattributed';
+/** User space of a program without symbols. */
+export const USER = 'user';
+
+/** Tells the part of a sample: a component's id, `filter/<name>`, `user` or `unattributed`. */
+export type Attribution = (sample: Sample) => string;
+
+/** For programs without symbols: the kernel's side by symbols, user space as one. */
+export function attributeKernel({ frames }: Sample): string {
+  const kernel = leadingKernel(frames);
+  if (kernel.length === 0) return frames.length === 0 ? UNATTRIBUTED : USER;
+  return kernelPart(kernel, frames[kernel.length]);
+}
+
+/** For Outrigger: the innermost frame that shows a part decides, as it does for the probes within the proxy. */
+export function attributeOutrigger(jit: JitMap, places: SourcePlaces): Attribution {
+  return ({ frames, timeNs }) => {
+    const kernel = leadingKernel(frames);
+    if (kernel.length > 0) {
+      const part = kernelPart(kernel, frames[kernel.length]);
+      if (part !== 'kernel_other') return part;
+      // What user space caused without a call, a page fault for one, is the kernel's all the same.
+      return part;
+    }
+    for (const frame of frames) {
+      const part = jsPart(frame, timeNs, jit, places) ?? nativePart(frame);
+      if (part !== undefined && part !== '') return part;
+    }
+    return UNATTRIBUTED;
+  };
+}
+
+function leadingKernel(frames: readonly Frame[]): readonly Frame[] {
+  const end = frames.findIndex(({ isKernel }) => !isKernel);
+  return end < 0 ? frames : frames.slice(0, end);
+}
+
+function nativePart({ symbol }: Frame): string | undefined {
+  return symbol === '' ? undefined : nodePart(symbol);
+}
+
+function jsPart({ address, symbol }: Frame, timeNs: number, jit: JitMap, places: SourcePlaces): string | undefined {
+  if (symbol !== '' && !symbol.startsWith('JS:')) return undefined;
+  const place = jit.find(address, timeNs);
+  if (place === undefined) return undefined;
+  if (place.file !== '') {
+    const part = places.partOf(place.file, place.line);
+    if (part !== undefined && part !== '') return part;
+  }
+  // An inlined helper, or the entry of a function: that of the function itself.
+  const own = /(?:^| )((?:file:\/\/|node:|\/)\S*?):(\d+):\d+$/.exec(place.code);
+  return own === null ? undefined : places.partOf(own[1] as string, Number(own[2]));
+}
