@@ -36,7 +36,7 @@ export const connectionLimit = defineNetworkFilter<ConnectionLimit>({
     const stats = env.stats.root.scope('connection_limit').scope(config.stat_prefix);
     const active = stats.gauge('active_connections');
     const limited = stats.counter('limited_connections');
-    const connections = new Int32Array(env.shared(sharedKey(env.name, config), Int32Array.BYTES_PER_ELEMENT));
+    const connections = env.sharedCount(sharedKey(env.name, config));
     const max = config.max_connections;
     const delayMs = config.delay ?? 0;
     const refusal = stop('over_connection_limit');
@@ -44,13 +44,13 @@ export const connectionLimit = defineNetworkFilter<ConnectionLimit>({
       onConnection() {
         active.inc();
         // A refused connection counts until it is closed, as in Envoy.
-        if (Atomics.add(connections, 0, 1) < max) return undefined;
+        if (connections.add() < max) return undefined;
         limited.inc();
         return delayMs === 0 ? refusal : timers.promises.setTimeout(delayMs, refusal, { ref: false });
       },
       onClose() {
         active.dec();
-        Atomics.sub(connections, 0, 1);
+        connections.remove();
       },
     };
   },

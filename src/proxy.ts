@@ -29,14 +29,10 @@ export interface ProxyOptions {
   readonly splice?: SpliceSettings;
   /** Called once, when this thread has loaded its first custom filter: whoever owns the process guards it then. */
   readonly onCustomFilter?: (stats: StatsScope) => void;
+  /** Limit of each worker thread's heap, MiB; that of V8 unless given. A worker that reaches it ends, alone. */
+  readonly workerHeapMiB?: number;
   /** Set in a worker thread: what it shares with the others. */
-  readonly thread?: {
-    readonly shared: SharedMemory;
-    /** Ports that the system chose for the first thread, by listener name. */
-    readonly ports: Readonly<Record<string, number>>;
-    /** Whether this thread is the one that listens on Unix sockets. */
-    readonly servesPipes: boolean;
-  };
+  readonly thread?: ThreadOptions;
   /** Set when listening sockets are taken over from another process: nothing is accepted before `open` is called. */
   readonly takeover?: {
     /** Sockets by address key, for each thread. */
@@ -69,6 +65,24 @@ export interface RetirementTerms {
   readonly isGradual: boolean;
   /** What is left after so long is cut. */
   readonly deadlineMs: number;
+}
+
+/** What a worker thread has to do with the others. */
+export interface ThreadOptions {
+  readonly shared: SharedMemory;
+  /** Ports that the system chose for the first thread, by listener name. */
+  readonly ports: Readonly<Record<string, number>>;
+  /** Whether this thread is the one that listens on Unix sockets. */
+  readonly servesPipes: boolean;
+  /** Its place among the threads, from 0, which one that replaces it takes; and how many there are. */
+  readonly slot: number;
+  readonly threads: number;
+  /** Listening descriptors that the thread before it in its place has left, by the address that they listen at. */
+  readonly left: ReadonlyMap<string, readonly number[]>;
+  /** These listening descriptors stay open when the thread crashes; none when they are closed. */
+  readonly keep: (address: string, descriptors: readonly number[]) => void;
+  /** Brings a connection to the thread that is to serve it. */
+  readonly handOver: (address: string, slot: number, fd: number) => void;
 }
 
 /** A proxy that serves. */

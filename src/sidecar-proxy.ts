@@ -1,8 +1,10 @@
+import { closeSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { builtinRegistry } from '../filters/index.ts';
 import type { LoadedConfig } from './config/load.ts';
 import type { Listener as ListenerConfig } from './config/schema/listener.ts';
 import type { FilterRegistry } from './filter/registry.ts';
+import { BALANCE_BYTES, balanceKey, ConnectionBalance } from './listener/connection-balance.ts';
 import { bindsToPort, ListenerRuntime, listenAddress, listenerName } from './listener/listener.ts';
 import { ListenerDirectory } from './listener/listener-directory.ts';
 import { type ListenAddress, ListenerSocket } from './listener/listener-socket.ts';
@@ -14,7 +16,14 @@ import { DenialLog } from './observe/denials.ts';
 import { StatsStore } from './observe/stats.ts';
 import { type StatsSnapshot, snapshotOf } from './observe/stats-snapshot.ts';
 import { TapRegistry } from './observe/tap/tap-registry.ts';
-import type { InheritedSockets, ListeningSockets, ProxyOptions, RetirementTerms, RunningProxy } from './proxy.ts';
+import type {
+  InheritedSockets,
+  ListeningSockets,
+  ProxyOptions,
+  RetirementTerms,
+  RunningProxy,
+  ThreadOptions,
+} from './proxy.ts';
 import type { ViewSource } from './proxy-view.ts';
 import type { Runtime } from './runtime.ts';
 import { SharedMemory } from './shared-memory.ts';
@@ -38,6 +47,7 @@ export class SidecarProxy implements RunningProxy, ViewSource {
   quit: () => void = () => {};
   private admin: AdminServer | undefined = undefined;
   private healthChecksFail = false;
+  private started = false;
   private readonly options: ProxyOptions;
   private readonly registry: FilterRegistry;
   private readonly byAddress = new Map<string, ListenerSocket>();
@@ -98,6 +108,8 @@ export class SidecarProxy implements RunningProxy, ViewSource {
     if (probe !== undefined) this.runtime.probe = await (await import('./probe/index.ts')).startProbe(probe);
     await settleHandles(this.options.log.component('network'));
     await this.apply(this.config);
+    this.started = true;
+    this.dropLeft();
     if (this.inherited !== undefined) return;
     this.state = 'LIVE';
     await this.openAdmin();
@@ -131,6 +143,13 @@ export class SidecarProxy implements RunningProxy, ViewSource {
     } catch (error) {
       await this.close();
       throw error;
+    }
+  }
+
+  /** Descriptors that a thread before has left for listeners which are no more. */
+  private dropLeft(): void {
+    for (const [address, descriptors] of this.options.thread?.left ?? []) {
+      if (!this.byAddress.has(address)) for (const fd of descriptors) closeSync(fd);
     }
   }
 
@@ -186,7 +205,6 @@ export class SidecarProxy implements RunningProxy, ViewSource {
   private async apply(config: LoadedConfig): Promise<void> {
     const { bootstrap } = config;
     const listeners = bootstrap.static_resources.listeners.filter((listener) => this.serves(listener));
-    if (this.options.thread !== undefined) for (const listener of listeners) refuseExactBalance(listener);
     const clusters = await this.runtime.clusters.prepare(bootstrap.static_resources.clusters, {
       localCluster: bootstrap.cluster_manager?.local_cluster_name ?? '',
       locality: bootstrap.node.locality,
@@ -201,7 +219,7 @@ export class SidecarProxy implements RunningProxy, ViewSource {
         if (existing !== undefined && sameConfig(existing.current.config, listener)) continue;
         const runtime = await ListenerRuntime.create(listener, this.runtime, this.registry, this.directory);
         prepared.push({ key, runtime, socket: existing });
-        if (existing === undefined) bound.push(await this.bind(listenAddress(listener), runtime));
+        if (existing === undefined) bound.push(await this.bind(key, listenAddress(listener), runtime));
       }
     } catch (error) {
       clusters.cancel();
@@ -232,17 +250,27 @@ export class SidecarProxy implements RunningProxy, ViewSource {
     }
   }
 
+  /** A worker thread: a connection that another thread has accepted for this one. False where it listens there no more. */
+  adopt(address: string, fd: number): boolean {
+    const socket = this.byAddress.get(address);
+    socket?.adopt(fd);
+    return socket !== undefined;
+  }
+
   private serves(listener: ListenerConfig): boolean {
     return isShared(listener) || !bindsToPort(listener) || this.options.thread?.servesPipes !== false;
   }
 
-  private async bind(address: ListenAddress, runtime: ListenerRuntime): Promise<ListenerSocket> {
-    const inherited = this.inherited?.[addressKey(runtime.config)];
-    const chosen = inherited?.port ?? this.options.thread?.ports[runtime.name] ?? 0;
+  private async bind(key: string, address: ListenAddress, runtime: ListenerRuntime): Promise<ListenerSocket> {
+    const { thread } = this.options;
+    const inherited = this.inherited?.[key];
+    const chosen = inherited?.port ?? thread?.ports[runtime.name] ?? 0;
     const port = address.port === 0 ? chosen : address.port;
+    const left = this.started ? undefined : thread?.left.get(key);
     try {
       const socket = new ListenerSocket({ ...address, port }, runtime);
-      await socket.listen(this.options.thread !== undefined, inherited);
+      if (thread !== undefined) joinThreads(socket, key, thread);
+      await socket.listen(thread !== undefined, inherited ?? (left && { port: port ?? 0, descriptors: left }));
       return socket;
     } catch (error) {
       throw bindError(error as NodeJS.ErrnoException, listenerName(runtime.config), address);
@@ -351,6 +379,15 @@ function once(run: () => void): () => void {
   };
 }
 
+/** The socket is one of several at its address, each of which has a thread. */
+function joinThreads(socket: ListenerSocket, address: string, thread: ThreadOptions): void {
+  const { shared, slot, threads } = thread;
+  socket.onKept = (descriptors) => thread.keep(address, descriptors);
+  socket.balance = new ConnectionBalance(shared.get(balanceKey(address), BALANCE_BYTES), slot, threads, (to, fd) =>
+    thread.handOver(address, to, fd),
+  );
+}
+
 /** Whether several threads may listen at its address, each with a socket of its own. */
 export function isShared(listener: ListenerConfig): boolean {
   return listenAddress(listener).port !== undefined && listener.enable_reuse_port !== false;
@@ -377,14 +414,6 @@ function retire(cluster: Cluster): void {
 function watchEndpoints(cluster: Cluster): void {
   cluster.onEndpointRemoved = (endpoint) => drainPools(endpoint);
   cluster.onEndpointDrained = (endpoint) => drainPools(endpoint);
-}
-
-/** The kernel spreads connections over the threads by hash; a thread cannot hand one to another. */
-function refuseExactBalance(listener: ListenerConfig): void {
-  if (listener.connection_balance_config?.exact_balance === undefined) return;
-  throw new Error(
-    `listener ${listenerName(listener)}: connection_balance_config.exact_balance needs --concurrency 1, where all connections have one thread`,
-  );
 }
 
 function bindFailure({ code, syscall, message }: NodeJS.ErrnoException): string {

@@ -1,4 +1,4 @@
-import type { FilterEnv, HttpStream, Slot } from '../../src/filter/index.ts';
+import type { FilterEnv, HttpStream, SharedCount, Slot } from '../../src/filter/index.ts';
 import type { Counter, Gauge, StatsScope } from '../../src/observe/stats.ts';
 import { sharedKey } from '../shared-key.ts';
 import type { HttpFault } from './schema.ts';
@@ -22,7 +22,7 @@ export class FaultStats {
   readonly #overflow: Counter;
   readonly #delays: Counter;
   readonly #aborts: Counter;
-  readonly #active: Int32Array;
+  readonly #active: SharedCount;
   readonly #maxActive: number;
   readonly #perCluster: boolean;
 
@@ -34,14 +34,14 @@ export class FaultStats {
     this.#overflow = this.#scope.counter('faults_overflow');
     this.#delays = this.#scope.counter('delays_injected');
     this.#aborts = this.#scope.counter('aborts_injected');
-    this.#active = new Int32Array(env.shared(sharedKey(env.name, config), Int32Array.BYTES_PER_ELEMENT));
+    this.#active = env.sharedCount(sharedKey(env.name, config));
     this.#maxActive = config.max_active_faults ?? Number.POSITIVE_INFINITY;
     this.#perCluster = !config.disable_downstream_cluster_stats;
   }
 
   /** True, and counted, when as many faults are active as may be. */
   overflows(): boolean {
-    if (Atomics.load(this.#active, 0) < this.#maxActive) return false;
+    if (this.#active.value < this.#maxActive) return false;
     this.#overflow.inc();
     return true;
   }
@@ -53,7 +53,7 @@ export class FaultStats {
       fault = { timer: undefined, bytesPerMs: 0, passedMs: 0 };
       this.#slot.set(stream, fault);
       this.#gauge.inc();
-      Atomics.add(this.#active, 0, 1);
+      this.#active.add();
     }
     return fault;
   }
@@ -67,7 +67,7 @@ export class FaultStats {
     if (fault === undefined) return;
     clearTimeout(fault.timer);
     this.#gauge.dec();
-    Atomics.sub(this.#active, 0, 1);
+    this.#active.remove();
   }
 
   /** `cluster` is the client's `x-envoy-downstream-service-cluster`, '' without. */

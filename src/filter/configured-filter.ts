@@ -48,6 +48,7 @@ export function filterEnv<R>(
     log: runtime.log.component(`filter ${name}`),
     slot: <T>() => new Slot<T>(nextSlot()),
     shared: runtime.shared.get,
+    sharedCount: (key) => runtime.shared.count(key),
     proxy: runtime.facts,
     calls: runtime.calls,
     taps: runtime.taps,

@@ -16,12 +16,22 @@ export interface FilterEnv<R = unknown> {
   slot<T>(): Slot<T>;
   /** Memory that every worker thread of the process shares, by key: limits mean the same at any concurrency. Zeroed when first made. */
   shared(key: string, bytes: number): SharedArrayBuffer;
+  /** A count over all worker threads of what is held at the moment, by key: what a thread that crashes held is given back. */
+  sharedCount(key: string): SharedCount;
   /** Facts about the proxy around the filter. */
   readonly proxy: ProxyFacts;
   /** Requests to the clusters of the configuration. */
   readonly calls: Calls;
   /** Makes the filter known to the admin server's `POST /tap`. */
   readonly taps: Taps;
+}
+
+export interface SharedCount {
+  readonly value: number;
+  /** One more; what was held before. */
+  add(): number;
+  /** One less. */
+  remove(): void;
 }
 
 export interface ProxyFacts {

@@ -1,7 +1,7 @@
 import { StatsStore } from '../observe/stats.ts';
 import type { ConnectionInfo } from '../observe/stream-info.ts';
 import type { Calls } from './calls.ts';
-import { type FilterEnv, type Logger, type ProxyFacts, Slot } from './env.ts';
+import { type FilterEnv, type Logger, type ProxyFacts, type SharedCount, Slot } from './env.ts';
 import { type CallScript, ScriptedCalls } from './harness-calls.ts';
 import { issuesText } from './loader-error.ts';
 import type { StandardSchemaV1 } from './standard-schema.ts';
@@ -47,6 +47,17 @@ export class TestEnv implements FilterEnv<never> {
 
   slot<T>(): Slot<T> {
     return new Slot<T>(this.#slots++);
+  }
+
+  sharedCount(key: string): SharedCount {
+    const cell = new Int32Array(this.shared(key, Int32Array.BYTES_PER_ELEMENT));
+    return {
+      get value() {
+        return Atomics.load(cell, 0);
+      },
+      add: () => Atomics.add(cell, 0, 1),
+      remove: () => void Atomics.sub(cell, 0, 1),
+    };
   }
 
   shared(key: string, bytes: number): SharedArrayBuffer {

@@ -3,7 +3,7 @@ export { RequestHead, ResponseHead } from '../http/message.ts';
 export type { ConnectionInfo, StreamInfo, TlsInfo } from '../observe/stream-info.ts';
 export type { CallFailure, CallHeaders, CallRequest, CallResponse, Calls, UnaryOptions } from './calls.ts';
 export { CallError, GrpcError } from './calls.ts';
-export type { FilterEnv, Logger, ProxyFacts } from './env.ts';
+export type { FilterEnv, Logger, ProxyFacts, SharedCount } from './env.ts';
 export { Slot } from './env.ts';
 export type {
   BodyHookResult,

@@ -25,7 +25,7 @@ export function acceptWaiting(server: Server, limit: number, take: (socket: Sock
 }
 
 /** An accepted connection as `net.Server` hands it over with `pauseOnConnect`, `noDelay` and `allowHalfOpen`. */
-function socketOf(fd: number): Socket {
+export function socketOf(fd: number): Socket {
   const options: SocketConstructorOpts & { pauseOnCreate: boolean } = { fd, allowHalfOpen: true, pauseOnCreate: true };
   return new net.Socket(options).setNoDelay(true);
 }

@@ -1,8 +1,10 @@
 import { closeSync } from 'node:fs';
 import net, { type Server, type Socket } from 'node:net';
-import { acceptWaiting, listeningDescriptor } from '../kernel/accept-queue.ts';
+import { acceptWaiting, listeningDescriptor, socketOf } from '../kernel/accept-queue.ts';
 import { bindSocket } from '../kernel/bound-socket.ts';
+import { libc } from '../kernel/libc.ts';
 import { ipBytes } from '../network/ip.ts';
+import type { ConnectionBalance } from './connection-balance.ts';
 import { bindsToPort, type ListenerRuntime } from './listener.ts';
 import { restoresDestinations } from './listener-filter-loader.ts';
 import { PipePath } from './pipe-path.ts';
@@ -43,6 +45,11 @@ export class ListenerSocket {
   /** Connections that came before `open`. */
   private early: Socket[] | undefined = [];
   private listenAtOpen: (() => void) | undefined = undefined;
+  /** In a worker thread: told which descriptors stay open when the thread crashes, and when they are closed. */
+  onKept: ((descriptors: readonly number[]) => void) | undefined = undefined;
+  private kept: readonly number[] = [];
+  /** In a worker thread: who serves a connection where the listener's connections are balanced. */
+  balance: ConnectionBalance | undefined = undefined;
 
   /** @throws Error where the path of a pipe cannot be had */
   constructor(address: ListenAddress, runtime: ListenerRuntime) {
@@ -62,15 +69,28 @@ export class ListenerSocket {
   }
 
   private readonly take = (socket: Socket): void => {
+    if (this.early !== undefined) this.early.push(socket);
+    else if (this.isMine(socket)) this.current.accept(socket);
+  };
+
+  private isMine(socket: Socket): boolean {
+    if (this.current.config.connection_balance_config?.exact_balance === undefined) return true;
+    return this.balance?.keeps(socket) !== false;
+  }
+
+  /** A connection that another thread has accepted, and that is counted for this one. */
+  adopt(fd: number): void {
+    const socket = socketOf(fd);
+    this.balance?.serve(socket);
     if (this.early === undefined) this.current.accept(socket);
     else this.early.push(socket);
-  };
+  }
 
   /** Serves from here on: everything that the listener's configuration speaks of is there. */
   open(): void {
     const early = this.early ?? [];
     this.early = undefined;
-    for (const socket of early) this.current.accept(socket);
+    for (const socket of early) this.take(socket);
     this.listenAtOpen?.();
     this.listenAtOpen = undefined;
     const { inherited, server } = this;
@@ -81,6 +101,20 @@ export class ListenerSocket {
       taking.on('error', () => {});
       taking.listen({ fd }, this.backlog);
     }
+    this.keep();
+  }
+
+  /** The kernel resets what waits in a queue when its last descriptor is closed: this one survives its thread. */
+  private keep(): void {
+    if (this.onKept === undefined) return;
+    const c = libc();
+    this.kept =
+      c === undefined
+        ? []
+        : this.descriptors()
+            .map((fd) => c.dup(fd))
+            .filter((fd) => fd >= 0);
+    this.onKept(this.kept);
   }
 
   private get backlog(): number {
@@ -172,6 +206,9 @@ export class ListenerSocket {
    * unless another process has the queue (`handedOver`).
    */
   close(handedOver = false): void {
+    if (this.kept.length > 0) this.onKept?.([]);
+    for (const fd of this.kept) closeSync(fd);
+    this.kept = [];
     for (const server of [this.server, ...this.others]) {
       if (this.early === undefined && !handedOver) acceptWaiting(server, MAX_ACCEPTED_AT_CLOSE, this.take);
       server.close();

@@ -6,8 +6,8 @@ import type { LogLevel } from '../observe/log.ts';
 import type { ProbeSettings, ThreadTimes } from '../observe/probe.ts';
 import type { StatsSnapshot } from '../observe/stats-snapshot.ts';
 import type { TapBatch, TapPoll } from '../observe/tap/tap-registry.ts';
-import type { SpliceSettings } from '../splice-settings.ts';
 import type { InheritedSockets, ListeningSockets, RetirementTerms } from '../proxy.ts';
+import type { SpliceSettings } from '../splice-settings.ts';
 
 /** What a worker thread is started with. */
 export interface WorkerStart {
@@ -23,6 +23,11 @@ export interface WorkerStart {
   readonly ports: Readonly<Record<string, number>>;
   /** Whether this worker listens on Unix sockets, which only one can. */
   readonly servesPipes: boolean;
+  /** Its place among the threads, from 0, and how many there are. */
+  readonly slot: number;
+  readonly threads: number;
+  /** Listening descriptors that the thread before it in its place has left, by address. */
+  readonly left: ReadonlyMap<string, readonly number[]>;
   /** Set when it takes sockets over from another process. */
   readonly inherited: InheritedSockets | undefined;
   readonly sharedPort: import('node:worker_threads').MessagePort;
@@ -44,6 +49,7 @@ export interface WorkerCommands {
   failHealthChecks: { argument: boolean; result: undefined };
   drainListeners: { argument: boolean; result: undefined };
   reopenLogs: { argument: undefined; result: undefined };
+  adopt: { argument: HandedOver; result: boolean };
   open: { argument: undefined; result: undefined };
   listeningSockets: { argument: undefined; result: readonly ListeningSockets[] };
   retire: { argument: RetirementTerms; result: undefined };
@@ -69,6 +75,27 @@ export interface AnswerMessage {
 export interface WatchedMessage {
   readonly watched: WatchedThread;
 }
+
+/** A connection that one worker has accepted and another one is to serve. */
+export interface HandedOver {
+  /** Where it was accepted. */
+  readonly address: string;
+  /** Whom it is counted for. */
+  readonly slot: number;
+  readonly fd: number;
+}
+
+export interface HandOverMessage {
+  readonly handOver: HandedOver;
+}
+
+/** Listening descriptors that stay open when the worker crashes; none when they are closed. */
+export interface KeepMessage {
+  readonly keep: { readonly address: string; readonly descriptors: readonly number[] };
+}
+
+/** What a worker says unasked. */
+export type Notice = WatchedMessage | HandOverMessage | KeepMessage;
 
 /** A worker's first message: it serves. */
 export interface ReadyMessage {

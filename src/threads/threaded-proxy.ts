@@ -1,4 +1,7 @@
+import { closeSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { LoadedConfig } from '../config/load.ts';
+import { libc } from '../kernel/libc.ts';
 import {
   type AdminServer,
   type ClusterView,
@@ -7,18 +10,22 @@ import {
   type ServerState,
   startAdminServer,
 } from '../observe/admin/index.ts';
-import { mergeSnapshots, type StatsSnapshot } from '../observe/stats-snapshot.ts';
+import type { StatsSnapshot } from '../observe/stats-snapshot.ts';
 import { mergeBatches } from '../observe/tap/tap-registry.ts';
 import { packageInfo } from '../package-info.ts';
 import type { ListeningSockets, ProxyOptions, RetirementTerms, RunningProxy } from '../proxy.ts';
 import { SharedMemory } from '../shared-memory.ts';
+import { CrashThrottle } from './crash-throttle.ts';
+import { HandOvers } from './hand-overs.ts';
 import type { CommandName, WorkerCommands } from './messages.ts';
-import { WorkerHandle } from './worker-handle.ts';
+import { answersOf, WorkerGone, WorkerHandle } from './worker-handle.ts';
+import { WorkerStatistics } from './worker-statistics.ts';
 
 /**
  * A proxy of several worker threads. Each one is a whole proxy with listening sockets of its own on the same addresses
  * (SO_REUSEPORT); this thread owns the configuration, the admin server and the memory in which limits are counted. A
- * worker that crashes is replaced, and only its own connections are lost.
+ * worker that crashes is replaced, and only its own connections are lost: its successor has its listening descriptors,
+ * with all that waits there, and what it held of shared counts is given back.
  */
 export class ThreadedProxy implements RunningProxy {
   readonly quitRequested: Promise<void>;
@@ -26,6 +33,10 @@ export class ThreadedProxy implements RunningProxy {
   private readonly options: ProxyOptions;
   private readonly memory = new SharedMemory();
   private readonly workers: WorkerHandle[] = [];
+  private readonly handOvers = new HandOvers(this.workers, this.memory);
+  private readonly statistics = new WorkerStatistics(this.workers);
+  private readonly throttle = new CrashThrottle();
+  private reloading: Promise<unknown> = Promise.resolve();
   private admin: AdminServer | undefined = undefined;
   private config: LoadedConfig;
   private loadedAtEpochMs = Date.now();
@@ -50,6 +61,7 @@ export class ThreadedProxy implements RunningProxy {
       await Promise.all(Array.from({ length: options.concurrency - 1 }, (_, index) => proxy.startWorker(index + 1)));
       if (options.takeover !== undefined) return proxy;
       proxy.state = 'LIVE';
+      proxy.statistics.start();
       await proxy.startAdmin();
     } catch (error) {
       await proxy.close();
@@ -64,8 +76,8 @@ export class ThreadedProxy implements RunningProxy {
     await this.all('open');
   }
 
-  /** @param index - of a worker that starts with the proxy: sockets that were taken over are shared out by it */
-  private async startWorker(index?: number): Promise<WorkerHandle> {
+  /** @param left - listening descriptors of the one that crashed in its slot, which become its own */
+  private async startWorker(slot: number, left?: WorkerHandle['kept']): Promise<WorkerHandle> {
     const { options } = this;
     const worker = await WorkerHandle.start(
       {
@@ -77,8 +89,13 @@ export class ThreadedProxy implements RunningProxy {
         drainTimeMs: options.drainTimeMs,
         logLevel: options.log.levels().values().next().value ?? 'info',
         ports: this.ports,
-        servesPipes: !this.workers.some((other) => other.servesPipes),
-        inherited: index === undefined ? undefined : options.takeover?.sockets[index],
+        servesPipes: slot === 0,
+        slot,
+        threads: options.concurrency,
+        left: left ?? new Map(),
+        inherited: left === undefined ? options.takeover?.sockets[slot] : undefined,
+        configHash: this.config.hash,
+        heapLimitMiB: options.workerHeapMiB,
       },
       this.memory,
       options.log.component('main'),
@@ -89,18 +106,61 @@ export class ThreadedProxy implements RunningProxy {
     }
     this.workers.push(worker);
     worker.onCrash = (error) => void this.replace(worker, error);
+    worker.onHandOver = (connection) => this.handOvers.pass(connection);
+    // Others have taken a configuration that came while it started.
+    if (worker.configHash !== this.config.hash) await this.update(worker);
     return worker;
+  }
+
+  private async update(worker: WorkerHandle): Promise<void> {
+    const { canonical, hash } = this.config;
+    await worker.ask('reload', JSON.stringify(canonical));
+    worker.configHash = hash;
   }
 
   private async replace(worker: WorkerHandle, error: Error): Promise<void> {
     this.workers.splice(this.workers.indexOf(worker), 1);
+    this.statistics.retire(worker);
     this.memory.settleLedgers(worker.threadId);
+    this.handOvers.onCrash(worker);
     const log = this.options.log.component('main');
-    log.error('a worker thread crashed; a new one takes its place', { error: error.stack ?? error.message });
-    if (this.state !== 'LIVE') return;
-    await this.startWorker().catch((reason: Error) =>
-      log.error('no new worker could be started', { error: reason.message }),
+    const why = error.stack ?? error.message;
+    if (this.state === 'DRAINING') {
+      closeAll(worker.kept);
+      log.error('a worker thread crashed; no new one takes its place, since the proxy ends', { error: why });
+      return;
+    }
+    await this.startSuccessor(worker, why);
+  }
+
+  /** At once, unless its kind crashes again and again; what comes for it meanwhile waits in its queues. */
+  private async startSuccessor(worker: WorkerHandle, why: string): Promise<void> {
+    const log = this.options.log.component('main');
+    const delayMs = this.throttle.delayMs(performance.now());
+    log.error(
+      delayMs === 0
+        ? 'a worker thread crashed; a new one takes its place'
+        : `a worker thread crashed, one of ${this.throttle.recent} in a short time; a new one takes its place in ${delayMs / 1000} s`,
+      { error: why },
     );
+    await sleep(delayMs, undefined, { ref: false });
+    // A new worker would begin with the old configuration while the others take the new one.
+    await this.reloading;
+    if (this.isEnding) {
+      closeAll(worker.kept);
+      return;
+    }
+    try {
+      // Copies: should it crash before it serves, the next one has the same queues.
+      await this.startWorker(worker.slot, copyAll(worker.kept));
+      closeAll(worker.kept);
+    } catch (reason) {
+      await this.startSuccessor(worker, (reason as Error).message);
+    }
+  }
+
+  private get isEnding(): boolean {
+    return this.state === 'DRAINING';
   }
 
   private async startAdmin(): Promise<void> {
@@ -122,11 +182,18 @@ export class ThreadedProxy implements RunningProxy {
     return [...(this.workers[0]?.listeners ?? [])];
   }
 
+  /** Open downstream connections of each worker, by slot. */
+  async connectionsPerThread(): Promise<number[]> {
+    const inOrder = [...this.workers].sort((a, b) => a.slot - b.slot);
+    const views = await answersOf(inOrder.map((worker) => worker.ask('listeners')));
+    return views.map((listeners) => listeners.reduce((sum, { activeConnections }) => sum + activeConnections, 0));
+  }
+
   private all<Name extends CommandName>(
     name: Name,
     ...argument: WorkerCommands[Name]['argument'] extends undefined ? [] : [WorkerCommands[Name]['argument']]
   ): Promise<WorkerCommands[Name]['result'][]> {
-    return Promise.all(this.workers.map((worker) => worker.ask(name, ...argument)));
+    return answersOf(this.workers.map((worker) => worker.ask(name, ...argument)));
   }
 
   private view(): ProxyView {
@@ -138,8 +205,8 @@ export class ThreadedProxy implements RunningProxy {
       node: { id: node.id, cluster: node.cluster },
       options: { concurrency: options.concurrency, config_path: this.config.file },
       state: () => (this.state === 'LIVE' && this.healthChecksFail ? 'DRAINING' : this.state),
-      stats: async () => mergeSnapshots(await this.all('stats')),
-      resetCounters: async () => void (await this.all('resetCounters')),
+      stats: () => this.statistics.read(),
+      resetCounters: () => this.statistics.reset(),
       listeners: async () => {
         const [first, ...others] = await this.all('listeners');
         return (first ?? []).map((listener, index) => ({
@@ -179,12 +246,20 @@ export class ThreadedProxy implements RunningProxy {
   }
 
   /** Every worker takes the new configuration; when one refuses it, those that took it go back. */
-  async reload(config: LoadedConfig): Promise<'unchanged' | 'updated'> {
+  reload(config: LoadedConfig): Promise<'unchanged' | 'updated'> {
+    const result = this.reloading.then(() => this.takeOver(config));
+    this.reloading = result.catch(() => undefined);
+    return result;
+  }
+
+  private async takeOver(config: LoadedConfig): Promise<'unchanged' | 'updated'> {
     if (config.hash === this.config.hash) return 'unchanged';
     const text = JSON.stringify(config.canonical);
-    const outcomes = await Promise.allSettled(this.workers.map((worker) => worker.ask('reload', text)));
-    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
-    if (failed !== undefined) {
+    const asked = [...this.workers];
+    const outcomes = await Promise.allSettled(asked.map((worker) => worker.ask('reload', text)));
+    // A worker that crashed meanwhile has a successor, which begins with what the others took.
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected' && !(outcome.reason instanceof WorkerGone));
+    if (failed?.status === 'rejected') {
       await Promise.allSettled(
         this.workers.map((worker) => worker.ask('reload', JSON.stringify(this.config.canonical))),
       );
@@ -192,6 +267,8 @@ export class ThreadedProxy implements RunningProxy {
     }
     this.config = config;
     this.loadedAtEpochMs = Date.now();
+    for (const worker of asked) worker.configHash = config.hash;
+    await answersOf(this.workers.filter(({ configHash }) => configHash !== config.hash).map((one) => this.update(one)));
     return 'updated';
   }
 
@@ -212,8 +289,8 @@ export class ThreadedProxy implements RunningProxy {
     return [...byKey.values()];
   }
 
-  async stats(): Promise<StatsSnapshot> {
-    return mergeSnapshots(await this.all('stats'));
+  stats(): Promise<StatsSnapshot> {
+    return this.statistics.read();
   }
 
   async retire(terms: RetirementTerms): Promise<void> {
@@ -229,9 +306,25 @@ export class ThreadedProxy implements RunningProxy {
 
   async close(): Promise<void> {
     this.state = 'DRAINING';
+    this.statistics.stop();
     await this.admin?.close();
     await Promise.all(this.workers.splice(0).map((worker) => worker.close()));
   }
+}
+
+function copyAll(kept: WorkerHandle['kept']): WorkerHandle['kept'] {
+  const copies = new Map<string, readonly number[]>();
+  for (const [address, descriptors] of kept) {
+    copies.set(
+      address,
+      descriptors.map((fd) => libc()?.dup(fd) ?? -1).filter((fd) => fd >= 0),
+    );
+  }
+  return copies;
+}
+
+function closeAll(kept: WorkerHandle['kept']): void {
+  for (const descriptors of kept.values()) for (const fd of descriptors) closeSync(fd);
 }
 
 /** Endpoints of the same cluster and address are one, with the threads' counts added up. */

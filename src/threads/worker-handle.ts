@@ -5,6 +5,8 @@ import type { SharedMemory } from '../shared-memory.ts';
 import type {
   AnswerMessage,
   CommandName,
+  HandedOver,
+  Notice,
   ReadyMessage,
   WatchedMessage,
   WorkerCommands,
@@ -15,6 +17,34 @@ import { serveSharedMemory } from './shared-memory-port.ts';
 /** Longest time that a worker may take to close; one that a filter blocks never does. */
 const CLOSE_LIMIT_MS = 2000;
 
+/** The worker ended before it answered. */
+export class WorkerGone extends Error {
+  constructor() {
+    super('the worker thread has ended');
+  }
+}
+
+/** The answers of the workers that gave one; one that has crashed is not waited for. @throws what another one threw */
+export async function answersOf<T>(asked: readonly Promise<T>[]): Promise<T[]> {
+  const outcomes = await Promise.allSettled(asked);
+  const answers: T[] = [];
+  for (const outcome of outcomes) {
+    if (outcome.status === 'fulfilled') answers.push(outcome.value);
+    else if (!(outcome.reason instanceof WorkerGone)) throw outcome.reason;
+  }
+  return answers;
+}
+
+/** What a worker is started with, as the main thread has it. */
+export interface WorkerSettings extends Omit<WorkerStart, 'sharedPort'> {
+  readonly configHash: string;
+  /** Undefined leaves it to V8. */
+  readonly heapLimitMiB: number | undefined;
+}
+
+/** Three semi-spaces of 16 MiB, as the launcher gives a process of one thread. */
+const YOUNG_GENERATION_MIB = 48;
+
 /** A running worker, as the main thread sees it. */
 export class WorkerHandle {
   readonly listeners: ReadyMessage['listeners'];
@@ -22,6 +52,15 @@ export class WorkerHandle {
   readonly threadId: number;
   /** Unix sockets cannot be shared as ports can: one worker has them. */
   readonly servesPipes: boolean;
+  readonly slot: number;
+  /** Of the configuration that it serves. */
+  configHash: string;
+  /** Listening descriptors that stay open when the worker crashes, by address: its successor accepts what waits there. */
+  readonly kept = new Map<string, readonly number[]>();
+  /** Connections that are on their way to it. */
+  readonly expected = new Set<HandedOver>();
+  /** Called with a connection that another worker is to serve. */
+  onHandOver: ((connection: HandedOver) => void) | undefined = undefined;
   private readonly worker: Worker;
   private readonly waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
   private lastId = 0;
@@ -34,19 +73,21 @@ export class WorkerHandle {
   private constructor(
     worker: Worker,
     ready: ReadyMessage,
-    servesPipes: boolean,
+    start: WorkerSettings,
     log: Logger,
-    watched: WatchedMessage | undefined,
+    notices: readonly Notice[],
   ) {
-    this.servesPipes = servesPipes;
+    this.servesPipes = start.servesPipes;
+    this.slot = start.slot;
+    this.configHash = start.configHash;
     this.worker = worker;
     this.threadId = worker.threadId;
     this.listeners = ready.listeners;
     this.log = log;
-    if (watched !== undefined) void this.watch(watched);
-    worker.on('message', (message: AnswerMessage | WatchedMessage) => {
-      if ('watched' in message) {
-        void this.watch(message);
+    for (const notice of notices) this.hear(notice);
+    worker.on('message', (message: AnswerMessage | Notice) => {
+      if (!('id' in message)) {
+        this.hear(message);
         return;
       }
       const { id, result, error } = message;
@@ -61,37 +102,57 @@ export class WorkerHandle {
     });
     worker.on('exit', (code) => {
       this.unwatch();
-      for (const { reject } of this.waiting.values()) reject(new Error('the worker thread has ended'));
+      for (const { reject } of this.waiting.values()) reject(new WorkerGone());
       this.waiting.clear();
       if (!this.closing) this.onCrash?.(failure ?? new Error(`a worker thread ended with code ${code}`));
     });
   }
 
   /** Starts a worker and waits until it serves. @throws what its start threw */
-  static start(start: Omit<WorkerStart, 'sharedPort'>, memory: SharedMemory, log: Logger): Promise<WorkerHandle> {
+  static start(
+    { configHash, heapLimitMiB, ...start }: WorkerSettings,
+    memory: SharedMemory,
+    log: Logger,
+  ): Promise<WorkerHandle> {
     const { port1, port2 } = new MessageChannel();
     serveSharedMemory(port1, memory);
     const worker = new Worker(new URL('./worker.ts', import.meta.url), {
       workerData: { ...start, sharedPort: port2 },
       transferList: [port2],
+      resourceLimits: {
+        maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB,
+        ...(heapLimitMiB === undefined ? {} : { maxOldGenerationSizeMb: heapLimitMiB }),
+      },
     });
     return new Promise((resolve, reject) => {
       worker.once('error', reject);
       worker.once('exit', () => reject(new Error('a worker thread ended before it served')));
-      let watched: WatchedMessage | undefined;
-      const onMessage = (message: ReadyMessage | WatchedMessage): void => {
-        if ('watched' in message) {
-          watched = message;
+      const notices: Notice[] = [];
+      const onMessage = (message: ReadyMessage | Notice): void => {
+        if (!('listeners' in message)) {
+          notices.push(message);
           return;
         }
         worker.removeAllListeners('error');
         worker.removeAllListeners('exit');
         // The new listener comes first: a worker without one stops listening for good.
-        resolve(new WorkerHandle(worker, message, start.servesPipes, log, watched));
+        resolve(new WorkerHandle(worker, message, { ...start, configHash, heapLimitMiB }, log, notices));
         worker.off('message', onMessage);
       };
       worker.on('message', onMessage);
     });
+  }
+
+  private hear(notice: Notice): void {
+    if ('watched' in notice) {
+      void this.watch(notice);
+    } else if ('keep' in notice) {
+      const { address, descriptors } = notice.keep;
+      if (descriptors.length === 0) this.kept.delete(address);
+      else this.kept.set(address, descriptors);
+    } else {
+      this.onHandOver?.(notice.handOver);
+    }
   }
 
   /** Follows the worker's heartbeat from here: a thread that a filter blocks cannot say so itself. */

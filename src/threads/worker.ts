@@ -8,8 +8,8 @@ import type {
   AnswerMessage,
   CommandMessage,
   CommandName,
+  Notice,
   ReadyMessage,
-  WatchedMessage,
   WorkerCommands,
   WorkerStart,
 } from './messages.ts';
@@ -18,6 +18,7 @@ import { sharedMemoryOf } from './shared-memory-port.ts';
 /** A worker thread: one whole proxy with a listening socket of its own for each address (SO_REUSEPORT). */
 const start = workerData as WorkerStart;
 const load = (text: string) => loadConfig(start.file, { registry: builtinRegistry(), text });
+const tell = (notice: Notice): void => parentPort?.postMessage(notice);
 const log = createLogger({ level: start.logLevel });
 const proxy = new SidecarProxy({
   config: load(start.config),
@@ -30,11 +31,20 @@ const proxy = new SidecarProxy({
   onCustomFilter: (stats) => {
     void import('../filter/supervision.ts').then(({ superviseWorkerThread }) => {
       const watched = superviseWorkerThread(log.component('filter'), stats);
-      parentPort?.postMessage({ watched } satisfies WatchedMessage);
+      tell({ watched });
     });
   },
   ...(start.inherited === undefined ? {} : { takeover: { sockets: [start.inherited] } }),
-  thread: { shared: sharedMemoryOf(start.sharedPort), ports: start.ports, servesPipes: start.servesPipes },
+  thread: {
+    shared: sharedMemoryOf(start.sharedPort),
+    ports: start.ports,
+    servesPipes: start.servesPipes,
+    slot: start.slot,
+    threads: start.threads,
+    left: start.left,
+    keep: (address, descriptors) => tell({ keep: { address, descriptors } }),
+    handOver: (address, slot, fd) => tell({ handOver: { address, slot, fd } }),
+  },
 });
 const view = createProxyView(proxy);
 
@@ -53,6 +63,7 @@ const commands: { [Name in CommandName]: (argument: WorkerCommands[Name]['argume
   failHealthChecks: (fail) => proxy.failHealthChecks(fail),
   drainListeners: (inboundOnly) => proxy.drainListeners(inboundOnly),
   reopenLogs: () => proxy.reopenLogs(),
+  adopt: ({ address, fd }) => proxy.adopt(address, fd),
   open: () => proxy.open(),
   listeningSockets: () => proxy.listeningSockets(),
   retire: (terms) => proxy.retire(terms),

@@ -20,6 +20,7 @@ import type { HeaderMap } from '../../src/http/headers.ts';
 import { formatFlags } from '../../src/http/response-flags.ts';
 import { StatsStore } from '../../src/observe/stats.ts';
 import type { ConnectionInfo, TlsInfo } from '../../src/observe/stream-info.ts';
+import { SharedMemory } from '../../src/shared-memory.ts';
 
 /** Runs one filter's hooks by hand, without a proxy: real heads and statistics, and a stream that is plain data. */
 
@@ -211,6 +212,9 @@ export function filterEnv<R>(store: StatsStore, options: HarnessOptions<R> = {})
       const made = new SharedArrayBuffer(bytes);
       memory.set(key, made);
       return made;
+    },
+    sharedCount(key) {
+      return new SharedMemory(memory).count(key);
     },
     proxy: {
       healthy: options.healthy ?? (() => true),

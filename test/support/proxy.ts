@@ -20,6 +20,7 @@ export interface TestProxyOptions {
   /** Folder from which module paths are meant; also the filter folder. */
   readonly dir?: string;
   readonly concurrency?: number;
+  readonly workerHeapMiB?: number;
   readonly drainTimeMs?: number;
   readonly adminAddress?: ProxyOptions['adminAddress'];
   readonly probe?: ProxyOptions['probe'];
@@ -35,6 +36,7 @@ export async function startTestProxy(text: string, options: TestProxyOptions = {
   const proxy = await startProxy({
     config: loadConfig(file, { registry, text }),
     concurrency: options.concurrency ?? 1,
+    ...(options.workerHeapMiB === undefined ? {} : { workerHeapMiB: options.workerHeapMiB }),
     log,
     drainTimeMs: options.drainTimeMs ?? 1000,
     probe: options.probe,
