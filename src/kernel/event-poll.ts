@@ -50,6 +50,10 @@ export class EventPoll {
     }
   }
 
+  close(): void {
+    this.c.close(this.fd);
+  }
+
   /** Another descriptor of the same set. */
   duplicate(): number {
     return this.c.dup(this.fd);

@@ -1,3 +1,4 @@
+import { closeSync } from 'node:fs';
 import { MapElements } from './bpf.ts';
 import { mapMemory, pageBytes } from './memory-map.ts';
 import { NoticeRing } from './notice-ring.ts';
@@ -19,9 +20,11 @@ export class SpliceSet {
   private readonly words: Uint32Array<ArrayBuffer>;
   private readonly free: number[] = [];
   private readonly cookies: Buffer;
+  private readonly maps: VerdictMaps;
 
   /** @throws when the memory of the maps cannot be reached */
   constructor(maps: VerdictMaps) {
+    this.maps = maps;
     const sockets = new MapElements('splice_sockets', maps.sockets, 4, 4);
     this.insert = (slot, fd) => {
       sockets.key.writeUInt32LE(slot, 0);
@@ -35,6 +38,12 @@ export class SpliceSet {
     this.ring = new NoticeRing(maps.notices, NOTICE_RING_BYTES);
     for (let slot = 2 * (SESSIONS_PER_SET - 1); slot >= 0; slot -= 2) this.free.push(slot);
     this.cookies = Buffer.alloc(2 * SESSIONS_PER_SET * 8);
+  }
+
+  /** Ends the program. The memory that is shared with it stays until the process ends. */
+  close(): void {
+    const { slots, sockets, directions, notices } = this.maps;
+    for (const fd of [slots, sockets, directions, notices]) closeSync(fd);
   }
 
   get isFull(): boolean {

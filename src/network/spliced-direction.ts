@@ -76,8 +76,13 @@ export class SplicedDirection extends TimerEntry {
     this.sinkBase = facts.sentExactly(sinkFd);
   }
 
-  start(): void {
+  /** The program may send on, as soon as it has both sockets. */
+  allow(): void {
     this.setLimits(0, 0);
+  }
+
+  start(): void {
+    this.allow();
     this.peek();
   }
 

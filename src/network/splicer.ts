@@ -58,22 +58,29 @@ export class Splicer {
     if (set === undefined) return undefined;
     const slot = set.acquire();
     const pair = new SplicedPair(set, slot, facts, [downstream, downFd], [upstream, upFd], () => this.end(index, slot));
-    if (set.put(slot, downFd, facts) !== undefined) {
+    if (set.put(slot + 1, upFd, facts) !== undefined) {
       set.release(slot);
       return undefined;
     }
-    // From here on the kernel has the first socket: taking it out again would lose what it holds.
-    if (set.put(slot + 1, upFd, facts) !== undefined) return pair;
+    // From here on the kernel has one socket, which passes all to the proxy: taken out again, it would lose what it holds.
+    const events = EPOLL.RDHUP | EPOLL.ET;
+    if (!this.poll.add(downFd, events, index, slot) || !this.poll.add(upFd, events, index, slot + 1)) return pair;
+    // With its place and its limits ready, the client's first packet goes the whole way in the kernel.
+    pair.fromDownstream.allow();
+    if (set.put(slot, downFd, facts) !== undefined) return pair;
     const directions = this.directions[index] as (SplicedDirection | undefined)[];
     directions[slot] = pair.fromDownstream;
     directions[slot + 1] = pair.fromUpstream;
-    const events = EPOLL.RDHUP | EPOLL.ET;
-    if (this.poll.add(downFd, events, index, slot) && this.poll.add(upFd, events, index, slot + 1)) pair.active = true;
+    pair.active = true;
     return pair;
   }
 
+  /** Lets go of maps and program. The sessions must have ended. */
   close(): void {
     this.watch.close();
+    this.poll.close();
+    for (const set of this.sets) set.close();
+    this.sets.length = 0;
   }
 
   private end(index: number, slot: number): void {
