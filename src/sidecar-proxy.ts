@@ -304,7 +304,7 @@ export class SidecarProxy implements RunningProxy, ViewSource {
       key,
       port: socket.bound().port,
       descriptors: socket.descriptors(),
-    }));
+    })).filter(({ descriptors }) => descriptors.length > 0);
     const { admin } = this;
     return admin === undefined
       ? sockets

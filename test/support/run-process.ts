@@ -30,10 +30,9 @@ export class RunProcess {
     return this.child.exitCode === null && this.child.signalCode === null;
   }
 
-  /** Waits until it has said something. @throws Error with all that it said when it ends before, or takes too long */
-  async until(text: string | RegExp, timeoutMs = 20_000): Promise<void> {
-    const isSaid = (): boolean => (typeof text === 'string' ? this.said.includes(text) : text.test(this.said));
-    for (const deadline = Date.now() + timeoutMs; !isSaid(); ) {
+  /** Waits until it has said something so often. @throws Error with all that it said when it ends or takes too long */
+  async until(text: string, times = 1, timeoutMs = 20_000): Promise<void> {
+    for (const deadline = Date.now() + timeoutMs; this.said.split(text).length <= times; ) {
       if (!this.isRunning) throw new Error(`ended with ${this.exitCode} before '${text}':\n${this.said}`);
       if (Date.now() > deadline) throw new Error(`'${text}' was not said within ${timeoutMs} ms:\n${this.said}`);
       await new Promise((done) => setTimeout(done, 10));
