@@ -17,6 +17,8 @@ export interface OptimizeOptions {
   readonly previous?: Previous | undefined;
   /** ADMs more than the smallest number, where that saves moves. */
   readonly slack?: number | undefined;
+  /** A solver that is running already; unless given, one for this question alone. */
+  readonly solver?: Solver | undefined;
   readonly onProgress?: ((stage: string, progress: SolverProgress) => void) | undefined;
 }
 
@@ -53,12 +55,22 @@ const MOVES_SHARE = 0.5;
  * @throws InfeasibleError with the constraints that clash; Error when the solver fails or finds nothing in time
  */
 export async function optimize(problem: PlanProblem, profile: CostProfile, options: OptimizeOptions): Promise<Optimum> {
+  if (options.solver !== undefined) return await optimizeWith(options.solver, problem, profile, options);
+  await using solver = new Solver();
+  return await optimizeWith(solver, problem, profile, options);
+}
+
+async function optimizeWith(
+  solver: Solver,
+  problem: PlanProblem,
+  profile: CostProfile,
+  options: OptimizeOptions,
+): Promise<Optimum> {
   const startedAt = performance.now();
   const endsAt = startedAt + options.timeLimitMs;
   const constraints = constraintsOf(problem);
   const conflict = explainConflict(problem, constraints);
   if (conflict.length > 0) throw new InfeasibleError(conflict);
-  await using solver = new Solver();
   const model = new PlacementProgram(problem, constraints, callGroups(problem), profile);
   const found = hasCapacities(problem)
     ? await smallestWithin(model, constraints, solver, startedAt, options)

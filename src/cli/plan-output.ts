@@ -1,0 +1,76 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { builtinRegistry } from '../../filters/index.ts';
+import type { Assignment } from '../../policies/planner/load.ts';
+import { withoutAdm } from '../../policies/planner/loss.ts';
+import { planHtml, planSvg } from '../../policies/planner/picture.ts';
+import type { Plan } from '../../policies/planner/plan.ts';
+import type { PlanProblem } from '../../policies/planner/problem.ts';
+import { type CompiledPlan, CompileError, compilePlan } from '../../policies/planner/sidecar-file.ts';
+import { toYaml } from '../config/expand.ts';
+import { loadConfig } from '../config/load.ts';
+
+/**
+ * Writes a plan into a folder: plan.json and plan.yaml, graph.svg and graph.html, network-policies.yaml, and, where the
+ * graph says enough for it, sidecars/, addresses.yaml and limits/; for plans that survive a loss, lost/NAME/ too.
+ *
+ * @returns why there are no sidecar files; undefined when there are
+ */
+export function writePlan(
+  folder: string,
+  plan: Plan,
+  problem: PlanProblem,
+  assignment: Assignment,
+): string | undefined {
+  mkdirSync(folder, { recursive: true });
+  const write = (name: string, text: string): void => writeFileSync(join(folder, name), text);
+  write('plan.json', `${JSON.stringify(plan, undefined, 2)}\n`);
+  write('plan.yaml', toYaml(JSON.parse(JSON.stringify(plan))));
+  const svg = planSvg(problem.graph, plan);
+  if (svg !== undefined) write('graph.svg', svg);
+  write('graph.html', planHtml(problem.graph, plan));
+  write('network-policies.yaml', plan.networkPolicies.map((policy) => toYaml(policy)).join('---\n'));
+  // Files of an earlier plan would be run beside those of this one.
+  for (const name of ['sidecars', 'lost', 'limits']) rmSync(join(folder, name), { recursive: true, force: true });
+  try {
+    writeCompiled(folder, compilePlan(problem, assignment));
+    if (problem.survive) writeLosses(folder, problem, assignment);
+    writeLimits(folder, problem);
+    return undefined;
+  } catch (error) {
+    if (error instanceof CompileError) return error.message;
+    throw error;
+  }
+}
+
+/** Each file is what `outrigger run` accepts, or nothing is written. */
+function writeCompiled(folder: string, { sidecars, addresses }: CompiledPlan): void {
+  const registry = builtinRegistry();
+  const texts = Array.from(sidecars, ([service, bootstrap]) => {
+    const text = toYaml(bootstrap);
+    loadConfig(`${service}.yaml`, { registry, text });
+    return [service, text] as const;
+  });
+  mkdirSync(join(folder, 'sidecars'), { recursive: true });
+  for (const [service, text] of texts) writeFileSync(join(folder, 'sidecars', `${service}.yaml`), text);
+  writeFileSync(join(folder, 'addresses.yaml'), toYaml(addresses));
+}
+
+function writeLosses(folder: string, problem: PlanProblem, assignment: Assignment): void {
+  for (const adm of assignment.adms) {
+    const left = withoutAdm(problem, assignment, adm);
+    if (left === undefined || left === assignment) continue;
+    writeCompiled(join(folder, 'lost', problem.graph.services[adm]!.name), compilePlan(problem, left));
+  }
+}
+
+/** What `outrigger ratelimit --config` reads. */
+function writeLimits(folder: string, { graph }: PlanProblem): void {
+  for (const { name, document } of graph.policies) {
+    if (document === undefined) continue;
+    const { limits } = document.kind.compile(document, 'receiver');
+    if (limits === undefined) continue;
+    mkdirSync(join(folder, 'limits'), { recursive: true });
+    writeFileSync(join(folder, 'limits', `${name}.yaml`), toYaml(limits));
+  }
+}

@@ -1,0 +1,77 @@
+import { expect, test } from 'vitest';
+import { fullMesh } from '../../policies/planner/baseline.ts';
+import { parseCallGraph } from '../../policies/planner/call-graph-file.ts';
+import { constraintsOf } from '../../policies/planner/constraints.ts';
+import { defaultProfile } from '../../policies/planner/default-profile.ts';
+import { optimize } from '../../policies/planner/optimize.ts';
+import { type PlanProblem, planProblem } from '../../policies/planner/problem.ts';
+import { type CompiledPlan, compilePlan } from '../../policies/planner/sidecar-file.ts';
+import { type FiveServices, fiveServices, STOCK_LIMIT } from '../policies/planner/five-services.ts';
+import { MeshProcesses } from '../policies/planner/mesh-processes.ts';
+
+/** Every request that tells placements apart, and the status that full placement gives it. */
+async function observe(mesh: MeshProcesses): Promise<string[]> {
+  const seen: string[] = [];
+  const ask = async (from: string, to: string, method: string, path: string): Promise<void> => {
+    seen.push(`${from} → ${to} ${method} ${path}: ${await mesh.call(from, to, path, { method })}`);
+  };
+  await ask('browser', 'web', 'GET', '/');
+  await ask('browser', 'web', 'GET', '/internal/keys');
+  await ask('browser', 'web', 'GET', '/x/../internal/keys');
+  await ask('web', 'orders', 'GET', '/1');
+  await ask('web', 'orders', 'POST', '/1');
+  await ask('orders', 'mail', 'GET', '/one');
+  await ask('orders', 'mail', 'GET', '/bulk');
+  await ask('web', 'search', 'GET', '/q');
+  // What is not allowed does not count: with the limit in front of the rules, fewer would pass afterwards.
+  for (let count = 0; count < STOCK_LIMIT; count++) await ask('web', 'stock', 'DELETE', '/1');
+  // One limit for both callers.
+  for (let count = 0; count < STOCK_LIMIT; count++) await ask(count % 2 === 0 ? 'web' : 'orders', 'stock', 'GET', '/1');
+  await ask('web', 'stock', 'GET', '/1');
+  await ask('orders', 'stock', 'GET', '/1');
+  return seen;
+}
+
+async function started(services: FiveServices, problem: PlanProblem, compiled: CompiledPlan): Promise<MeshProcesses> {
+  const mesh = new MeshProcesses();
+  for (const [name, address] of Object.entries(services.apps)) await mesh.startApp(name, address);
+  const limit = problem.graph.policies.find(({ kind }) => kind === 'RateLimit')?.document;
+  if (limit !== undefined) await mesh.startLimits(limit.kind.compile(limit, 'receiver').limits!, services.limits);
+  await mesh.run(compiled);
+  return mesh;
+}
+
+test('five services under the plan and under full placement: the same is allowed, denied and limited, with fewer sidecars', {
+  timeout: 240_000,
+}, async () => {
+  const services = await fiveServices();
+  const problem = planProblem(parseCallGraph([{ file: 'five.yaml', text: services.text }]));
+  const full = fullMesh(problem, constraintsOf(problem));
+  const { assignment } = await optimize(problem, defaultProfile(), { objective: 'cpu', timeLimitMs: 30_000 });
+  expect(assignment.adms.size).toBeLessThan(full.adms.size);
+  const movedOf = problem.placements
+    .filter((_, index) => assignment.sides[index] === 'sender')
+    .map(({ policy }) => policy.name);
+  expect(movedOf).toEqual(expect.arrayContaining(['no-spam', 'stock-limit', 'readers']));
+
+  const results: { sidecars: number; seen: string[] }[] = [];
+  for (const compiled of [compilePlan(problem, full, { everything: true }), compilePlan(problem, assignment)]) {
+    await using mesh = await started(services, problem, compiled);
+    results.push({ sidecars: mesh.sidecars, seen: await observe(mesh) });
+  }
+  const [fullRun, planRun] = results as [(typeof results)[0], (typeof results)[0]];
+  expect(fullRun.seen).toEqual(
+    expect.arrayContaining([
+      'browser → web GET /: 200',
+      'browser → web GET /internal/keys: 403',
+      'web → orders POST /1: 403',
+      'orders → mail GET /bulk: 403',
+      'web → stock DELETE /1: 403',
+      'orders → stock GET /1: 200',
+      'web → stock GET /1: 429',
+      'orders → stock GET /1: 429',
+    ]),
+  );
+  expect(planRun.seen).toEqual(fullRun.seen);
+  expect([fullRun.sidecars, planRun.sidecars]).toEqual([5, 2]);
+});
