@@ -1,5 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import type { Cluster as ClusterConfig } from '../config/schema/cluster.ts';
 import type { Connection, ConnectionHandler } from '../network/connection.ts';
 import { flushQueue } from '../network/flush-queue.ts';
 import { HandleConnection } from '../network/handle-connection.ts';
@@ -204,9 +205,17 @@ function keepAlive(socket: Socket, cluster: ConnectTarget): void {
   socket.setKeepAlive(true, (seconds ?? 0) * 1000, interval === undefined ? undefined : interval * 1000, probes);
 }
 
+/** The address to bind: one of the endpoint's family, where there is any. */
+function sourceFor(endpoint: Endpoint, bind: ClusterConfig['upstream_bind_config']) {
+  if (bind === undefined || bind.extra_source_addresses.length === 0) return bind?.source_address;
+  const isIpv6 = endpoint.host.includes(':');
+  const all = [bind.source_address, ...bind.extra_source_addresses.map(({ address }) => address)];
+  return all.find((source) => source !== undefined && source.address.includes(':') === isIpv6) ?? bind.source_address;
+}
+
 function connectOptions(cluster: ConnectTarget, endpoint: Endpoint) {
   if (endpoint.pipe !== undefined) return { path: endpoint.pipe, allowHalfOpen: true };
-  const source = cluster.config.upstream_bind_config?.source_address;
+  const source = sourceFor(endpoint, cluster.config.upstream_bind_config);
   return {
     host: endpoint.host,
     port: endpoint.port,

@@ -4,6 +4,7 @@ import {
   bool,
   check,
   enumOf,
+  list,
   message,
   nonEmptyString,
   oneof,
@@ -76,16 +77,29 @@ export function hostNameProblem(host: string | undefined, path: readonly (string
 
 /** envoy.config.core.v3.BindConfig: the local address of upstream connections. */
 export const BindConfig = message(
-  { source_address: optional(SocketAddress) },
+  {
+    source_address: optional(SocketAddress),
+    /** The first address of all whose family is the endpoint's counts; else source_address. */
+    extra_source_addresses: optional(
+      list(message({ address: SocketAddress }, unsupported('they are not available', 'socket_options'))),
+      [],
+    ),
+  },
   unsupported(
-    'only source_address is available',
+    'only source_address and extra_source_addresses are available',
     'freebind',
     'socket_options',
-    'extra_source_addresses',
     'additional_source_addresses',
     'local_address_selector',
   ),
   check((bind) => hostNameProblem(bind.source_address?.address, ['source_address', 'address'])),
+  check((bind) => {
+    for (const [index, { address }] of bind.extra_source_addresses.entries()) {
+      const problem = hostNameProblem(address.address, ['extra_source_addresses', index, 'address', 'address']);
+      if (problem !== undefined) return problem;
+    }
+    return undefined;
+  }),
 );
 export type BindConfig = v.InferOutput<typeof BindConfig>;
 

@@ -2,9 +2,10 @@ import * as v from 'valibot';
 import type { Path } from '../errors.ts';
 import { Problem } from '../schema/schema.ts';
 import { type Finding, findingOf } from '../validate.ts';
+import { intercepted } from './intercept.ts';
 import { listener } from './listener.ts';
 import { Provenance } from './provenance.ts';
-import { type ListenerEntry, SidecarFile, SidecarGroup } from './schema.ts';
+import { InterceptFile, type ListenerEntry, SidecarFile, SidecarGroup } from './schema.ts';
 import { cluster, type Upstream } from './upstream.ts';
 
 /** A sidecar file in canonical form, or what is wrong with it. */
@@ -14,6 +15,7 @@ export type SidecarResult =
 
 /** Validates a sidecar file and expands it. Paths of findings are those of the sidecar file. */
 export function readSidecar(data: object): SidecarResult {
+  if ('intercept' in data) return readInterception(data);
   const isGroup = 'listeners' in data;
   const result = v.safeParse(isGroup ? SidecarGroup : SidecarFile, data);
   if (!result.success) return { findings: result.issues.map(findingOf) };
@@ -54,11 +56,30 @@ export function readSidecar(data: object): SidecarResult {
   }
 
   const bootstrap = provenance.mark([], {
-    ...(file.node === undefined ? {} : { node: provenance.mark(['node'], { ...file.node }) }),
-    ...(file.admin === undefined ? {} : { admin: provenance.mark(['admin'], { address: file.admin }) }),
+    ...about(file, provenance),
     static_resources: { listeners, clusters: [...upstreams.values()] },
   });
   return { bootstrap, sourcePathOf: (path) => provenance.sourcePathOf(bootstrap, path) };
+}
+
+function readInterception(data: object): SidecarResult {
+  const result = v.safeParse(InterceptFile, data);
+  if (!result.success) return { findings: result.issues.map(findingOf) };
+  const { node, admin, intercept } = result.output;
+  const provenance = new Provenance();
+  const problems: Problem[] = [];
+  const resources = intercepted(intercept, { provenance, problems });
+  if (problems.length > 0) return { findings: problems };
+  const bootstrap = provenance.mark([], { ...about({ node, admin }, provenance), static_resources: resources });
+  return { bootstrap, sourcePathOf: (path) => provenance.sourcePathOf(bootstrap, path) };
+}
+
+/** What a file says of the proxy itself. */
+function about({ node, admin }: Pick<SidecarFile, 'node' | 'admin'>, provenance: Provenance): Record<string, unknown> {
+  return {
+    ...(node === undefined ? {} : { node: provenance.mark(['node'], { ...node }) }),
+    ...(admin === undefined ? {} : { admin: provenance.mark(['admin'], { address: admin }) }),
+  };
 }
 
 /** True when the app behind a listener is expected to speak HTTP/2 unless it says otherwise. */

@@ -10,7 +10,7 @@ import { KEEP_CASE } from './upstream.ts';
 
 type Canonical = Record<string, unknown>;
 
-interface NamedFilter {
+export interface NamedFilter {
   name: string;
   typed_config: Canonical;
 }
@@ -25,17 +25,25 @@ export interface ListenerContext {
   readonly problems: Problem[];
 }
 
+/** What of a listener decides how its connections are served. */
+export type ChainEntry = Omit<ListenerEntry, 'listen' | 'app'>;
+
 /** The canonical listener. */
 export function listener(entry: ListenerEntry, context: ListenerContext): Canonical {
   const { provenance, path } = context;
-  const chains = splitFilters(entry, context);
-  const terminal =
-    entry.protocol === 'TCP' ? tcpProxy(entry, chains, context) : connectionManager(entry, chains, context);
   return provenance.mark(path, {
     name: entry.name,
     address: provenance.mark([...path, 'listen'], { ...entry.listen }),
-    filter_chains: [{ filters: [...chains.network, terminal] }],
+    filter_chains: [{ filters: chainFilters(entry, context) }],
   });
+}
+
+/** The canonical filters of a chain that serves as the listener says. */
+export function chainFilters(entry: ChainEntry, context: ListenerContext): NamedFilter[] {
+  const chains = splitFilters(entry, context);
+  const terminal =
+    entry.protocol === 'TCP' ? tcpProxy(entry, chains, context) : connectionManager(entry, chains, context);
+  return [...chains.network, terminal];
 }
 
 interface Chains {
@@ -46,7 +54,7 @@ interface Chains {
 }
 
 /** Network filters run before the connection manager, HTTP filters in it, each in the order of the file. */
-function splitFilters(entry: ListenerEntry, context: ListenerContext): Chains {
+function splitFilters(entry: ChainEntry, context: ListenerContext): Chains {
   const { provenance, path } = context;
   const network: NamedFilter[] = [];
   const http: NamedFilter[] = [];
@@ -91,7 +99,7 @@ function uniquelyNamed(filter: NamedFilter, countByName: Map<string, number>): N
   return count === 1 ? filter : { ...filter, name: `${filter.name}.${count}` };
 }
 
-function tcpProxy(entry: ListenerEntry, chains: Chains, context: ListenerContext): NamedFilter {
+function tcpProxy(entry: ChainEntry, chains: Chains, context: ListenerContext): NamedFilter {
   for (const key of ['routes', 'timeout', 'retries'] as const) {
     if (entry[key] !== undefined)
       context.problems.push(new Problem('needs protocol: http', { path: [...context.path, key] }));
@@ -107,7 +115,7 @@ function tcpProxy(entry: ListenerEntry, chains: Chains, context: ListenerContext
   });
 }
 
-function connectionManager(entry: ListenerEntry, chains: Chains, context: ListenerContext): NamedFilter {
+function connectionManager(entry: ChainEntry, chains: Chains, context: ListenerContext): NamedFilter {
   if (context.appCluster === undefined && entry.routes === undefined) {
     context.problems.push(new Problem('is required, or routes', { path: [...context.path, 'app'] }));
   }
@@ -126,7 +134,7 @@ function connectionManager(entry: ListenerEntry, chains: Chains, context: Listen
   });
 }
 
-function routeConfig(entry: ListenerEntry, cors: Canonical | undefined, context: ListenerContext): Canonical {
+function routeConfig(entry: ChainEntry, cors: Canonical | undefined, context: ListenerContext): Canonical {
   const { provenance, path } = context;
   const defaults = { timeout: entry.timeout, retries: entry.retries, isGrpc: entry.protocol === 'GRPC' };
   const made = routes(entry.routes ?? [], context.appCluster, defaults, provenance, [...path, 'routes']);
@@ -151,7 +159,7 @@ const ESCAPED_SLASHES = {
 } as const;
 
 /** An app may read `/public/..%2fadmin` as `/admin`: where a policy looks at paths, it must not see another one. */
-function escapedSlashes(entry: ListenerEntry): Canonical {
+function escapedSlashes(entry: ChainEntry): Canonical {
   const choice = entry.http.escaped_slashes ?? (entry.filters.some(decidesByPath) ? 'REJECT' : undefined);
   return choice === undefined ? {} : { path_with_escaped_slashes_action: ESCAPED_SLASHES[choice] };
 }
@@ -196,6 +204,6 @@ function httpOptions(http: HttpOptions, idleTimeout: string | undefined): Canoni
   };
 }
 
-function typed(name: string, type: string, fields: Canonical): NamedFilter {
+export function typed(name: string, type: string, fields: Canonical): NamedFilter {
   return { name, typed_config: { '@type': `type.googleapis.com/${type}`, ...fields } };
 }

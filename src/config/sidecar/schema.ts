@@ -14,7 +14,7 @@ import {
 import { AccessLogs } from './access-log.ts';
 import { Filters } from './filters.ts';
 import { Retries, Routes } from './routes.ts';
-import { address, span } from './units.ts';
+import { address, cidr, span } from './units.ts';
 import { Upstream } from './upstream.ts';
 
 /** The sidecar file: Outrigger's short form of a configuration. docs/sidecar-file.md explains it. */
@@ -44,14 +44,11 @@ const HttpOptions = message({
 });
 export type HttpOptions = v.InferOutput<typeof HttpOptions>;
 
-/** What belongs to one listening address. */
-const listenerFields = {
-  listen: address(),
-  app: optional(Upstream),
+/** How connections are served, wherever they come from and go to. */
+const servingFields = {
   /** TCP passes bytes, the others requests: HTTP those of HTTP/1.1 and HTTP/2. GRPC and HTTP2 expect HTTP/2 of the app. */
   protocol: optional(enumOf(['HTTP', 'TCP', 'HTTP1', 'HTTP2', 'GRPC']), 'HTTP'),
   filters: optional(Filters, []),
-  routes: optional(Routes),
   access_log: optional(AccessLogs),
   /** For the whole response, retries included; Envoy's 15 s unless given. */
   timeout: optional(span()),
@@ -59,6 +56,14 @@ const listenerFields = {
   idle_timeout: optional(span()),
   retries: optional(Retries),
   http: optional(HttpOptions, {}),
+} as const;
+
+/** What belongs to one listening address. */
+const listenerFields = {
+  listen: address(),
+  app: optional(Upstream),
+  ...servingFields,
+  routes: optional(Routes),
 } as const;
 
 const ListenerEntry = message({ name: nonEmptyString(), ...listenerFields });
@@ -69,6 +74,69 @@ const sharedFields = {
   node: optional(message({ id: optional(string(), ''), cluster: optional(string(), '') })),
   upstreams: optional(mapOf(Upstream), {}),
 } as const;
+
+/** What is spoken at one port of intercepted connections. */
+const InterceptedPort = message(servingFields);
+export type InterceptedPort = v.InferOutput<typeof InterceptedPort>;
+
+const ports = () => optional(mapOf(InterceptedPort), {});
+
+/** How connections are served that iptables redirect to the proxy: it stands before every port of a pod. */
+const Intercept = message({
+  /** Who the pod is, and whom it believes; without, nothing is encrypted. */
+  identity: optional(
+    message({
+      certificate: nonEmptyString(),
+      key: nonEmptyString(),
+      /** Certificates of the authority that vouches for the workloads of the trust domain. */
+      authority: nonEmptyString(),
+      trust_domain: nonEmptyString(),
+    }),
+  ),
+  /** What others ask of this pod. */
+  inbound: optional(
+    message({
+      port: optional(uint32({ min: 1, max: 65535 }), 15006),
+      /** STRICT lets nobody in without an identity, PERMISSIVE also clear text; STRICT with an identity, else OFF. */
+      mtls: optional(enumOf(['STRICT', 'PERMISSIVE', 'OFF'])),
+      /** Ports that clear text may reach in any case, such as those of health checks. */
+      plain_ports: optional(list(uint32({ min: 1, max: 65535 })), []),
+      /** Of others nothing is known but bytes. */
+      ports: ports(),
+    }),
+    {},
+  ),
+  /** What this pod asks of others. */
+  outbound: optional(
+    message({
+      port: optional(uint32({ min: 1, max: 65535 }), 15001),
+      /** Ranges in which every pod has a proxy: connections there are encrypted. Others go as they come. */
+      mesh: optional(list(cidr()), []),
+      /** Ports within the mesh. Of others nothing is known but bytes. */
+      ports: ports(),
+    }),
+    {},
+  ),
+  /** Whether the listeners take IPv6, too. */
+  ipv6: optional(bool(), true),
+  /** Of all connections and requests. */
+  access_log: optional(AccessLogs),
+});
+export type Intercept = v.InferOutput<typeof Intercept>;
+
+/** The ports of a pod, by interception. */
+export const InterceptFile = message(
+  { admin: sharedFields.admin, node: sharedFields.node, intercept: Intercept },
+  unsupported(
+    'interception forwards to where clients wanted to go',
+    'upstreams',
+    'listeners',
+    'app',
+    'listen',
+    'routes',
+  ),
+);
+export type InterceptFile = v.InferOutput<typeof InterceptFile>;
 
 /** One listening address. */
 export const SidecarFile = message({

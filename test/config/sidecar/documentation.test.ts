@@ -13,7 +13,7 @@ const inline = [...guide.matchAll(/^### (\w+)\n\n`(\{.*\}|\/\w+|\w+KiB)`/gm)].ma
 
 /** A block of the guide as a whole file. */
 function wholeFile(block: string): string {
-  if (/^(listen|listeners):/m.test(block)) return block;
+  if (/^(listen|listeners|intercept):/m.test(block)) return block;
   const rest = block.startsWith('- ') ? `filters:\n${block}` : block;
   return /^app:/m.test(block) ? `listen: 1\n${rest}` : `app: 8080\nlisten: 1\n${rest}`;
 }
