@@ -21,12 +21,17 @@ export function quickStartConfig(quick: QuickStart): string {
   const key = quick.protocol === 'tcp' ? 'network_module' : 'module';
   return JSON.stringify({
     admin: '127.0.0.1:15000',
-    listen: formatHostPort(parseHostPort(quick.listen, '--listen', '0.0.0.0')),
-    app: formatHostPort(parseHostPort(quick.app, '--app', '127.0.0.1')),
+    listen: addressOf(quick.listen, '--listen', '0.0.0.0'),
+    app: addressOf(quick.app, '--app', '127.0.0.1'),
     protocol: quick.protocol,
     filters: quick.filters.map((module) => ({ [key]: place(module) })),
     access_log: 'stdout',
   });
+}
+
+/** `unix:/path` and `unix:@name` are Unix sockets. */
+function addressOf(text: string, option: string, defaultHost: string): string {
+  return /^unix:./.test(text) ? text : formatHostPort(parseHostPort(text, option, defaultHost));
 }
 
 /** A path becomes absolute, since a configuration from the command line lies nowhere; what is no file is a package's name. */

@@ -24,6 +24,8 @@ export class IncomingConnection {
   proxyTlvs: readonly Tlv[] | undefined = undefined;
   /** Dynamic metadata of the connection: namespace, key, value. */
   metadata: [namespace: string, key: string, value: unknown][] | undefined = undefined;
+  /** The path of the Unix socket that it came to, `@name` for an abstract one; undefined for TCP. */
+  pipe: string | undefined = undefined;
   /** Bytes have come from the client, besides those that a filter took out. */
   hasSpoken = false;
   /** What the client speaks. */

@@ -122,13 +122,14 @@ export class ListenerSocket {
   }
 
   /** Binds, or takes over what is bound. @throws the system's error, with the address in its text */
-  listen(threaded: boolean, inherited?: InheritedSocket): Promise<void> {
+  async listen(threaded: boolean, inherited?: InheritedSocket): Promise<void> {
     if (inherited !== undefined && inherited.descriptors.length > 0) {
       this.inherited = inherited.descriptors;
       this.pipe?.adopt();
-      return Promise.resolve();
+      return;
     }
     if (!this.isBound) return Promise.resolve();
+    await this.pipe?.refuseServed();
     const { host, port } = this.address;
     const { backlog } = this;
     const { config } = this.current;

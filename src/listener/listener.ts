@@ -3,6 +3,7 @@ import { racesServers } from '../config/listener-options.ts';
 import type { Listener as ListenerConfig } from '../config/schema/listener.ts';
 import type { FilterRegistry } from '../filter/registry.ts';
 import { FLAG } from '../http/response-flags.ts';
+import { peerCredentials } from '../kernel/peer-credentials.ts';
 import { ConnectionRecord, connectionInfo, unmapped } from '../network/connection-record.ts';
 import { compileAccessLogs } from '../observe/access-log/index.ts';
 import type { Counter, Gauge, StatsScope } from '../observe/stats.ts';
@@ -13,6 +14,9 @@ import { ListenerDirectory } from './listener-directory.ts';
 import { IncomingConnection, type ListenerFilterEvents, ListenerFilters } from './listener-filters.ts';
 import type { ListenAddress } from './listener-socket.ts';
 import { ServerFirst } from './server-first.ts';
+
+/** Where a connection's metadata says who is at the other end of a Unix socket: `peer_pid`, `peer_uid`, `peer_gid`. */
+const PEER_NAMESPACE = 'outrigger.v1';
 
 /** One configuration of a listener: chains that serve the connections which its socket accepts. */
 export class ListenerRuntime implements ListenerFilterEvents {
@@ -92,7 +96,10 @@ export class ListenerRuntime implements ListenerFilterEvents {
 
   /** Serves a connection that the socket accepted. */
   accept(socket: Socket): void {
-    this.look(new IncomingConnection(socket));
+    const incoming = new IncomingConnection(socket);
+    const { pipe } = this.config.address;
+    if (pipe !== undefined) describePeer(incoming, pipe.path);
+    this.look(incoming);
   }
 
   private look(incoming: IncomingConnection): void {
@@ -187,6 +194,14 @@ export class ListenerRuntime implements ListenerFilterEvents {
   }
 }
 
+/** A Unix socket has no addresses, but the kernel knows who connected. */
+function describePeer(incoming: IncomingConnection, path: string): void {
+  incoming.pipe = path;
+  const peer = peerCredentials(incoming.socket);
+  if (peer === undefined) return;
+  for (const [key, value] of Object.entries(peer)) incoming.setMetadata(PEER_NAMESPACE, `peer_${key}`, value);
+}
+
 /** The facts of a connection as they are known by now. */
 function recordOf(incoming: IncomingConnection): ConnectionRecord {
   const record = new ConnectionRecord(connectionInfo(incoming, incoming.first.serverName));
@@ -239,12 +254,12 @@ export function bindsToPort(config: ListenerConfig): boolean {
 export function listenerName(config: ListenerConfig): string {
   if (config.name !== '') return config.name;
   const { host, port } = listenAddress(config);
-  return port === undefined ? host : `${host}:${port}`;
+  return port === undefined ? host.replace(/^\0/, '@') : `${host}:${port}`;
 }
 
 /** `127.0.0.1_8080`, as Envoy names a listener's statistics. */
 function statAddress(config: ListenerConfig): string {
   const { host, port } = listenAddress(config);
-  if (port === undefined) return host;
+  if (port === undefined) return host.replace(/^\0/, '@');
   return host.includes(':') ? `[${host.replaceAll(':', '_')}]_${port}` : `${host}_${port}`;
 }

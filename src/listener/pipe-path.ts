@@ -1,4 +1,5 @@
 import { chmodSync, lstatSync, renameSync, unlinkSync } from 'node:fs';
+import { connect } from 'node:net';
 import { basename, dirname, join } from 'node:path';
 
 /** The longest path that fits into `struct sockaddr_un`, with its terminating zero. */
@@ -8,7 +9,7 @@ let staged = 0;
 
 /**
  * The path of a listening Unix socket. The socket is bound beside it and moved there: so it appears with its mode, it
- * takes the place of one that a process left behind (as in Envoy) or still serves without a moment of neither, and libuv,
+ * takes the place of one that a process left behind without a moment of neither, and libuv,
  * which removes what it has bound, leaves alone what a successor has put there since.
  */
 export class PipePath {
@@ -31,6 +32,25 @@ export class PipePath {
     if (Buffer.byteLength(beside) <= MAX_PATH_BYTES) this.staging = beside;
     // A process of the same number, in another life of the machine or container, may have left it.
     removeSocket(this.staging);
+  }
+
+  /**
+   * One that a process left behind is in nobody's way. One that is served is: its clients would be ours without a word.
+   *
+   * @throws Error with code EADDRINUSE
+   */
+  async refuseServed(): Promise<void> {
+    if (this.path.startsWith('\0') || lstatSync(this.path, { throwIfNoEntry: false }) === undefined) return;
+    const answers = await new Promise<boolean>((resolve) => {
+      const socket = connect(this.path);
+      socket.once('connect', () => {
+        socket.destroy();
+        resolve(true);
+      });
+      // A full queue is that of somebody, too.
+      socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'EAGAIN'));
+    });
+    if (answers) throw Object.assign(new Error(`${this.path} is served by another process`), { code: 'EADDRINUSE' });
   }
 
   /** The socket is bound and listens. */

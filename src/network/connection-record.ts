@@ -8,7 +8,7 @@ let lastId = 0;
 
 /** Both ends of a connection. */
 type Ends = Pick<Connection, 'remoteAddress' | 'remotePort' | 'localAddress' | 'localPort'> &
-  Pick<ConnectionInfo, 'direct' | 'directLocal' | 'isRestored' | 'proxyTlvs'>;
+  Pick<ConnectionInfo, 'pipe' | 'direct' | 'directLocal' | 'isRestored' | 'proxyTlvs'>;
 
 /** The facts of an accepted connection, before any TLS handshake. `serverName` is known where a listener filter read it. */
 export function connectionInfo(connection: Ends, serverName = ''): ConnectionInfo {
@@ -25,6 +25,7 @@ export function connectionInfo(connection: Ends, serverName = ''): ConnectionInf
       connection.direct === undefined
         ? undefined
         : { remoteAddress: unmapped(connection.direct.remoteAddress), remotePort: connection.direct.remotePort },
+    pipe: connection.pipe,
     proxyTlvs: connection.proxyTlvs,
     directLocal:
       directLocal === undefined

@@ -8,6 +8,7 @@ import { nowMs } from './clock.ts';
 import type { Connection, ConnectionHandler } from './connection.ts';
 import type { ConnectionRecord } from './connection-record.ts';
 import type { ReadyUpstream } from './early-upstream.ts';
+import { localEndOf } from './local-end.ts';
 import type { SplicedDirection } from './spliced-direction.ts';
 import type { SplicedPair } from './spliced-pair.ts';
 import type { TcpProxy } from './tcp-proxy.ts';
@@ -203,11 +204,8 @@ export class TcpSession implements ConnectEvents {
     }
     this.upstreamStartedMs = performance.now();
     this.upstream = connection;
-    const { localAddress, localPort } = connection;
     this.record.upstreamTls = connection.tls;
-    this.record.upstreamLocalAddress = localAddress.includes(':')
-      ? `[${localAddress}]:${localPort}`
-      : `${localAddress}:${localPort}`;
+    this.record.upstreamLocalAddress = localEndOf(connection);
     this.up = new Direction(this, connection, false);
     connection.handler = this.up;
     const endpoint = this.endpoint as Endpoint;

@@ -21,6 +21,8 @@ export interface ConnectionInfo {
   readonly isRestored?: boolean | undefined;
   /** The peer of the socket itself, where a PROXY protocol header named the client that it stands for. */
   readonly direct?: { readonly remoteAddress: string; readonly remotePort: number } | undefined;
+  /** The path of the Unix socket that the client connected to, `@name` for an abstract one; undefined for TCP. */
+  readonly pipe?: string | undefined;
   /** Items of that header which may go on to upstreams. */
   readonly proxyTlvs?: readonly Tlv[] | undefined;
 }
@@ -140,7 +142,7 @@ export interface StreamInfo {
   readonly upstreamCluster: string;
   /** `ip:port` or pipe path of the endpoint, '' when none was chosen. */
   readonly upstreamHost: string;
-  /** `ip:port` of our side of the upstream connection, '' when there is none. */
+  /** `ip:port` of our side of the upstream connection, `@` over a Unix socket, '' when there is none. */
   readonly upstreamLocalAddress: string;
   /** TLS of the upstream connection; undefined without. */
   readonly upstreamTls?: TlsInfo | undefined;

@@ -1,4 +1,5 @@
 import type { Connection, ConnectionHandler } from '../../network/connection.ts';
+import { localEndOf } from '../../network/local-end.ts';
 import type { TlsInfo } from '../../observe/stream-info.ts';
 import type { UpstreamCodec, UpstreamEvents } from '../codec.ts';
 import type { HeaderMap } from '../headers.ts';
@@ -75,8 +76,7 @@ export class Http1ClientConnection implements ConnectionHandler, UpstreamCodec, 
 
   constructor(connection: Connection, owner: Http1ClientOwner, options: Http1ClientOptions) {
     this.connection = connection;
-    const { localAddress, localPort } = connection;
-    this.localAddress = localAddress.includes(':') ? `[${localAddress}]:${localPort}` : `${localAddress}:${localPort}`;
+    this.localAddress = localEndOf(connection);
     this.tls = connection.tls;
     this.owner = owner;
     this.options = options;

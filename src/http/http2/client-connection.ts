@@ -1,5 +1,6 @@
 import { nowMs } from '../../network/clock.ts';
 import type { Connection } from '../../network/connection.ts';
+import { localEndOf } from '../../network/local-end.ts';
 import type { UpstreamEvents } from '../codec.ts';
 import type { RequestHead } from '../message.ts';
 import { Http2ClientStream } from './client-stream.ts';
@@ -43,8 +44,7 @@ export class Http2ClientConnection extends Http2Connection {
 
   constructor(connection: Connection, owner: Http2ClientOwner, options: Http2Options, stats: Http2Stats) {
     super(connection, options, stats);
-    const { localAddress, localPort } = connection;
-    this.localAddress = localAddress.includes(':') ? `[${localAddress}]:${localPort}` : `${localAddress}:${localPort}`;
+    this.localAddress = localEndOf(connection);
     this.owner = owner;
     this.peer.maxEnablePush = 0;
     this.output.text(PREFACE);

@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import type { HttpStream } from '../../filter/http.ts';
 import { newRequestId } from '../../http/request-id.ts';
 import { formatFlags } from '../../http/response-flags.ts';
+import { UNNAMED } from '../../network/local-end.ts';
 import type { LocalEnd, StreamInfo, WireBytes } from '../stream-info.ts';
 import { CERTIFICATE_OPERATORS } from './certificate-operators.ts';
 import { toByteString } from './escape.ts';
@@ -45,6 +46,21 @@ function directPeer({ connection }: StreamInfo): { readonly remoteAddress: strin
 /** The local end of the socket itself, wherever the client wanted to go. */
 function directLocal({ connection }: StreamInfo): LocalEnd {
   return connection.directLocal ?? connection;
+}
+
+/** Both ends of a Unix socket are its path, as Envoy has it. */
+function hostOf(address: string, { connection }: StreamInfo): string {
+  return address === '' ? (connection.pipe ?? '') : address;
+}
+
+/** There are no ports on a Unix socket; Envoy writes nothing then. */
+function portIn({ connection }: StreamInfo, port: number): number | '' {
+  return connection.pipe !== undefined && port === 0 ? '' : port;
+}
+
+/** Our end of a Unix socket has no name. */
+function upstreamLocal({ upstreamLocalAddress: address }: StreamInfo): string {
+  return address === UNNAMED ? '' : address;
 }
 
 /** The endpoint that was chosen is a peer only once there is a connection. */
@@ -131,24 +147,26 @@ export const STREAM_OPERATORS: Readonly<Record<string, FieldFactory>> = {
   UPSTREAM_HEADER_BYTES_SENT: wire('upstreamHeadersSent'),
   CONNECTION_ID: plain((info) => info.connection.id),
   REQUESTED_SERVER_NAME: text((info) => info.connection.serverName),
-  DOWNSTREAM_REMOTE_ADDRESS: plain((info) => joinAddress(info.remoteAddress, remotePort(info))),
-  DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: text((info) => info.remoteAddress),
-  DOWNSTREAM_REMOTE_PORT: plain((info) => remotePort(info)),
+  DOWNSTREAM_REMOTE_ADDRESS: plain((info) => joinAddress(hostOf(info.remoteAddress, info), remotePort(info))),
+  DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: text((info) => hostOf(info.remoteAddress, info)),
+  DOWNSTREAM_REMOTE_PORT: plain((info) => portIn(info, remotePort(info))),
   DOWNSTREAM_DIRECT_REMOTE_ADDRESS: plain((info) => {
     const { remoteAddress, remotePort } = directPeer(info);
-    return joinAddress(remoteAddress, remotePort);
+    return joinAddress(hostOf(remoteAddress, info), remotePort);
   }),
-  DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT: text((info) => directPeer(info).remoteAddress),
-  DOWNSTREAM_DIRECT_REMOTE_PORT: plain((info) => directPeer(info).remotePort),
-  DOWNSTREAM_LOCAL_ADDRESS: plain(({ connection }) => joinAddress(connection.localAddress, connection.localPort)),
-  DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: text((info) => info.connection.localAddress),
-  DOWNSTREAM_LOCAL_PORT: plain((info) => info.connection.localPort),
+  DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT: text((info) => hostOf(directPeer(info).remoteAddress, info)),
+  DOWNSTREAM_DIRECT_REMOTE_PORT: plain((info) => portIn(info, directPeer(info).remotePort)),
+  DOWNSTREAM_LOCAL_ADDRESS: plain((info) =>
+    joinAddress(hostOf(info.connection.localAddress, info), info.connection.localPort),
+  ),
+  DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: text((info) => hostOf(info.connection.localAddress, info)),
+  DOWNSTREAM_LOCAL_PORT: plain((info) => portIn(info, info.connection.localPort)),
   DOWNSTREAM_DIRECT_LOCAL_ADDRESS: plain((info) => {
     const { localAddress, localPort } = directLocal(info);
-    return joinAddress(localAddress, localPort);
+    return joinAddress(hostOf(localAddress, info), localPort);
   }),
-  DOWNSTREAM_DIRECT_LOCAL_ADDRESS_WITHOUT_PORT: text((info) => directLocal(info).localAddress),
-  DOWNSTREAM_DIRECT_LOCAL_PORT: plain((info) => directLocal(info).localPort),
+  DOWNSTREAM_DIRECT_LOCAL_ADDRESS_WITHOUT_PORT: text((info) => hostOf(directLocal(info).localAddress, info)),
+  DOWNSTREAM_DIRECT_LOCAL_PORT: plain((info) => portIn(info, directLocal(info).localPort)),
   ...CERTIFICATE_OPERATORS,
   UPSTREAM_CLUSTER: text((info) => info.upstreamCluster),
   UPSTREAM_CLUSTER_RAW: text((info) => info.upstreamCluster),
@@ -156,9 +174,9 @@ export const STREAM_OPERATORS: Readonly<Record<string, FieldFactory>> = {
   UPSTREAM_REMOTE_ADDRESS: text(upstreamPeer),
   UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: plain((info) => addressOf(upstreamPeer(info))),
   UPSTREAM_REMOTE_PORT: plain((info) => portOf(upstreamPeer(info))),
-  UPSTREAM_LOCAL_ADDRESS: text((info) => info.upstreamLocalAddress),
-  UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: plain((info) => addressOf(info.upstreamLocalAddress)),
-  UPSTREAM_LOCAL_PORT: plain((info) => portOf(info.upstreamLocalAddress)),
+  UPSTREAM_LOCAL_ADDRESS: text(upstreamLocal),
+  UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: plain((info) => addressOf(upstreamLocal(info))),
+  UPSTREAM_LOCAL_PORT: plain((info) => portOf(upstreamLocal(info))),
   DOWNSTREAM_TRANSPORT_FAILURE_REASON: text((info) => info.downstreamTransportFailureReason.replaceAll(' ', '_')),
   UPSTREAM_TRANSPORT_FAILURE_REASON: text((info) => info.upstreamTransportFailureReason.replaceAll(' ', '_')),
   UPSTREAM_REQUEST_ATTEMPT_COUNT: plain((info) => info.upstreamAttemptCount),
