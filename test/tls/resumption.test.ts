@@ -209,3 +209,14 @@ describe('sessions with upstreams', () => {
     expect(proxy.stat('cluster.app.ssl.session_reused')).toBe(0);
   });
 });
+
+test('a handshake of TLS 1.3 brings one ticket, not OpenSSL’s two', async () => {
+  const proxy = await start({});
+  const client = await tlsClient(proxy.port, { ...pki.client, maxVersion: 'TLSv1.3' });
+  let tickets = 0;
+  client.socket.on('session', () => tickets++);
+  client.write('GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n');
+  await client.untilClosed();
+  expect(client.text).toContain('served');
+  expect(tickets).toBe(1);
+});
