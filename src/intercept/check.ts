@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { createServer, type Server } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { fileURLToPath } from 'node:url';
@@ -108,24 +107,19 @@ async function send(probe: Probe, cable: TestInterface | string): Promise<Met> {
 }
 
 /** Another process, since a user is a process's. */
-function connectAs({ destination, port, source }: Probe, { uid, gid }: { uid: number; gid: number }): Promise<Met> {
+async function connectAs(
+  { destination, port, source }: Probe,
+  { uid, gid }: { uid: number; gid: number },
+): Promise<Met> {
   const program = fileURLToPath(new URL('./probe-process.ts', import.meta.url));
-  return new Promise((resolve) => {
-    const args = [program, destination, `${port}`, source ?? '', `${TIMES}`];
-    const child = spawn(process.execPath, args, { uid, gid, stdio: ['ignore', 'pipe', 'pipe'] });
-    let met = '';
-    let complaint = '';
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      met += text;
-    });
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      complaint += text;
-    });
-    child.once('error', ({ code }: NodeJS.ErrnoException) => {
-      resolve(`skipped: ${code === 'EPERM' ? 'the capabilities SETUID and SETGID are missing' : code}`);
-    });
-    child.once('close', () => resolve(met || `skipped: ${complaint.trim().split('\n').at(-1) || 'it did not start'}`));
-  });
+  const args = ['--disable-warning=ExperimentalWarning', program, destination, `${port}`, source ?? '', `${TIMES}`];
+  try {
+    const { stdout, stderr } = await runProgram(process.execPath, args, '', { uid, gid });
+    return stdout || `skipped: ${stderr.trim().split('\n').at(-1) || 'it did not start'}`;
+  } catch (error) {
+    const { code } = (error as Error).cause as NodeJS.ErrnoException;
+    return `skipped: ${code === 'EPERM' ? 'the capabilities SETUID and SETGID are missing' : code}`;
+  }
 }
 
 function verdictOf(hits: readonly ActiveRule[], options: InterceptOptions): Finding['found'] {
