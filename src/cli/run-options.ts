@@ -54,7 +54,7 @@ export const RUN_OPTIONS: readonly RunOption[] = [
     help: 'time the components of the proxy: off unless given, sampled, or all events (docs/components.md)',
     choices: PROBE_MODES,
   },
-  { flags: '--probe-interval <n>', help: 'with --probe sampled: one event in so many is timed, 50 unless given' },
+  { flags: '--probe-interval <n>', help: 'with --probe sampled: one event in so many is timed, 200 unless given' },
   {
     flags: '--mode <mode>',
     help: 'validate reads the file, tells its problems and ends',

@@ -34,7 +34,7 @@ export interface ServeSettings {
 const DRAIN_TIME_S = '20';
 
 /** Costs well below 3 % and has enough after a few thousand requests. */
-const PROBE_EVERY = '50';
+const PROBE_EVERY = '200';
 
 /** @throws UsageError that names the option, the value and what is allowed. */
 export function readServeSettings(flags: ServeFlags): ServeSettings {

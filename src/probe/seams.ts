@@ -1,7 +1,6 @@
 import { HookWait } from '../http/hook-wait.ts';
 import { BodyReader } from '../http/http1/body-reader.ts';
 import { Http1ClientConnection } from '../http/http1/client-connection.ts';
-import { HeadParser } from '../http/http1/head-parser.ts';
 import { MessageWriter } from '../http/http1/message-writer.ts';
 import { Http1ServerConnection } from '../http/http1/server-connection.ts';
 import { Http2ClientConnection } from '../http/http2/client-connection.ts';
@@ -13,7 +12,6 @@ import { HpackDecoder } from '../http/http2/hpack/decoder.ts';
 import { Http2ServerConnection } from '../http/http2/server-connection.ts';
 import { Http2ServerStream } from '../http/http2/server-stream.ts';
 import type { RouteEntry } from '../http/route/route-entry.ts';
-import { RouteTable } from '../http/route/route-table.ts';
 import { Router } from '../http/router.ts';
 import { HttpStream } from '../http/stream.ts';
 import { ListenerRuntime } from '../listener/listener.ts';
@@ -25,8 +23,6 @@ import { TcpSession } from '../network/tcp-session.ts';
 import { CoarseTimers } from '../network/timer.ts';
 import type { ComponentId } from '../observe/components.ts';
 import { TlsConnection } from '../tls/tls-connection.ts';
-import { Http1Pool } from '../upstream/http1-pool.ts';
-import { Http2Pool } from '../upstream/http2-pool.ts';
 
 /** What a method is to the probe, besides its part. */
 export interface Seam {
@@ -55,9 +51,7 @@ export const SEAMS: readonly Seam[] = [
   { of: Http2ClientConnection, methods: ['onData'], is: 'read' },
   { of: BulkReader, methods: ['forward'], is: 'read' },
 
-  { of: HeadParser, methods: ['parseRequest'], part: 'http_parse', is: 'message' },
-  { of: HeadParser, methods: ['parseResponse'], part: 'http_parse' },
-  { of: Http1ServerConnection, methods: ['startRequest'], part: 'http_parse' },
+  { of: Http1ServerConnection, methods: ['readHead'], part: 'http_parse', is: 'message' },
   { of: Http1ClientConnection, methods: ['readHead'], part: 'http_parse' },
   { of: BodyReader, methods: ['read'], part: 'http_parse' },
   { of: FrameReader, methods: ['read'], part: 'http_parse' },
@@ -73,20 +67,16 @@ export const SEAMS: readonly Seam[] = [
   },
   { of: HttpStream, methods: ['complete'], part: 'packet_processing' },
   { of: HttpStream, methods: ['matchRoute'], part: 'routing', is: 'request' },
-  { of: RouteTable, methods: ['match'], part: 'routing' },
   { of: Router, methods: ['start', 'body', 'end'], part: 'routing' },
   { of: Router, methods: ['onUpstreamReady', 'onUpstreamReset'], part: 'routing' },
   { of: Router, methods: ['onUpstreamHead', 'onUpstreamBody', 'onUpstreamEnd'], part: 'routing', is: 'response' },
   { of: HttpStream, methods: ['runResponseHooks'], part: 'packet_processing' },
-  { of: Http1Pool, methods: ['onExchangeEnd'], part: 'routing' },
-  { of: Http2Pool, methods: ['onExchangeEnd'], part: 'routing' },
 
   { of: HttpStream, methods: ['sendResponseHead'], part: 'header_codec' },
-  { of: Http1ServerConnection, methods: ['writeHead'], part: 'header_codec' },
   { of: Http1ClientConnection, methods: ['writeHead'], part: 'header_codec' },
   { of: HeadWriter, methods: ['request', 'response', 'trailers'], part: 'header_codec' },
 
-  { of: MessageWriter, methods: ['begin', 'body', 'finish', 'flush'], part: 'sidecar_write' },
+  { of: MessageWriter, methods: ['body', 'finish', 'flush'], part: 'sidecar_write' },
   { of: FrameOutput, methods: ['data', 'endStream', 'windowUpdate', 'flushNow'], part: 'sidecar_write' },
   { of: HandleConnection, methods: ['writeCopy', 'writeAround'], part: 'sidecar_write' },
   { of: HandleConnection, methods: ['writeText', 'writeStable'], part: 'write_call' },

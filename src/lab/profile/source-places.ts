@@ -17,7 +17,7 @@ const RULES: readonly PlaceRule[] = [
   { file: /^src\/http\/(?:headers|message|path|authority|status-text|http-date)\.ts$/, part: '' },
   { file: /^src\/probe\//, part: '' },
 
-  { file: /^src\/http\/http1\/server-connection\.ts$/, methods: ['startRequest'], part: 'http_parse' },
+  { file: /^src\/http\/http1\/server-connection\.ts$/, methods: ['readHead', 'startRequest'], part: 'http_parse' },
   { file: /^src\/http\/http1\/client-connection\.ts$/, methods: ['readHead', 'readHopByHop'], part: 'http_parse' },
   { file: /^src\/http\/http1\/(?:server|client)-connection\.ts$/, methods: ['writeHead'], part: 'header_codec' },
   { file: /^src\/http\/http1\/(?:server|client)-connection\.ts$/, part: 'packet_processing' },
