@@ -3,6 +3,7 @@ import { fullMesh } from '../../policies/planner/baseline.ts';
 import { parseCallGraph } from '../../policies/planner/call-graph-file.ts';
 import { constraintsOf } from '../../policies/planner/constraints.ts';
 import { defaultProfile } from '../../policies/planner/default-profile.ts';
+import { withoutAdm } from '../../policies/planner/loss.ts';
 import { optimize } from '../../policies/planner/optimize.ts';
 import { type PlanProblem, planProblem } from '../../policies/planner/problem.ts';
 import { type CompiledPlan, compilePlan } from '../../policies/planner/sidecar-file.ts';
@@ -74,4 +75,56 @@ test('five services under the plan and under full placement: the same is allowed
   );
   expect(planRun.seen).toEqual(fullRun.seen);
   expect([fullRun.sidecars, planRun.sidecars]).toEqual([5, 2]);
+});
+
+const SURVIVING = `policies:
+  - name: readers
+    kind: AuthorizationPolicy
+    to: [orders, stock]
+    spec: { action: ALLOW, rules: [{ to: [{ operation: { methods: [GET] } }] }] }
+`;
+
+test('an ADM is lost: its traffic is refused, never let through, until the standby has its policies', {
+  timeout: 240_000,
+}, async () => {
+  const services = await fiveServices(SURVIVING);
+  const problem = planProblem(parseCallGraph([{ file: 'five.yaml', text: services.text }]), { survive: true });
+  const { assignment } = await optimize(problem, defaultProfile(), { objective: 'cpu', timeLimitMs: 30_000 });
+  const compiled = compilePlan(problem, assignment);
+  await using mesh = await started(services, problem, compiled);
+  const allowed = (): Promise<number | string> => mesh.call('web', 'orders', '/1');
+  const denied = (): Promise<number | string> => mesh.call('web', 'orders', '/1', { method: 'POST' });
+  expect([await allowed(), await denied()]).toEqual([200, 403]);
+
+  const holder = problem.placements.findIndex(({ receiver }) => problem.graph.services[receiver]!.name === 'orders');
+  const lostName = assignment.sides[holder] === 'receiver' ? 'orders' : 'web';
+  await mesh.kill(lostName);
+  // Nothing stands where the app's calls go: they fail, the allowed ones too.
+  const during = [await allowed(), await denied()];
+  for (const status of during) expect(['ECONNREFUSED', 503]).toContain(status);
+
+  const lost = problem.graph.services.findIndex(({ name }) => name === lostName);
+  const left = withoutAdm(problem, assignment, lost)!;
+  await mesh.run(compilePlan(problem, left));
+  expect(mesh.names).not.toContain(lostName);
+  await expect.poll(allowed, { timeout: 30_000 }).toBe(200);
+  expect(await denied()).toBe(403);
+  expect(await mesh.call('web', 'stock', '/1', { method: 'POST' })).toBe(403);
+  expect(await mesh.call('orders', 'stock', '/1')).toBe(200);
+});
+
+test('a service is lost: its sender tries again, answers 503, and serves as soon as it is back', {
+  timeout: 240_000,
+}, async () => {
+  const services = await fiveServices();
+  const problem = planProblem(parseCallGraph([{ file: 'five.yaml', text: services.text }]));
+  const { assignment } = await optimize(problem, defaultProfile(), { objective: 'cpu', timeLimitMs: 30_000 });
+  await using mesh = await started(services, problem, compilePlan(problem, assignment));
+  expect(await mesh.call('orders', 'mail', '/one')).toBe(200);
+  mesh.stopApp('mail');
+  expect(await mesh.call('orders', 'mail', '/one')).toBe(503);
+  // What is denied is denied whoever is there behind it.
+  expect(await mesh.call('orders', 'mail', '/bulk')).toBe(403);
+  await mesh.startApp('mail', services.apps.mail!);
+  await expect.poll(() => mesh.call('orders', 'mail', '/one'), { timeout: 30_000 }).toBe(200);
 });

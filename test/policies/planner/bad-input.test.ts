@@ -1,0 +1,161 @@
+import { expect, test } from 'vitest';
+import { parseCallGraph } from '../../../policies/planner/call-graph-file.ts';
+import { InfeasibleError } from '../../../policies/planner/conflict.ts';
+import { parseCostProfile } from '../../../policies/planner/cost-profile.ts';
+import { defaultProfile } from '../../../policies/planner/default-profile.ts';
+import { optimize } from '../../../policies/planner/optimize.ts';
+import { planProblem } from '../../../policies/planner/problem.ts';
+
+const BASE = 'services: { a: {}, b: {} }\ncalls:\n- { from: a, to: b }\n';
+
+function problemOf(text: string): string {
+  try {
+    parseCallGraph([{ file: 'g.yaml', text }]);
+  } catch (error) {
+    return (error as Error).message;
+  }
+  return 'no problem';
+}
+
+test.each([
+  [
+    'an unknown service',
+    'services: { web: {}, cart: {} }\ncalls:\n- { from: web, to: crat }',
+    'g.yaml:3:16  calls[0].to  there is no service "crat"; did you mean cart?',
+  ],
+  ['an unknown field', 'services:\n  web: { replica: 2 }', 'g.yaml:2:10  services.web.replica  unknown field'],
+  ['a negative rate', `${BASE.replace('to: b', 'to: b, rate: -1')}`, '-1 is out of range; allowed: at least 0'],
+  [
+    'a rate that is no number',
+    `${BASE.replace('to: b', 'to: b, rate: .nan')}`,
+    'expected a number, got the number NaN',
+  ],
+  ['an endless rate', `${BASE.replace('to: b', 'to: b, rate: .inf')}`, 'expected a finite number'],
+  [
+    'a negative cost',
+    `${BASE}policies:\n- { name: p, kind: RateLimit, to: b, cost: { sender: { cpu_us: -3 } } }`,
+    'g.yaml:5:56  policies[0].cost.sender.cpu_us  -3 is out of range',
+  ],
+  [
+    'a cost that is no number',
+    `${BASE}policies:\n- { name: p, kind: RateLimit, to: b, cost: { sender: { cpu_us: .nan } } }`,
+    'expected a number, got the number NaN',
+  ],
+  ['an unknown kind', `${BASE}policies:\n- { name: p, kind: RateLimits, to: b }`, 'did you mean RateLimit?'],
+  [
+    'an unknown policy in an order',
+    `${BASE}policies:\n- { name: p, kind: RateLimit, to: b, after: q }`,
+    'g.yaml:5:38  policies[0].after  there is no policy "q"',
+  ],
+  [
+    'a circle in the order',
+    `${BASE}policies:\n- { name: p, kind: RateLimit, after: q }\n- { name: q, kind: RateLimit, after: p }`,
+    'policies wait for each other: p after q after p',
+  ],
+  [
+    'a name that is there twice',
+    `${BASE}policies:\n- { name: p, kind: RateLimit }\n- { name: p, kind: Tracing }`,
+    'the policy "p" is there twice',
+  ],
+  [
+    'a side that the kind does not have',
+    `${BASE}policies:\n- { name: p, kind: RetryPolicy, side: receiver }`,
+    "contradicts what the policy is: it is for the sender's side only; allowed: sender",
+  ],
+  ['an unknown node', 'services:\n  web: { node: n2 }\nnodes: { n1: {} }', 'there is no node "n2"'],
+  ['a service that calls itself', 'services: { a: {} }\ncalls: [{ from: a, to: a }]', '"a" calls itself'],
+  [
+    'a spec that its kind refuses',
+    `${BASE}policies:\n- { name: p, kind: RetryPolicy, spec: { attempt: 1 } }`,
+    'policies[0].spec.attempt  unknown field',
+  ],
+  ['no services', 'services: {}', 'the call graph is empty'],
+  ['nothing at all', '', 'the file is empty'],
+  ['a list', '- a', 'expected a map, got a list'],
+  ['half a file', 'services: { a: {}, b: {', 'g.yaml:1:'],
+])('%s is an error with its place', (_, text, message) => {
+  expect(problemOf(text)).toContain(message);
+});
+
+test('a million calls are refused before they are read', { timeout: 120_000 }, () => {
+  const text = `services: { a: {}, b: {} }\ncalls:\n${'- {from: a, to: b}\n'.repeat(1_000_000)}`;
+  expect(problemOf(text)).toBe('g.yaml:2:1  calls  has 1000000 entries; allowed: at most 200000');
+});
+
+const PROFILE =
+  'source: mine\npass: { cpu_us: 20 }\nmemory_mib: 50\npolicies:\n  RateLimit: { sender: { cpu_us: 5 } }\n';
+
+test.each([
+  ['a truncated profile', PROFILE.slice(0, 40), 'c.yaml:3:1'],
+  ['a profile without policies', PROFILE.slice(0, PROFILE.indexOf('policies')), 'policies  is required'],
+  ['a negative cost', PROFILE.replace('5 }', '-5 }'), 'policies.RateLimit.sender.cpu_us  -5 is out of range'],
+  ['a cost that is no number', PROFILE.replace('20', '.nan'), 'pass.cpu_us  expected a number, got the number NaN'],
+  ['an endless cost', PROFILE.replace('50', '.inf'), 'memory_mib  expected a finite number'],
+  [
+    'an unknown kind',
+    PROFILE.replace('RateLimit', 'RateLimits'),
+    'there is no kind "RateLimits"; did you mean RateLimit?',
+  ],
+  ['a text', 'hello', 'expected a cost profile'],
+])('%s is an error', (_, text, message) => {
+  expect(() => parseCostProfile('c.yaml', text)).toThrow(message);
+});
+
+async function conflictsOf(text: string, survive = false): Promise<readonly (readonly string[])[]> {
+  const problem = planProblem(parseCallGraph([{ file: 'g.yaml', text }]), { survive });
+  try {
+    await optimize(problem, defaultProfile(), { objective: 'cpu', timeLimitMs: 30_000 });
+  } catch (error) {
+    if (error instanceof InfeasibleError) return error.conflicts;
+    throw error;
+  }
+  return [];
+}
+
+test('what cannot be is told by the constraints that clash, and no others', async () => {
+  const text = `services: { a: { sidecar: false }, b: { sidecar: false }, c: {} }
+calls: [{ from: a, to: b }, { from: c, to: b }]
+policies:
+- { name: guard, kind: AuthorizationPolicy, to: b }
+- { name: log, kind: AccessLog, to: c }`;
+  expect(await conflictsOf(text)).toEqual([
+    [
+      '"guard" at b cannot be at its senders: its caller a takes no sidecar (g.yaml:4)',
+      '"guard" at b cannot be at the receiver: b takes no sidecar (g.yaml:4)',
+    ],
+  ]);
+});
+
+test('an order that no two sides keep is told with both policies', async () => {
+  const text = `services: { a: {}, b: {} }
+calls: [{ from: a, to: b }]
+policies:
+- { name: first, kind: Custom, to: b, semantics: { sides: receiver } }
+- { name: second, kind: RetryPolicy, from: a, after: first }`;
+  const [conflict] = await conflictsOf(text);
+  expect(conflict).toHaveLength(3);
+  expect(conflict).toContain('"second" is to come after "first"');
+});
+
+test('a node that cannot carry the sidecars is told by its capacity', async () => {
+  const text = `nodes: { n1: { memory: 60MiB } }
+services: { a: { node: n1, external: true }, b: { node: n1 }, c: { node: n1 }, d: {} }
+calls: [{ from: a, to: [b, c] }, { from: b, to: d }]
+policies:
+- { name: limit, kind: RateLimit, to: [b, c] }
+- { name: other, kind: RateLimit, to: d }`;
+  const [conflict = []] = await conflictsOf(text);
+  expect(conflict[0]).toBe('node n1 has 60 MiB for sidecars');
+  expect(conflict).toContain('"limit" at b needs an ADM at b'.replace('needs', 'at the receiver needs'));
+  expect(conflict.join()).not.toContain('other');
+});
+
+test('a policy that nobody could take over is told where losses are to be survived', async () => {
+  const text = `services: { out: { external: true }, web: {} }
+calls: [{ from: out, to: web }]
+policies: [{ name: guard, kind: RequestAuthentication, to: web }]`;
+  expect(await conflictsOf(text)).toEqual([]);
+  const [conflict] = await conflictsOf(text, true);
+  expect(conflict?.join()).toContain('would be lost with the one replica of web');
+  expect(await conflictsOf(text.replace('web: {}', 'web: { replicas: 2 }'), true)).toEqual([]);
+});
