@@ -34,7 +34,7 @@ interface Notes {
 
 /** The canonical listeners and clusters of intercepted connections. */
 export function intercepted(config: Intercept, notes: Notes): { listeners: Canonical[]; clusters: Canonical[] } {
-  const { identity, inbound, outbound } = config;
+  const { identity, inbound, outbound, connect_timeout } = config;
   const mtls = inbound.mtls ?? (identity === undefined ? 'OFF' : 'STRICT');
   if (mtls !== 'OFF' && identity === undefined)
     notes.problems.push(new Problem('needs identity', { path: ['intercept', 'inbound', 'mtls'] }));
@@ -46,9 +46,11 @@ export function intercepted(config: Intercept, notes: Notes): { listeners: Canon
   return {
     listeners: [builder.inbound(mtls), builder.outbound()],
     clusters: [
-      originalDst(INBOUND_APP, { upstream_bind_config: INBOUND_SOURCES }),
-      originalDst(OUTBOUND_OTHER, {}),
-      ...(identity === undefined ? [] : [originalDst(OUTBOUND_MESH, { transport_socket: upstreamTls(identity) })]),
+      originalDst(INBOUND_APP, { connect_timeout, upstream_bind_config: INBOUND_SOURCES }),
+      originalDst(OUTBOUND_OTHER, { connect_timeout }),
+      ...(identity === undefined
+        ? []
+        : [originalDst(OUTBOUND_MESH, { connect_timeout, transport_socket: upstreamTls(identity) })]),
       { name: NOWHERE, type: 'STATIC', connect_timeout: '1s', load_assignment: { cluster_name: NOWHERE } },
     ],
   };
@@ -218,7 +220,6 @@ function originalDst(name: string, rest: Canonical): Canonical {
     name,
     type: 'ORIGINAL_DST',
     lb_policy: 'CLUSTER_PROVIDED',
-    connect_timeout: '5s',
     // A limit that nobody asked for would end connections which the app itself permits.
     circuit_breakers: {
       thresholds: [

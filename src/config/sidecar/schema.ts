@@ -117,6 +117,8 @@ const Intercept = message({
     }),
     {},
   ),
+  /** To where clients wanted to go, the TLS handshake included. */
+  connect_timeout: optional(span(), '10s'),
   /** Whether the listeners take IPv6, too. */
   ipv6: optional(bool(), true),
   /** Of all connections and requests. */
