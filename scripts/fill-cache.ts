@@ -35,7 +35,8 @@ export async function fillCache(root: string): Promise<void> {
     await runOnce(['--require', KEEP_CODE], entry, file, Object.fromEntries(caches));
     await runOnce([], entry, file);
     // What scripts and images call often. The health check finds nothing, and has been compiled all the same.
-    for (const args of [['check', '-c', file], ['healthcheck', '--admin', '127.0.0.1:1'], ['help']]) {
+    const calls = [['check', '-c', file], ['healthcheck', '--admin', '127.0.0.1:1'], ['help']];
+    for (const args of [...calls, ['intercept', 'install', '--dry-run']]) {
       spawnSync(process.execPath, [entry, ...args], { stdio: 'ignore' });
     }
     const bundle = join(dirname(entry), 'run.cjs');

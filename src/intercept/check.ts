@@ -70,6 +70,7 @@ export async function check(options: InterceptOptions): Promise<Checked> {
   } finally {
     if (typeof cable !== 'string') await cable.remove();
   }
+  if (findings.every(({ skipped }) => skipped !== undefined)) problems.push('nothing could be tried');
   return { backend: active.backend, findings, problems, notes };
 }
 

@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 export type Met = 'accepted' | 'refused' | 'no answer' | (string & {});
 
 /** How long somebody has to accept. The rules have decided long before: at the first packet. */
-const ANSWER_MS = 300;
+const ANSWER_MS = 150;
 
 /** Connects several times at once, as whoever this process is. */
 export async function connectTimes(
