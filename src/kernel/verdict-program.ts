@@ -46,6 +46,7 @@ export interface VerdictMaps {
 
 /** Helpers of the kernel, by their numbers in linux/bpf.h. */
 const HELPER = { mapLookup: 1, ktimeGetNs: 5, getSocketCookie: 46, redirectMap: 52, ringbufOutput: 130 } as const;
+const SK_DROP = 0;
 const SK_PASS = 1;
 /** Of `struct __sk_buff`. */
 const SKB_LENGTH = 0;
@@ -58,7 +59,10 @@ const SLOT = -16;
  *
  * It sends on while the proxy has written on all that the program left to it, so bytes never overtake one another, and
  * while the limits that the proxy sets leave room. What waits to be sent in the kernel belongs to no socket's buffer;
- * without limits a slow reader would fill the machine's memory. An empty packet is a FIN by itself: the proxy's.
+ * without limits a slow reader would fill the machine's memory.
+ *
+ * An empty packet is a FIN by itself, and is dropped: the socket knows of it already. Passed on behind packets that wait
+ * in the kernel, it would be taken for an error and break the socket (`sk_psock_backlog`, seen with Linux 6.18).
  */
 export function verdictProgram(maps: VerdictMaps): Buffer<ArrayBuffer> {
   const packet = 6;
@@ -69,7 +73,7 @@ export function verdictProgram(maps: VerdictMaps): Buffer<ArrayBuffer> {
     new Assembler()
       .copy(packet, 1)
       .load('u32', length, packet, SKB_LENGTH)
-      .jumpIf(length, '==', 0, 'to the proxy')
+      .jumpIf(length, '==', 0, 'nothing')
 
       // Which socket is it? One that is not known belongs to the proxy.
       .call(HELPER.getSocketCookie)
@@ -158,6 +162,10 @@ export function verdictProgram(maps: VerdictMaps): Buffer<ArrayBuffer> {
 
       .label('to the proxy')
       .set(0, SK_PASS)
+      .exit()
+
+      .label('nothing')
+      .set(0, SK_DROP)
       .exit()
       .bytes()
   );

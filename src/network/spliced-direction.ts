@@ -142,8 +142,9 @@ export class SplicedDirection extends TimerEntry {
     else if (this.lookMs >= SLOW_LOOK_MS) this.roomBytes = FIRST_ROOM_BYTES;
     this.countPackets(gone, redirected, packets);
     this.setLimits(gone, this.gonePackets);
-    if (this.ended || set.passedBytes(slot) !== this.taken >>> 0) {
-      if (gone >= redirected) this.serve(redirected);
+    const isBehind = set.passedBytes(slot) !== this.taken >>> 0;
+    if (isBehind || this.ended) {
+      if (gone >= redirected && (!isBehind || this.hasBytes())) this.serve(redirected);
       else this.lookLater();
     } else if (waitingBytes > this.roomBytes / 2 || packets - this.gonePackets > ROOM_PACKETS - LOW_PACKETS) {
       // Still little room: further notices would come with every packet.
@@ -188,14 +189,27 @@ export class SplicedDirection extends TimerEntry {
   private settle(): boolean {
     const { set, slot } = this;
     set.setTakenBytes(slot, this.taken);
-    if (this.ended || this.waiting > 0) return false;
+    if (this.waiting > 0) return false;
     // Passed bytes first: once there are such, the program sends nothing on until they are taken.
-    const isBehind = set.passedBytes(slot) !== this.taken >>> 0;
-    if (isBehind && set.redirectedBytes(slot) === this.servedFrom) return false;
+    if (set.passedBytes(slot) === this.taken >>> 0) {
+      if (this.ended) return false;
+    } else if (set.redirectedBytes(slot) === this.servedFrom && this.hasBytes()) {
+      return false;
+    }
     this.serving = false;
     this.source.pause();
     this.peek();
     return !this.serving;
+  }
+
+  /**
+   * Whether passed bytes can be read at once. Behind packets that wait for the source as a sink, the kernel holds them
+   * back; with a FIN behind them it would tell of the end before it has handed them out.
+   */
+  private hasBytes(): boolean {
+    const found = this.facts.peek(this.sourceFd);
+    if (typeof found === 'number') this.fail(found);
+    return found === 'bytes';
   }
 
   /** Takes the source's lock: what came before has been decided on. Then looks whether there is something to do. */
