@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { expandText } from '../src/config/expand.ts';
 import type { PeerRun } from './peers/peer.ts';
+import { pipePath } from './pipe-path.ts';
 import { policyConfig } from './policies/policy-config.ts';
 import type { Scenario } from './scenario.ts';
 
@@ -13,9 +14,15 @@ const APP_PORT = '127.0.0.1:18002';
 /** A scenario's sidecar file for one run: what Outrigger gets. */
 export function outriggerConfig(run: PeerRun): string {
   if (run.scenario.policies !== undefined) return policyConfig(run);
-  return scenarioText(run.scenario)
-    .replace(LISTEN_PORT, `127.0.0.1:${run.listenPort}`)
-    .replace(APP_PORT, `127.0.0.1:${run.backendPort}`);
+  const { scenario, listenPort, backendPort } = run;
+  const { pipes } = scenario;
+  return scenarioText(scenario)
+    .replace(LISTEN_PORT, addressText(listenPort, pipes?.downstream))
+    .replace(APP_PORT, addressText(backendPort, pipes?.upstream));
+}
+
+function addressText(port: number, isPipe: true | undefined): string {
+  return isPipe === true ? `unix:${pipePath(port)}` : `127.0.0.1:${port}`;
 }
 
 /** The same file in canonical form: what Envoy gets. */

@@ -35,6 +35,10 @@ export interface Scenario {
   readonly tls?: TlsSides;
   /** Each request has a connection of its own, with a full handshake. */
   readonly newConnections?: boolean;
+  /** Which hops are Unix sockets; none when it is not there. */
+  readonly pipes?: { readonly downstream?: true; readonly upstream?: true };
+  /** The load comes from our own closed loop, to be compared with what no other generator can do. */
+  readonly ownLoad?: true;
   /** TCP: whether Outrigger leaves the forwarding to the kernel. */
   readonly splice?: boolean;
   /** For files that are a pattern: how many policies or tags to make of the one that they hold. */
@@ -87,7 +91,8 @@ export function sentBytes(scenario: Scenario): number {
   return scenario.grpc !== undefined || scenario.direction === 'upload' ? scenario.bodyBytes : 0;
 }
 
-/** True when nginx and HAProxy can be given the same work: no filters. */
+/** True when nginx and HAProxy can be given the same work: no filters, and ports on both sides. */
 export function isPlain(scenario: Scenario): boolean {
+  if (scenario.pipes !== undefined) return false;
   return scenario.config === 'tcp' || scenario.config === 'http';
 }

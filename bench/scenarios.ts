@@ -46,7 +46,7 @@ function plain(protocol: 'tcp' | 'http'): Scenario[] {
       ...base,
       name: protocol,
       summary: `${text}, nothing else`,
-      groups: ['core', 'quick', 'connections'],
+      groups: ['core', 'quick', 'connections', 'unix'],
       protocol,
       config: protocol,
     },
@@ -95,6 +95,13 @@ const SPLICED: readonly (readonly [suffix: string, rest: Partial<Scenario>, text
   ['_upload_1m', { bodyBytes: 1024 * 1024, direction: 'upload' }, '1 MiB requests'],
 ];
 
+/** The sidecar and its app over a Unix socket in place of the loopback: the work of `http` and `tcp` otherwise. */
+const OVER_UNIX: readonly (readonly [suffix: string, rest: Partial<Scenario>, text: string])[] = [
+  ['', { pipes: { upstream: true } }, 'proxy to app over a Unix socket'],
+  ['_app', { pipes: { downstream: true } }, 'app to proxy over a Unix socket'],
+  ['_app_tcp', { ownLoad: true }, 'the load of `_app` over TCP, to compare with'],
+];
+
 function repeated(config: string, counts: readonly number[], rest: Partial<Scenario>, text: string): Scenario[] {
   return counts.map((repeat) => ({
     ...base,
@@ -125,6 +132,17 @@ export const SCENARIOS: readonly Scenario[] = [
     ...rest,
   })),
   ...plain('http'),
+  ...(['http', 'tcp'] as const).flatMap((protocol) =>
+    OVER_UNIX.map(([suffix, rest, text]) => ({
+      ...base,
+      name: `unix_${protocol}${suffix}`,
+      summary: `${protocol === 'tcp' ? 'TCP proxy' : 'HTTP/1.1 router'}, ${text}`,
+      groups: ['unix'],
+      protocol,
+      config: protocol,
+      ...rest,
+    })),
+  ),
   ...FILTERS.map(([config, summary, headers]) => ({
     ...base,
     name: config,

@@ -1,7 +1,8 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { clientTls } from '../load/client-tls.ts';
 import { nginxHttpPreamble, nginxListen, nginxPreamble } from '../peers/nginx.ts';
+import { pipePath } from '../pipe-path.ts';
 import type { Fixtures } from '../policies/fixtures.ts';
 import { type Child, type Command, start } from '../run/children.ts';
 import { freePorts } from '../run/ports.ts';
@@ -27,6 +28,7 @@ export function backendKind(scenario: Scenario, root: string): Backend['kind'] {
   if (scenario.grpc !== undefined) return findGrpcBackend(root) === undefined ? 'node:http2' : 'grpc-go';
   if (scenario.direction === 'download' && findProgram('nginx') !== undefined) return 'nginx';
   if (scenario.tls?.upstream !== undefined) throw new Error(`${scenario.name} needs nginx, which speaks TLS`);
+  if (scenario.pipes?.upstream !== undefined) throw new Error(`${scenario.name} needs nginx, which takes Unix sockets`);
   return scenario.upstream === 'http2' ? 'node:http2' : 'node';
 }
 
@@ -101,6 +103,7 @@ ${nginxHttpPreamble(home)}
   server {
     ${nginxListen(program, port, scenario.upstream === 'http2', scenario.tls?.upstream !== undefined)}
     ${nginxTls(scenario, fixtures)}
+    ${nginxPipe(scenario, port)}
     root ${files};
     location = /${SMALL} { return 200 "${'x'.repeat(SMALL)}"; }
   }
@@ -108,6 +111,14 @@ ${nginxHttpPreamble(home)}
 `,
   );
   return { command: program, args: ['-c', config, '-p', home, '-e', 'stderr'] };
+}
+
+/** A Unix socket beside the port, by which it is asked whether it is ready. */
+function nginxPipe({ pipes }: Scenario, port: number): string {
+  if (pipes?.upstream === undefined) return '';
+  // One of a run that was killed would be in the way.
+  rmSync(pipePath(port), { force: true });
+  return `listen unix:${pipePath(port)} backlog=1024;`;
 }
 
 /** The directives that have a server speak TLS, and ask its clients for their certificates. */

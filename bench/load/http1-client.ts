@@ -15,9 +15,9 @@ export class Http1Client implements LoadClient, ConnectionEvents {
     this.events = events;
     this.request = requestBytes(target);
     this.expectStatus = target.expectStatus;
-    const { host, port, tls, newConnections = false } = target;
+    const { host, port, socketPath, tls, newConnections = false } = target;
     const secureContext = tls === undefined ? undefined : clientContext(tls);
-    const address: ConnectionAddress = { host, port, secureContext, newConnections };
+    const address: ConnectionAddress = { host, port, socketPath, secureContext, newConnections };
     for (let i = 0; i < target.connections; i++) {
       this.connections.push(new Http1Connection(address, this));
     }

@@ -20,6 +20,8 @@ export interface ConnectionEvents {
 export interface ConnectionAddress {
   readonly host: string;
   readonly port: number;
+  /** A Unix socket in place of both. */
+  readonly socketPath: string | undefined;
   /** Of TLS; clear text without it. */
   readonly secureContext: SecureContext | undefined;
   /** A connection ends with its first answer, and the next one begins at once. */
@@ -78,7 +80,7 @@ export class Http1Connection {
   }
 
   private connectPlain(onBytes: (buffer: Buffer, length: number) => void): Socket {
-    const { host, port } = this.address;
+    const { host, port, socketPath } = this.address;
     const onread = {
       buffer: readBuffer,
       callback: (length: number) => {
@@ -86,7 +88,8 @@ export class Http1Connection {
         return true;
       },
     };
-    return connect({ host, port, noDelay: true, onread }).on('connect', () => this.onUp());
+    const to = socketPath === undefined ? { host, port, noDelay: true } : { path: socketPath };
+    return connect({ ...to, onread }).on('connect', () => this.onUp());
   }
 
   private connectTls(onBytes: (buffer: Buffer, length: number) => void): Socket {

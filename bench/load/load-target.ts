@@ -6,6 +6,8 @@ import { grpcMessage } from './grpc-message.ts';
 export interface LoadTarget {
   readonly host: string;
   readonly port: number;
+  /** A Unix socket in place of both. */
+  readonly socketPath?: string | undefined;
   readonly version: HttpVersion;
   readonly path: string;
   readonly connections: number;

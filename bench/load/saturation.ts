@@ -29,7 +29,7 @@ export interface SaturationLoad {
   run(options: SaturationOptions): Promise<SaturationResult>;
 }
 
-type LoadedScenario = Pick<Scenario, 'downstream' | 'grpc' | 'tls' | 'newConnections'>;
+type LoadedScenario = Pick<Scenario, 'downstream' | 'grpc' | 'tls' | 'newConnections' | 'pipes' | 'ownLoad'>;
 
 /**
  * Which generator loads a scenario: wrk, for HTTP/2 h2load, where they are installed; else autocannon, which comes with
@@ -38,7 +38,8 @@ type LoadedScenario = Pick<Scenario, 'downstream' | 'grpc' | 'tls' | 'newConnect
  */
 export function saturationLoad(root: string, scenario: LoadedScenario): SaturationLoad {
   const ownLoad = (): SaturationLoad => ({ name: 'closed-loop', run: (options) => runOwnLoad(root, options) });
-  // None of the others shows a certificate, or makes a handshake for each request.
+  // None of the others connects to a Unix socket, shows a certificate, or makes a handshake for each request.
+  if (scenario.pipes?.downstream !== undefined || scenario.ownLoad === true) return ownLoad();
   if (scenario.tls?.downstream === 'mtls' || scenario.newConnections === true) return ownLoad();
   if (scenario.downstream === 'http2') {
     const h2load = scenario.grpc === 'stream' ? undefined : findProgram('h2load');

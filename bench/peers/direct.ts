@@ -7,7 +7,8 @@ export function findDirect(): FoundPeer {
       name: 'direct',
       version: '',
       description: 'no proxy',
-      supports: (scenario) => scenario.downstream === scenario.upstream,
+      // It would speak over other sockets than the proxies.
+      supports: ({ downstream, upstream, pipes }) => downstream === upstream && pipes === undefined,
       prepare: async () => undefined,
     },
   };

@@ -7,6 +7,8 @@ import type { Child } from './children.ts';
 /** What is asked, and the status that says that all is well. */
 export interface Probe {
   readonly port: number;
+  /** A Unix socket in place of the port. */
+  readonly socketPath?: string | undefined;
   readonly path: string;
   readonly status: number;
   readonly version: HttpVersion;
@@ -45,8 +47,8 @@ export async function waitForAnswer(probe: Probe, child?: Child): Promise<number
 }
 
 /** `status 200`, or undefined without an answer. */
-function askHttp1({ port, path, headers = {}, tls }: Probe): Promise<string | undefined> {
-  const socket = openSocket(port, tls);
+function askHttp1({ port, socketPath, path, headers = {}, tls }: Probe): Promise<string | undefined> {
+  const socket = socketPath === undefined ? openSocket(port, tls) : connect(socketPath);
   const fields = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   return new Promise((resolve) => {
     let text = '';

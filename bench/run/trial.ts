@@ -8,6 +8,7 @@ import type { OpenLoopMessage } from '../load/open-loop-main.ts';
 import type { SaturationLoad, SaturationResult } from '../load/saturation.ts';
 import { type CpuReading, cpuBetween, readCpu } from '../measure/proc.ts';
 import type { Peer } from '../peers/peer.ts';
+import { pipePath } from '../pipe-path.ts';
 import { type Companions, startCompanions } from '../policies/companions.ts';
 import type { Fixtures } from '../policies/fixtures.ts';
 import { requestHeaders, requestPath, type Scenario, sentBytes } from '../scenario.ts';
@@ -63,6 +64,7 @@ export async function withTrial<T>(
   let companions: Companions | undefined;
   let proxy: Child | undefined;
   let isReady = false;
+  let socketPath: string | undefined;
   try {
     companions = await startCompanions(scenario, env.root, directory, env.loadCores);
     const [listenPort] = (await freePorts(1)) as [number];
@@ -72,9 +74,11 @@ export async function withTrial<T>(
     const spawnedAt = performance.now();
     if (command !== undefined) proxy = start(command, env.proxyCores);
     const port = proxy === undefined ? backend.port : listenPort;
+    socketPath = scenario.pipes?.downstream === undefined ? undefined : pipePath(port);
     const status = proxy === undefined ? 200 : scenario.expectStatus;
     const probe = {
       port,
+      socketPath,
       path: requestPath(scenario),
       status,
       version: scenario.downstream,
@@ -94,6 +98,8 @@ export async function withTrial<T>(
     await proxy?.stop();
     await companions?.stop();
     await backend.child.stop();
+    // Envoy leaves its Unix sockets behind.
+    if (socketPath !== undefined) rmSync(socketPath, { force: true });
     rmSync(directory, { recursive: true, force: true });
   }
 }
@@ -148,6 +154,7 @@ function loadTarget(trial: Trial): LoadTarget {
   return {
     host: '127.0.0.1',
     port,
+    socketPath: scenario.pipes?.downstream === undefined ? undefined : pipePath(port),
     version: scenario.downstream,
     path: requestPath(scenario),
     connections: scenario.connections,

@@ -9,6 +9,7 @@ import { findEnvoy } from '../../bench/peers/envoy.ts';
 import { findHaproxy } from '../../bench/peers/haproxy.ts';
 import { findNginx } from '../../bench/peers/nginx.ts';
 import type { FoundPeer } from '../../bench/peers/peer.ts';
+import { pipePath } from '../../bench/pipe-path.ts';
 import { makeFixtures } from '../../bench/policies/fixtures.ts';
 import { checkoutRoot } from '../../bench/run/root.ts';
 import type { Scenario } from '../../bench/scenario.ts';
@@ -38,8 +39,14 @@ describe('bench scenarios', () => {
       const text = outriggerConfig({ scenario, ...RUN });
       const { bootstrap } = loadConfig(`${name}.yaml`, { registry: builtinRegistry(), text });
       expect(bootstrap.static_resources?.listeners).toHaveLength(1);
-      for (const port of [RUN.listenPort, RUN.backendPort])
-        expect(text).toContain(scenario.policies === undefined ? `127.0.0.1:${port}` : `"port_value": ${port}`);
+      const { policies, pipes } = scenario;
+      for (const [port, isPipe] of [
+        [RUN.listenPort, pipes?.downstream],
+        [RUN.backendPort, pipes?.upstream],
+      ] as const) {
+        const address = isPipe === true ? `unix:${pipePath(port)}` : `127.0.0.1:${port}`;
+        expect(text).toContain(policies === undefined ? address : `"port_value": ${port}`);
+      }
     },
   );
 
