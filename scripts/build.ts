@@ -73,7 +73,7 @@ const COMMON: BuildOptions = {
 /** Entry name by source file: the named ones, and every file that another one starts by URL (threads, processes). */
 function findEntries(): Map<string, string> {
   const entries = new Map(Object.entries({ ...NAMED_ENTRIES, ...STANDALONE }));
-  for (const file of globSync('{src,filters,bench}/**/*.ts', { cwd: ROOT })) {
+  for (const file of globSync('{src,filters,policies,bench}/**/*.ts', { cwd: ROOT })) {
     for (const [, specifier = ''] of readFileSync(join(ROOT, file), 'utf8').matchAll(SIBLING_URL)) {
       const target = relative(ROOT, resolve(ROOT, dirname(file), specifier));
       if (existsSync(join(ROOT, target)) && !entries.has(target)) {
@@ -89,7 +89,7 @@ function siblingUrls(entries: ReadonlyMap<string, string>): Plugin {
   return {
     name: 'sibling-urls',
     setup(builder) {
-      builder.onLoad({ filter: /\/(?:src|filters|bench)\/.*\.ts$/ }, ({ path }) => {
+      builder.onLoad({ filter: /\/(?:src|filters|policies|bench)\/.*\.ts$/ }, ({ path }) => {
         const contents = readFileSync(path, 'utf8').replace(SIBLING_URL, (all, specifier: string) => {
           const name = entries.get(relative(ROOT, resolve(dirname(path), specifier)));
           return name === undefined ? all : `new URL('./${name}.js', import.meta.url)`;
@@ -173,6 +173,8 @@ async function bundle(): Promise<void> {
   }
   // Read at run time, relative to the module that reads them.
   cpSync(join(ROOT, 'bench/scenarios'), join(DIST, 'scenarios'), { recursive: true });
+  // The planner's solver (policies/planner/solver-worker.ts).
+  cpSync(join(ROOT, 'node_modules/highs/build/highs.wasm'), join(DIST, 'highs.wasm'));
 }
 
 /** Makes run.cjs, and of what few configurations need run-….cjs (`run-chunks.ts`). */
