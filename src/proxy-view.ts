@@ -2,6 +2,7 @@ import type { LoadedConfig } from './config/load.ts';
 import type { ListenerSocket } from './listener/listener-socket.ts';
 import type {
   ClusterView,
+  DrainOptions,
   EndpointView,
   LimitsView,
   ListenerView,
@@ -30,7 +31,7 @@ export interface ViewSource {
   failHealthChecks(fail: boolean): void;
   /** False once health checks are failed from outside: the server says then that it drains, as Envoy does. */
   healthy(): boolean;
-  drainListeners(inboundOnly: boolean): void;
+  drainListeners(options: DrainOptions): void;
   reopenLogs(): void;
   quit(): void;
 }
@@ -70,7 +71,7 @@ export function createProxyView(source: ViewSource): ProxyView {
     certificates: () => certificatesOf(runtime.stats).list(),
     pendingInit: () => (source.state === 'INITIALIZING' ? ['listeners'] : []),
     failHealthChecks: (fail) => source.failHealthChecks(fail),
-    drainListeners: ({ inboundOnly }) => source.drainListeners(inboundOnly),
+    drainListeners: (options) => source.drainListeners(options),
     reopenLogs: () => source.reopenLogs(),
     quit: () => source.quit(),
   };

@@ -1,7 +1,7 @@
 import type { Calls } from './filter/calls.ts';
 import type { ProxyFacts } from './filter/env.ts';
-import type { DenialLog } from './observe/denials.ts';
 import type { Splicing } from './network/splicing.ts';
+import type { DenialLog } from './observe/denials.ts';
 import type { RootLogger } from './observe/log.ts';
 import type { Probe } from './observe/probe.ts';
 import type { StatsStore } from './observe/stats.ts';

@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path';
 import { builtinRegistry } from '../filters/index.ts';
 import type { LoadedConfig } from './config/load.ts';
 import type { Listener as ListenerConfig } from './config/schema/listener.ts';
+import { drainAsAsked, drainInOrder, untilIdle } from './drain.ts';
 import type { FilterRegistry } from './filter/registry.ts';
 import { BALANCE_BYTES, balanceKey, ConnectionBalance } from './listener/connection-balance.ts';
 import { bindsToPort, ListenerRuntime, listenAddress, listenerName } from './listener/listener.ts';
@@ -11,7 +12,7 @@ import { type ListenAddress, ListenerSocket } from './listener/listener-socket.t
 import { settleHandles } from './network/handle-self-test.ts';
 import { Splicing } from './network/splicing.ts';
 import { flushAll, reopenAll } from './observe/access-log/index.ts';
-import type { AdminServer, ServerState } from './observe/admin/index.ts';
+import type { AdminServer, DrainOptions, ServerState } from './observe/admin/index.ts';
 import { DenialLog } from './observe/denials.ts';
 import { StatsStore } from './observe/stats.ts';
 import { type StatsSnapshot, snapshotOf } from './observe/stats-snapshot.ts';
@@ -35,8 +36,8 @@ import { drainPools } from './upstream/pools.ts';
 /** Longest wait for destroyed connections to report their end. */
 const CLOSE_WAIT_MS = 500;
 
-/** At shutdown a connection that is idle for so long ends; before that, a request may be on its way. */
-const SHUTDOWN_IDLE_GRACE_MS = 250;
+/** After so long, the admin server does not wait for the listeners. */
+const EARLY_ADMIN_MS = 100;
 
 /** One thread's whole proxy. */
 export class SidecarProxy implements RunningProxy, ViewSource {
@@ -46,6 +47,7 @@ export class SidecarProxy implements RunningProxy, ViewSource {
   readonly quitRequested: Promise<void>;
   quit: () => void = () => {};
   private admin: AdminServer | undefined = undefined;
+  private adminOpening: Promise<void> | undefined = undefined;
   private healthChecksFail = false;
   private started = false;
   private readonly options: ProxyOptions;
@@ -107,12 +109,27 @@ export class SidecarProxy implements RunningProxy, ViewSource {
     const { probe } = this.options;
     if (probe !== undefined) this.runtime.probe = await (await import('./probe/index.ts')).startProbe(probe);
     await settleHandles(this.options.log.component('network'));
-    await this.apply(this.config);
+    await this.load();
     this.started = true;
     this.dropLeft();
     if (this.inherited !== undefined) return;
     this.state = 'LIVE';
-    await this.openAdmin();
+    await this.openAdmin().catch((error: Error) => this.close().then(() => Promise.reject(error)));
+  }
+
+  /** A start that has to wait for others, such as for DNS, is one that people want to ask about. */
+  private async load(): Promise<void> {
+    const opensEarly = this.inherited === undefined;
+    const early = setTimeout(() => void (opensEarly && this.openAdmin().catch(() => {})), EARLY_ADMIN_MS);
+    try {
+      await this.apply(this.config);
+    } catch (error) {
+      await this.adminOpening?.catch(() => {});
+      await this.admin?.close();
+      throw error;
+    } finally {
+      clearTimeout(early);
+    }
   }
 
   async open(): Promise<void> {
@@ -124,26 +141,24 @@ export class SidecarProxy implements RunningProxy, ViewSource {
     for (const socket of this.byAddress.values()) socket.open();
   }
 
-  private async openAdmin(): Promise<void> {
+  private openAdmin(): Promise<void> {
+    this.adminOpening ??= this.startAdmin();
+    return this.adminOpening;
+  }
+
+  private async startAdmin(): Promise<void> {
     // Of several threads, the main one has the admin server.
     if (this.options.thread !== undefined) return;
     const address = this.options.adminAddress ?? adminAddress(this.config);
-    if (address !== undefined) await this.startAdmin(address.host, address.port);
-  }
-
-  private async startAdmin(host: string, port: number): Promise<void> {
+    if (address === undefined) return;
+    const { host, port } = address;
     const [{ startAdminServer }, { createProxyView }] = await Promise.all([
       import('./observe/admin/index.ts'),
       import('./proxy-view.ts'),
     ]);
-    try {
-      const { log, takeover, extendView = (view) => view } = this.options;
-      const inherited = takeover?.admin;
-      this.admin = await startAdminServer({ host, port, inherited, view: extendView(createProxyView(this)), log });
-    } catch (error) {
-      await this.close();
-      throw error;
-    }
+    const { log, takeover, extendView = (view) => view } = this.options;
+    const inherited = takeover?.admin;
+    this.admin = await startAdminServer({ host, port, inherited, view: extendView(createProxyView(this)), log });
   }
 
   /** Descriptors that a thread before has left for listeners which are no more. */
@@ -173,13 +188,8 @@ export class SidecarProxy implements RunningProxy, ViewSource {
     this.healthChecksFail = fail;
   }
 
-  /** Stops accepting; what runs goes on. */
-  drainListeners(inboundOnly: boolean): void {
-    for (const socket of this.byAddress.values()) {
-      if (inboundOnly && socket.current.config.traffic_direction !== 'INBOUND') continue;
-      socket.close();
-      socket.current.drain(SHUTDOWN_IDLE_GRACE_MS);
-    }
+  drainListeners(options: DrainOptions): void {
+    drainAsAsked([...this.byAddress.values()], options, this.options.drainTimeMs);
   }
 
   listeners(): { name: string; address: string; port: number }[] {
@@ -322,22 +332,12 @@ export class SidecarProxy implements RunningProxy, ViewSource {
     const runtimes = [...[...this.byAddress.values()].map((socket) => socket.current), ...this.drainingRuntimes];
     for (const [key, socket] of this.byAddress) socket.close(handedOver.includes(key));
     for (const runtime of runtimes) runtime.drain(drainTimeMs, isGradual ? drainTimeMs : 0);
-    await this.untilIdle(runtimes, deadline);
+    await untilIdle(runtimes, deadline);
   }
 
-  private async untilIdle(runtimes: readonly ListenerRuntime[], deadline: number): Promise<void> {
-    while (performance.now() < deadline && runtimes.some((runtime) => runtime.activeConnections > 0)) {
-      await new Promise((done) => setTimeout(done, 20));
-    }
-  }
-
-  async drain(): Promise<void> {
+  drain(): Promise<void> {
     this.state = 'DRAINING';
-    const deadline = performance.now() + this.options.drainTimeMs;
-    const runtimes = [...[...this.byAddress.values()].map((socket) => socket.current), ...this.drainingRuntimes];
-    for (const socket of this.byAddress.values()) socket.close();
-    for (const runtime of runtimes) runtime.drain(Math.min(SHUTDOWN_IDLE_GRACE_MS, this.options.drainTimeMs));
-    await this.untilIdle(runtimes, deadline);
+    return drainInOrder([...this.byAddress.values()], [...this.drainingRuntimes], this.options.drainTimeMs);
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,5 @@
 import type { WatchedThread } from '../filter/supervision.ts';
-import type { ClusterView, ListenerView } from '../observe/admin/view.ts';
+import type { ClusterView, DrainOptions, ListenerView } from '../observe/admin/view.ts';
 import type { ContextCertificates } from '../observe/certificates.ts';
 import type { Denial } from '../observe/denials.ts';
 import type { LogLevel } from '../observe/log.ts';
@@ -47,7 +47,7 @@ export interface WorkerCommands {
   detachTap: { argument: string; result: undefined };
   reload: { argument: string; result: 'unchanged' | 'updated' };
   failHealthChecks: { argument: boolean; result: undefined };
-  drainListeners: { argument: boolean; result: undefined };
+  drainListeners: { argument: DrainOptions; result: undefined };
   reopenLogs: { argument: undefined; result: undefined };
   adopt: { argument: HandedOver; result: boolean };
   open: { argument: undefined; result: undefined };

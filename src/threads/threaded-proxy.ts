@@ -55,6 +55,8 @@ export class ThreadedProxy implements RunningProxy {
   static async start(options: ProxyOptions): Promise<ThreadedProxy> {
     const proxy = new ThreadedProxy(options);
     try {
+      // Whoever asks learns then what the start waits for. The process before still has the one that is taken over.
+      if (options.takeover === undefined) await proxy.startAdmin();
       // The first one tells which ports the system chose where the configuration says 0.
       const first = await proxy.startWorker(0);
       proxy.ports = Object.fromEntries(first.listeners.map(({ name, port }) => [name, port]));
@@ -62,7 +64,6 @@ export class ThreadedProxy implements RunningProxy {
       if (options.takeover !== undefined) return proxy;
       proxy.state = 'LIVE';
       proxy.statistics.start();
-      await proxy.startAdmin();
     } catch (error) {
       await proxy.close();
       throw error;
@@ -73,6 +74,7 @@ export class ThreadedProxy implements RunningProxy {
   async open(): Promise<void> {
     await this.startAdmin();
     this.state = 'LIVE';
+    this.statistics.start();
     await this.all('open');
   }
 
@@ -239,7 +241,7 @@ export class ThreadedProxy implements RunningProxy {
         this.healthChecksFail = fail;
         void this.all('failHealthChecks', fail);
       },
-      drainListeners: ({ inboundOnly }) => void this.all('drainListeners', inboundOnly),
+      drainListeners: (drain) => void this.all('drainListeners', drain),
       reopenLogs: () => this.reopenLogs(),
       quit: () => this.quit(),
     };

@@ -61,7 +61,7 @@ const commands: { [Name in CommandName]: (argument: WorkerCommands[Name]['argume
   detachTap: (reader) => view.detachTap(reader),
   reload: (text) => proxy.reload(load(text)),
   failHealthChecks: (fail) => proxy.failHealthChecks(fail),
-  drainListeners: (inboundOnly) => proxy.drainListeners(inboundOnly),
+  drainListeners: (options) => proxy.drainListeners(options),
   reopenLogs: () => proxy.reopenLogs(),
   adopt: ({ address, fd }) => proxy.adopt(address, fd),
   open: () => proxy.open(),

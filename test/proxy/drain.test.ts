@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import type { SidecarProxy } from '../../src/sidecar-proxy.ts';
 import { httpConfig, startTestProxy, type TestProxy, tcpConfig } from '../support/proxy.ts';
+import { unusedPort } from '../support/proxy-process.ts';
 import { listen, TestClient } from '../support/sockets.ts';
 import { ask, eventually, quiet, readAll, sleep, startApp, story } from '../support/story.ts';
 
@@ -187,4 +188,92 @@ test('while health checks are failed, HTTP/2 clients are asked to open no more s
   await exchange();
   await eventually('GOAWAY', () => asked);
   await eventually('the connection ends', () => client.closed);
+});
+
+/** One listener for what comes in, one for what the app sends. */
+async function twoDirections(appPort: number, drainTimeMs: number): Promise<TestProxy & { outbound: number }> {
+  const one = httpConfig(appPort, { listener: 'traffic_direction: INBOUND' });
+  const other = httpConfig(appPort, { listener: 'traffic_direction: OUTBOUND' }).replace(
+    'name: http\n',
+    'name: outbound\n',
+  );
+  const listener = /\n {2}- name: outbound\n[\s\S]*?(?=\n {2}clusters:)/.exec(other)?.[0] ?? '';
+  const proxy = await startTestProxy(one.replace('\n  clusters:', `${listener}\n  clusters:`), { drainTimeMs });
+  const outbound = proxy.proxy.listeners().find(({ name }) => name === 'outbound')?.port ?? 0;
+  return Object.assign(proxy, { outbound });
+}
+
+test('at the end, what comes in stops first; the app can still send until it is gone', async () => {
+  await using app = await startApp((_request, response) => response.end('ok'));
+  await using proxy = await twoDirections(app.port, 8000);
+  const busy = await TestClient.connect(proxy.outbound);
+  busy.write(GET);
+  await busy.untilText('ok');
+  let isDrained = false;
+  const drained = proxy.proxy.drain().then(() => {
+    isDrained = true;
+  });
+  await expect(ask(proxy.port)).rejects.toThrow(/ECONNREFUSED/);
+  expect((await ask(proxy.outbound)).status).toBe(200);
+  expect(isDrained).toBe(false);
+  busy.socket.destroy();
+  await drained;
+  await expect(ask(proxy.outbound)).rejects.toThrow(/ECONNREFUSED/);
+});
+
+test('one deadline holds for both directions', async () => {
+  await using app = await startApp((_request, response) => response.end('ok'));
+  await using proxy = await twoDirections(app.port, 400);
+  const busy = await TestClient.connect(proxy.outbound);
+  busy.write(GET);
+  await busy.untilText('ok');
+  const start = performance.now();
+  await proxy.proxy.drain();
+  expect(performance.now() - start).toBeGreaterThan(395);
+  expect(performance.now() - start).toBeLessThan(2000);
+});
+
+test('a graceful drain of listeners asks connections to end while new ones are served, and closes them after its time', async () => {
+  await using app = await startApp((_request, response) => response.end('ok'));
+  const adminAddress = { host: '127.0.0.1', port: 0 };
+  await using proxy = await startTestProxy(httpConfig(app.port, { listener: 'traffic_direction: INBOUND' }), {
+    adminAddress,
+    drainTimeMs: 600,
+  });
+  expect(await post(proxy, '/drain_listeners?skip_exit')).toBe(400);
+  expect(await post(proxy, '/drain_listeners?inboundonly&graceful&skip_exit')).toBe(200);
+  await sleep(800);
+  const answer = await ask(proxy.port);
+  expect([answer.status, answer.headers.connection]).toEqual([200, 'close']);
+  expect(await post(proxy, '/drain_listeners?inboundonly&graceful')).toBe(200);
+  expect((await ask(proxy.port)).headers.connection).toBe('close');
+  await expect
+    .poll(
+      () =>
+        ask(proxy.port).then(
+          () => 'served',
+          () => 'refused',
+        ),
+      { timeout: 10_000 },
+    )
+    .toBe('refused');
+});
+
+test('while a start waits for others, the admin server says so', async () => {
+  // Accepts and never answers: the first health check takes until its timeout.
+  await using app = await listen(() => {});
+  const health =
+    'health_checks: [{ timeout: 2s, interval: 5s, unhealthy_threshold: 1, healthy_threshold: 1, http_health_check: { path: /ready } }]';
+  const port = await unusedPort();
+  const starting = startTestProxy(httpConfig(app.port, { cluster: health }), {
+    adminAddress: { host: '127.0.0.1', port },
+  });
+  const state = (): Promise<string> =>
+    ask(port, { path: '/ready' }).then(
+      ({ status, body }) => `${status} ${body.trim()}`,
+      () => 'nobody',
+    );
+  await expect.poll(state, { interval: 20 }).toBe('503 INITIALIZING');
+  await using _proxy = await starting;
+  expect(await state()).toBe('200 LIVE');
 });

@@ -79,8 +79,10 @@ export interface ConfigView {
 export interface DrainOptions {
   /** Only listeners whose `traffic_direction` is INBOUND. */
   readonly inboundOnly: boolean;
-  /** Connections may finish within the drain time. */
+  /** Listeners go on accepting for the drain time, while connections are asked to end. */
   readonly graceful: boolean;
+  /** They go on accepting after that, too. */
+  readonly skipExit: boolean;
 }
 
 /** This process's place in a chain of hot restarts. */

@@ -86,12 +86,14 @@ export const WRITE_COMMANDS: readonly Command[] = [
     method: 'POST',
     help: 'drain listeners',
     parameters: {
-      graceful: 'Let connections finish within the drain time before listeners close',
+      graceful: 'Ask connections to end; the listeners close after the drain time',
+      skip_exit: 'With graceful: the listeners do not close',
       inboundonly: 'Only listeners whose traffic_direction is INBOUND',
     },
     run: ({ view, query }) => {
-      if (isSet(query, 'skip_exit')) throw new AdminError(400, 'skip_exit is not supported\n');
-      view.drainListeners({ inboundOnly: isSet(query, 'inboundonly'), graceful: isSet(query, 'graceful') });
+      const [graceful, skipExit] = [isSet(query, 'graceful'), isSet(query, 'skip_exit')];
+      if (skipExit && !graceful) throw new AdminError(400, 'skip_exit requires graceful\n');
+      view.drainListeners({ inboundOnly: isSet(query, 'inboundonly'), graceful, skipExit });
       return OK;
     },
   },
