@@ -1,0 +1,60 @@
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { attributeKernel, attributeOutrigger } from '../../../src/lab/profile/attribute.ts';
+import { JitMap } from '../../../src/lab/profile/jit-map.ts';
+import { SourcePlaces } from '../../../src/lab/profile/source-places.ts';
+import type { Frame, Sample } from '../../../src/lab/profile/stack-reader.ts';
+
+const ROOT = join(import.meta.dirname, '../../..');
+const HEADER = Buffer.alloc(40);
+HEADER.writeUInt32LE(0x4a695444, 0);
+HEADER.writeUInt32LE(40, 8);
+const places = new SourcePlaces(ROOT);
+const attribute = attributeOutrigger(JitMap.parse(HEADER), places);
+
+/** `k:` marks a kernel function. */
+function sample(...names: string[]): Sample {
+  const frames = names.map(
+    (name): Frame => ({ address: 1, symbol: name.replace('k:', ''), isKernel: name.startsWith('k:'), object: '/x' }),
+  );
+  return { threadId: 1, timeNs: 1, frames };
+}
+
+test.each([
+  ['os_read', ['k:tcp_recvmsg', 'k:ksys_read', 'k:entry_SYSCALL_64_after_hwframe', 'read']],
+  ['os_write', ['k:tcp_sendmsg', 'k:ksys_write', 'k:do_syscall_64', '__GI___libc_write']],
+  ['os_ipc', ['k:tcp_v4_rcv', 'k:process_backlog', 'k:net_rx_action', 'k:ksys_write', '__GI___libc_write']],
+  ['event_poll', ['k:schedule', 'k:ep_poll', 'k:__x64_sys_epoll_pwait', 'epoll_pwait']],
+  ['kernel_other', ['k:__schedule', 'k:exit_to_user_mode_loop', 'k:do_syscall_64', '__GI___libc_write']],
+  ['kernel_other', ['k:clear_page_erms', 'k:exc_page_fault', 'node::StreamBase::WriteString']],
+  ['os_write', ['k:entry_SYSCALL_64_safe_stack', '__GI___libc_write', 'node::LibuvStreamWrap::DoTryWrite']],
+])('the kernel side of a stack: %s', (part, names) => {
+  expect(attribute(sample(...names))).toBe(part);
+  expect(attributeKernel(sample(...names))).toBe(part);
+});
+
+test.each([
+  ['sidecar_write', ['memcpy', 'node::StreamBase::WriteString<(node::encoding)4>', 'Builtins_CallApi']],
+  ['sidecar_read', ['node::StreamBase::CallJSOnreadMethod', 'uv__stream_io', 'uv__io_poll']],
+  ['event_poll', ['uv__io_poll', 'uv_run']],
+  ['runtime', ['v8::internal::Scavenger::ScavengePage', 'v8::internal::Heap::Scavenge', 'uv__io_poll']],
+  ['tls', ['EVP_EncryptUpdate', 'SSL_write', 'node::crypto::TLSWrap::ClearIn', 'uv__io_poll']],
+  ['unattributed', ['', 'strange_function']],
+])('the native side of a stack: %s', (part, names) => {
+  expect(attribute(sample(...names))).toBe(part);
+  expect(attributeKernel(sample(...names))).toBe('user');
+});
+
+test('sources are told by file, and by method where a file has several parts', () => {
+  const part = (file: string, line = 1): string | undefined => places.partOf(`file://${ROOT}/${file}`, line);
+  expect(part('src/http/http1/head-parser.ts')).toBe('http_parse');
+  expect(part('src/http/http2/hpack/decoder.ts')).toBe('header_codec');
+  expect(part('src/upstream/http1-pool.ts')).toBe('routing');
+  expect(part('filters/ip-tagging.ts')).toBe('filter/ip-tagging');
+  expect(part('filters/rbac/policy-index.ts')).toBe('filter/rbac');
+  expect(part('src/http/headers.ts')).toBe('');
+  expect(places.partOf('node:net', 1)).toBe('packet_processing');
+  expect(places.partOf('/elsewhere/x.ts', 1)).toBeUndefined();
+  const configured = new SourcePlaces(ROOT, new Map([['ip-tagging', 'tags']]));
+  expect(configured.partOf(`${ROOT}/filters/ip-tagging.ts`, 1)).toBe('filter/tags');
+});

@@ -1,0 +1,81 @@
+import { expect, test } from 'vitest';
+import { JitMap } from '../../../src/lab/profile/jit-map.ts';
+
+const BASE = 0x7f00_0000_0000;
+
+function header(): Buffer {
+  const bytes = Buffer.alloc(40);
+  bytes.writeUInt32LE(0x4a695444, 0);
+  bytes.writeUInt32LE(1, 4);
+  bytes.writeUInt32LE(40, 8);
+  return bytes;
+}
+
+function record(kind: number, timeNs: number, body: Buffer, extraBytes = 0): Buffer {
+  const head = Buffer.alloc(16);
+  head.writeUInt32LE(kind, 0);
+  head.writeUInt32LE(16 + body.length + extraBytes, 4);
+  head.writeBigUInt64LE(BigInt(timeNs), 8);
+  return Buffer.concat([head, body]);
+}
+
+function load(name: string, offset: number, size: number, timeNs: number): Buffer {
+  const body = Buffer.alloc(40);
+  body.writeBigUInt64LE(BigInt(BASE + offset), 16);
+  body.writeBigUInt64LE(BigInt(size), 24);
+  return record(0, timeNs, Buffer.concat([body, Buffer.from(`${name}\0`), Buffer.alloc(size)]));
+}
+
+function debug(
+  offset: number,
+  timeNs: number,
+  entries: readonly [offset: number, line: number, file: string][],
+  extraBytes = 0,
+): Buffer {
+  const head = Buffer.alloc(16);
+  head.writeBigUInt64LE(BigInt(BASE + offset), 0);
+  head.writeBigUInt64LE(BigInt(entries.length), 8);
+  const parts = entries.map(([at, line, file]) => {
+    const entry = Buffer.alloc(16);
+    entry.writeBigUInt64LE(BigInt(BASE + at), 0);
+    entry.writeUInt32LE(line, 8);
+    return Buffer.concat([entry, Buffer.from(file, 'latin1'), Buffer.from([0])]);
+  });
+  return record(2, timeNs, Buffer.concat([head, ...parts]), extraBytes);
+}
+
+test('an address is told by code, file and line, inlined functions by their own file', () => {
+  const entries: [number, number, string][] = [
+    [10, 5, '/p/src/a.ts'],
+    [20, 7, '/p/src/b.ts'],
+    [30, 9, '\xff'],
+  ];
+  const map = JitMap.parse(
+    Buffer.concat([header(), debug(0, 100, entries), load('JS:*a /p/src/a.ts:1:1', 0, 64, 100)]),
+  );
+  expect(map.find(BASE + 5, 200)).toEqual({ code: 'JS:*a /p/src/a.ts:1:1', file: '', line: 0 });
+  expect(map.find(BASE + 12, 200)).toMatchObject({ file: '/p/src/a.ts', line: 5 });
+  expect(map.find(BASE + 20, 200)).toMatchObject({ file: '/p/src/b.ts', line: 7 });
+  expect(map.find(BASE + 63, 200)).toMatchObject({ file: '/p/src/b.ts', line: 9 });
+  expect(map.find(BASE + 64, 200)).toBeUndefined();
+  expect(map.find(BASE + 12, 50)).toBeUndefined();
+});
+
+test('an address that was used again belongs to what was there at the time', () => {
+  const map = JitMap.parse(Buffer.concat([header(), load('old', 0, 32, 100), load('new', 16, 32, 300)]));
+  expect(map.find(BASE + 20, 200)?.code).toBe('old');
+  expect(map.find(BASE + 20, 400)?.code).toBe('new');
+});
+
+test('records behind one whose length is wrong are found again', () => {
+  const wrong = debug(0, 100, [[0, 1, '/p/src/a.ts']], 6);
+  const map = JitMap.parse(Buffer.concat([header(), wrong, load('one', 0, 32, 110), load('two', 64, 32, 120)]));
+  expect(map.find(BASE + 70, 200)?.code).toBe('two');
+});
+
+test('a cut file gives what is whole, and another file is refused', () => {
+  const whole = Buffer.concat([header(), load('one', 0, 32, 100), load('two', 64, 32, 120)]);
+  expect(JitMap.parse(whole.subarray(0, whole.length - 3)).find(BASE + 1, 200)?.code).toBe('one');
+  expect(() => JitMap.parse(Buffer.alloc(64))).toThrow('this is no jitdump file');
+  expect(JitMap.parse(header()).size).toBe(0);
+});

@@ -1,0 +1,89 @@
+import { expect, test } from 'vitest';
+import { byDifference } from '../../../src/lab/profile/difference.ts';
+import {
+  PROFILE_SCHEMA,
+  type ProfileReport,
+  paperSums,
+  partsOfSamples,
+  unattributedShare,
+} from '../../../src/lab/profile/profile-report.ts';
+import { comparison, profileText } from '../../../src/lab/profile/profile-text.ts';
+
+function reportOf(samples: Readonly<Record<string, number>>, cpuUsPerRequest = 20): ProfileReport {
+  const parts = partsOfSamples(new Map(Object.entries(samples)), cpuUsPerRequest);
+  return {
+    schema: PROFILE_SCHEMA,
+    startedAt: '2026-01-01T00:00:00.000Z',
+    command: 'outrigger profile',
+    machine: { cpu: 'cpu', cores: 2, kernel: '6', node: '26' },
+    peer: { name: 'envoy', version: '1', description: 'd' },
+    config: 'x.yaml',
+    protocol: 'http',
+    load: { tool: 'wrk', connections: 32, durationS: 5 },
+    requests: 1000,
+    requestsPerSecond: 200,
+    cpuUsPerRequest,
+    sampling: { event: 'cpu-clock (software)', hz: 1999, samples: 100 },
+    parts,
+    ...paperSums(parts),
+    systemCalls: { tool: null, note: 'bpftrace is not installed', calls: [] },
+    counters: { kind: 'software', note: 'none here', perRequest: {}, derived: {} },
+    notes: [],
+  };
+}
+
+test('samples divide the CPU time of a request, and nothing of it is lost', () => {
+  const report = reportOf({ os_write: 50, 'filter/rbac': 20, unattributed: 5, os_read: 25 });
+  expect(report.parts.map(({ part, usPerRequest }) => [part, usPerRequest])).toEqual([
+    ['os_read', 5],
+    ['filter/rbac', 4],
+    ['os_write', 10],
+    ['unattributed', 1],
+  ]);
+  expect(unattributedShare(report.parts)).toBe(0.05);
+  for (const sums of [report.table2, report.meshInsight]) {
+    expect(Object.values(sums).reduce((a, b) => a + b)).toBeCloseTo(20);
+  }
+  expect(report.table2).toMatchObject({ 'OS Write': 10, 'Sidecar Filter': 4, Unattributed: 1 });
+});
+
+test('user space without symbols is taken apart by difference, and marked so', () => {
+  const whole = reportOf({ os_write: 50, user: 50 });
+  const apart = byDifference(whole, {
+    whole: [10, 20, 12],
+    filters: [{ part: 'filter/rbac', userUs: [9, 18, 10] }],
+    plain: { http: [8, 9, 7], tcp: [2, 4, 3] },
+  });
+  const part = (name: string) => apart.parts.find((one) => one.part === name);
+  // Medians of the differences 1, 2, 2 and 6, 5, 4, at the report's 10 µs of user space against a median of 12.
+  expect(part('filter/rbac')).toMatchObject({ basis: 'by difference' });
+  expect(part('filter/rbac')?.usPerRequest).toBeCloseTo((2 * 10) / 12);
+  expect(part('http_parse')?.usPerRequest).toBeCloseTo((5 * 10) / 12);
+  expect(part('os_write')).toMatchObject({ basis: 'symbols', usPerRequest: 10 });
+  expect(apart.parts.reduce((sum, { usPerRequest }) => sum + usPerRequest, 0)).toBeCloseTo(20);
+  expect(apart.notes[0]).toContain('the median of 3 rounds');
+});
+
+test('a difference below 0 is shown as it is', () => {
+  const apart = byDifference(reportOf({ user: 100 }), {
+    whole: [10],
+    filters: [{ part: 'filter/rbac', userUs: [11] }],
+    plain: undefined,
+  });
+  expect(apart.parts.find(({ part }) => part === 'filter/rbac')?.share).toBeCloseTo(-0.1);
+});
+
+test('the text has both tables, says where figures come from, and what is missing', () => {
+  const inside = {
+    requests: 10,
+    cpuUsPerRequest: 20,
+    unattributedShare: 0,
+    usPerRequest: { os_write: 9, 'filter/rbac': 2 },
+  };
+  const report = { ...reportOf({ os_write: 40, os_ipc: 10, user: 50 }), inside };
+  const text = profileText(report);
+  for (const shown of ['Table 2', 'MeshInsight', 'IPC', 'bpftrace is not installed', 'none here', 'not taken apart'])
+    expect(text).toContain(shown);
+  expect(comparison(report)[0]).toEqual({ title: 'Write, both sides', inside: 9, outside: 10 });
+  expect(comparison(report).at(-1)).toEqual({ title: 'Filters', inside: 2, outside: 0 });
+});
