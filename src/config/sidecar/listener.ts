@@ -3,6 +3,7 @@ import { Problem } from '../schema/schema.ts';
 import { accessLogs } from './access-log.ts';
 import { expandFilter, type FilterEntry } from './filters.ts';
 import { corsPolicy } from './http-filters.ts';
+import { detecting, proxyProtocol } from './listener-filters.ts';
 import type { Provenance } from './provenance.ts';
 import { routes } from './routes.ts';
 import type { HttpOptions, ListenerEntry } from './schema.ts';
@@ -31,9 +32,23 @@ export type ChainEntry = Omit<ListenerEntry, 'listen' | 'app'>;
 /** The canonical listener. */
 export function listener(entry: ListenerEntry, context: ListenerContext): Canonical {
   const { provenance, path } = context;
-  return provenance.mark(path, {
+  const front = {
     name: entry.name,
     address: provenance.mark([...path, 'listen'], { ...entry.listen }),
+  };
+  const announced = proxyProtocol(entry);
+  if (entry.protocol === 'AUTO') {
+    const { network, ...chains } = splitFilters(entry, context);
+    const http = [...network, connectionManager(entry, { network, ...chains }, context)];
+    const tcp = [...network, tcpProxy(entry, { network, ...chains }, context)];
+    return provenance.mark(path, { ...front, ...detecting(entry, announced, { http, tcp }) });
+  }
+  for (const key of ['server_first_ports', 'race_server_first'] as const) {
+    if (entry[key] !== undefined) context.problems.push(new Problem('needs protocol: auto', { path: [...path, key] }));
+  }
+  return provenance.mark(path, {
+    ...front,
+    ...(announced.length === 0 ? {} : { listener_filters: announced }),
     filter_chains: [{ filters: chainFilters(entry, context) }],
   });
 }
@@ -71,7 +86,8 @@ function splitFilters(entry: ChainEntry, context: ListenerContext): Chains {
       continue;
     }
     const made = expandFilter(filter);
-    if (made.layer === 'http' && entry.protocol === 'TCP') {
+    // With AUTO, whoever does not speak HTTP would pass it by.
+    if (made.layer === 'http' && (entry.protocol === 'TCP' || entry.protocol === 'AUTO')) {
       const allowed = 'network_rbac, connection_limit, network_module, or protocol: http';
       context.problems.push(new Problem('needs HTTP', { path: [...at, keyOf(filter)], allowed }));
       continue;
@@ -101,11 +117,13 @@ function uniquelyNamed(filter: NamedFilter, countByName: Map<string, number>): N
 
 function tcpProxy(entry: ChainEntry, chains: Chains, context: ListenerContext): NamedFilter {
   for (const key of ['routes', 'timeout', 'retries'] as const) {
-    if (entry[key] !== undefined)
+    if (entry[key] !== undefined && entry.protocol === 'TCP')
       context.problems.push(new Problem('needs protocol: http', { path: [...context.path, key] }));
   }
   if (context.appCluster === undefined) {
-    context.problems.push(new Problem('is required with protocol: tcp', { path: [...context.path, 'app'] }));
+    context.problems.push(
+      new Problem(`is required with protocol: ${entry.protocol.toLowerCase()}`, { path: [...context.path, 'app'] }),
+    );
   }
   return typed('envoy.filters.network.tcp_proxy', 'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', {
     stat_prefix: entry.name,

@@ -63,6 +63,14 @@ const listenerFields = {
   listen: address(),
   app: optional(Upstream),
   ...servingFields,
+  /** As for ports, or AUTO: each connection tells whether it speaks HTTP, and bytes of those that do not are passed. */
+  protocol: optional(enumOf(['HTTP', 'TCP', 'HTTP1', 'HTTP2', 'GRPC', 'AUTO']), 'HTTP'),
+  /** With AUTO: on these ports the server speaks first, and nobody waits for the client. */
+  server_first_ports: optional(list(uint32({ min: 1, max: 65535 }))),
+  /** With AUTO: listen for the server while the client is silent; true unless given. */
+  race_server_first: optional(bool()),
+  /** Connections begin with a PROXY protocol header, or may. */
+  proxy_protocol: optional(enumOf(['REQUIRED', 'OPTIONAL'])),
   routes: optional(Routes),
 } as const;
 

@@ -23,6 +23,8 @@ const Options = message({
   /** What the upstream speaks; AUTO is what the client speaks. */
   protocol: optional(enumOf(['HTTP1', 'HTTP2', 'AUTO'])),
   connect_timeout: optional(span(), '5s'),
+  /** Connections begin with a PROXY protocol header of this version. */
+  proxy_protocol: optional(enumOf(['V1', 'V2'])),
   idle_timeout: optional(span()),
   max_connections: optional(uint32()),
   max_pending_requests: optional(uint32()),
@@ -75,7 +77,26 @@ export function cluster(name: string, upstream: Upstream, http: UpstreamHttp | u
     lb_policy: upstream.balancer,
     ...(limits.length === 0 ? {} : { circuit_breakers: { thresholds: [Object.fromEntries(limits)] } }),
     ...(http === undefined ? {} : protocolOptions(upstream, http)),
+    ...(upstream.proxy_protocol === undefined ? {} : announced(upstream.proxy_protocol)),
     load_assignment: { cluster_name: name, endpoints: localities(upstream.address) },
+  };
+}
+
+/** The transport socket that begins with a header. */
+function announced(version: 'V1' | 'V2'): Record<string, unknown> {
+  const sockets = 'type.googleapis.com/envoy.extensions.transport_sockets';
+  return {
+    transport_socket: {
+      name: 'envoy.transport_sockets.upstream_proxy_protocol',
+      typed_config: {
+        '@type': `${sockets}.proxy_protocol.v3.ProxyProtocolUpstreamTransport`,
+        config: { version },
+        transport_socket: {
+          name: 'envoy.transport_sockets.raw_buffer',
+          typed_config: { '@type': `${sockets}.raw_buffer.v3.RawBuffer` },
+        },
+      },
+    },
   };
 }
 
