@@ -6,6 +6,7 @@ import type { RootLogger } from './observe/log.ts';
 import type { Probe } from './observe/probe.ts';
 import type { StatsStore } from './observe/stats.ts';
 import type { TapRegistry } from './observe/tap/tap-registry.ts';
+import type { OverloadState } from './overload/overload-state.ts';
 import type { SharedMemory } from './shared-memory.ts';
 import type { ClusterManager } from './upstream/cluster-manager.ts';
 
@@ -15,6 +16,8 @@ export interface Runtime {
   readonly log: RootLogger;
   readonly clusters: ClusterManager;
   readonly shared: SharedMemory;
+  /** What is refused at the moment, since some resource runs short. */
+  readonly overload: OverloadState;
   /** Undefined unless components are timed; set before the first chain is built. */
   probe: Probe | undefined;
   readonly denials: DenialLog;

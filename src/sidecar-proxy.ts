@@ -3,7 +3,11 @@ import { dirname, resolve } from 'node:path';
 import { builtinRegistry } from '../filters/index.ts';
 import type { LoadedConfig } from './config/load.ts';
 import type { Listener as ListenerConfig } from './config/schema/listener.ts';
+
+import type { OverloadManager as OverloadConfig } from './config/schema/overload.ts';
+
 import { drainAsAsked, drainInOrder, untilIdle } from './drain.ts';
+
 import type { FilterRegistry } from './filter/registry.ts';
 import { BALANCE_BYTES, balanceKey, ConnectionBalance } from './listener/connection-balance.ts';
 import { bindsToPort, ListenerRuntime, listenAddress, listenerName } from './listener/listener.ts';
@@ -17,6 +21,8 @@ import { DenialLog } from './observe/denials.ts';
 import { StatsStore } from './observe/stats.ts';
 import { type StatsSnapshot, snapshotOf } from './observe/stats-snapshot.ts';
 import { TapRegistry } from './observe/tap/tap-registry.ts';
+import type { OverloadManager } from './overload/overload-manager.ts';
+import { OverloadState } from './overload/overload-state.ts';
 import type {
   InheritedSockets,
   ListeningSockets,
@@ -49,6 +55,8 @@ export class SidecarProxy implements RunningProxy, ViewSource {
   private admin: AdminServer | undefined = undefined;
   private adminOpening: Promise<void> | undefined = undefined;
   private healthChecksFail = false;
+  private overload: OverloadManager | undefined = undefined;
+  private overloadConfig = '';
   private started = false;
   private readonly options: ProxyOptions;
   private readonly registry: FilterRegistry;
@@ -82,6 +90,7 @@ export class SidecarProxy implements RunningProxy, ViewSource {
       log,
       clusters,
       shared: options.thread?.shared ?? new SharedMemory(),
+      overload: new OverloadState(),
       probe: undefined,
       denials: new DenialLog(),
       taps: new TapRegistry(),
@@ -231,6 +240,7 @@ export class SidecarProxy implements RunningProxy, ViewSource {
         prepared.push({ key, runtime, socket: existing });
         if (existing === undefined) bound.push(await this.bind(key, listenAddress(listener), runtime));
       }
+      await this.manageOverload(bootstrap.overload_manager);
     } catch (error) {
       clusters.cancel();
       for (const socket of bound) socket.close();
@@ -251,6 +261,7 @@ export class SidecarProxy implements RunningProxy, ViewSource {
     const wanted = new Set(listeners.map(addressKey));
     this.directory.replace([...this.byAddress].filter(([key]) => wanted.has(key)).map(([, socket]) => socket));
     if (this.inherited === undefined) for (const socket of fresh) socket.open();
+    if (this.runtime.overload.stopsConnections) for (const socket of fresh) socket.holdBack();
     for (const { runtime } of prepared) await runtime.watchFilters();
     for (const [key, socket] of [...this.byAddress]) {
       if (wanted.has(key)) continue;
@@ -265,6 +276,30 @@ export class SidecarProxy implements RunningProxy, ViewSource {
     const socket = this.byAddress.get(address);
     socket?.adopt(fd);
     return socket !== undefined;
+  }
+
+  /** @throws Error where a resource monitor cannot work here */
+  private async manageOverload(config: OverloadConfig | undefined): Promise<void> {
+    const text = JSON.stringify(config) ?? '';
+    if (text === this.overloadConfig) return;
+    const { overload: state, stats, shared, log } = this.runtime;
+    const onStopConnections = (stop: boolean): void => {
+      for (const socket of this.byAddress.values()) stop ? socket.holdBack() : socket.acceptAgain();
+    };
+    const next =
+      config === undefined
+        ? undefined
+        : new (await import('./overload/overload-manager.ts')).OverloadManager(config, {
+            state,
+            stats: stats.root,
+            shared,
+            log: log.component('overload'),
+            onStopConnections,
+          });
+    this.overload?.close();
+    this.overload = next;
+    this.overloadConfig = text;
+    next?.start();
   }
 
   private serves(listener: ListenerConfig): boolean {
@@ -342,6 +377,7 @@ export class SidecarProxy implements RunningProxy, ViewSource {
 
   async close(): Promise<void> {
     this.state = 'DRAINING';
+    this.overload?.close();
     await this.admin?.close();
     const runtimes = [...[...this.byAddress.values()].map((socket) => socket.current), ...this.drainingRuntimes];
     for (const socket of this.byAddress.values()) socket.close();

@@ -7,6 +7,14 @@ import type { ExtensionCategory, ExtensionResolver } from './schema/containers.t
 import { HttpConnectionManager, UuidRequestIdConfig } from './schema/http-connection-manager.ts';
 import { PreserveCaseFormatterConfig, UpstreamHttpProtocolOptions } from './schema/http-protocol-options.ts';
 import { HttpInspector } from './schema/listener-filter-match.ts';
+import {
+  CgroupMemoryConfig,
+  DownstreamConnectionsConfig,
+  FileDescriptorsConfig,
+  FixedHeapConfig,
+  InjectedResourceConfig,
+  RESOURCE_MONITOR,
+} from './schema/overload.ts';
 import { ProxyProtocol, ProxyProtocolUpstreamTransport } from './schema/proxy-protocol.ts';
 import {
   OmitHostMetadataConfig,
@@ -100,6 +108,13 @@ export const BUILT_IN_TYPES: Readonly<Record<ExtensionCategory, Readonly<Record<
     [RETRY_HOST.omitHostMetadata]: OmitHostMetadataConfig,
   },
   retry_priority: { [PREVIOUS_PRIORITIES]: PreviousPrioritiesConfig },
+  resource_monitor: {
+    [RESOURCE_MONITOR.fixedHeap]: FixedHeapConfig,
+    [RESOURCE_MONITOR.cgroupMemory]: CgroupMemoryConfig,
+    [RESOURCE_MONITOR.injected]: InjectedResourceConfig,
+    [RESOURCE_MONITOR.connections]: DownstreamConnectionsConfig,
+    [RESOURCE_MONITOR.descriptors]: FileDescriptorsConfig,
+  },
 };
 
 /** What each extension point takes: the proxy's own messages and the registry's filters. */

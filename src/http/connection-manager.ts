@@ -85,6 +85,7 @@ export class ConnectionManager {
   readonly normalizeAuthority: ((authority: string, localPort: number) => string) | undefined;
   readonly rewriteLocalReply: LocalReplyRewriter | undefined;
   readonly node: ProxyFacts['node'];
+  readonly overload: Runtime['overload'];
   /** Undefined without tracing. */
   readonly tracing: HttpTracing | undefined;
   private readonly managerTracing: ManagerTracing | undefined;
@@ -116,6 +117,7 @@ export class ConnectionManager {
     this.stats = new HttpStats(runtime.stats.scope(`http.${config.stat_prefix}`));
     this.clusters = runtime.clusters;
     this.node = runtime.facts.node;
+    this.overload = runtime.overload;
     this.managerTracing = tracing;
     this.tracing = tracing?.http;
     this.log = runtime.log.component('http');
@@ -167,7 +169,17 @@ export class ConnectionManager {
 
   /** The next response on each connection is its last one. */
   get endsConnections(): boolean {
+    return this.overload.endsKeepAlive || this.drains;
+  }
+
+  private get drains(): boolean {
     return this.drainIdleMs !== undefined || (this.drainsUnhealthy && !this.runtime.facts.healthy());
+  }
+
+  /** A response of HTTP/1 ends its connection for that reason. */
+  countEnding(): void {
+    if (this.drains) this.stats.downstreamCxDrainClose.inc();
+    else this.stats.downstreamCxOverloadDisableKeepalive.inc();
   }
 
   get activeConnections(): number {

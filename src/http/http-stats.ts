@@ -39,6 +39,8 @@ export class HttpStats {
   readonly downstreamRqMaxDurationReached: Counter;
   readonly downstreamRqNonRelativePath: Counter;
   readonly downstreamRqTooLarge: Counter;
+  readonly downstreamRqOverloadClose: Counter;
+  readonly downstreamCxOverloadDisableKeepalive: Counter;
   readonly downstreamRqFailedPathNormalization: Counter;
   /** An upgrade that neither route nor manager allows. */
   readonly downstreamRqWsOnNonWsRoute: Counter;
@@ -92,6 +94,8 @@ export class HttpStats {
     this.downstreamRqMaxDurationReached = scope.counter('downstream_rq_max_duration_reached');
     this.downstreamRqNonRelativePath = scope.counter('downstream_rq_non_relative_path');
     this.downstreamRqTooLarge = scope.counter('downstream_rq_too_large');
+    this.downstreamRqOverloadClose = scope.counter('downstream_rq_overload_close');
+    this.downstreamCxOverloadDisableKeepalive = scope.counter('downstream_cx_overload_disable_keepalive');
     this.downstreamRqFailedPathNormalization = scope.counter('downstream_rq_failed_path_normalization');
     this.downstreamRqWsOnNonWsRoute = scope.counter('downstream_rq_ws_on_non_ws_route');
     this.downstreamRqTime = scope.histogram('downstream_rq_time');

@@ -93,6 +93,11 @@ export class HttpStream extends ResponsePath implements DownstreamEvents {
     if (endStream) this.requestEndMs = this.startMs;
     const contentType = this.request.indexOf('content-type');
     this.isGrpc = contentType >= 0 && isGrpcContentType(this.request.valueAt(contentType));
+    if (this.manager.overload.stopsRequests) {
+      this.manager.stats.downstreamRqOverloadClose.inc();
+      this.sendLocalReply(503, 'envoy overloaded', 0, 'overload');
+      return;
+    }
     const refusal = mutateRequest(this);
     if (refusal !== undefined) {
       this.sendReply(refusal);

@@ -48,6 +48,9 @@ export class ListenerSocket {
   /** In a worker thread: told which descriptors stay open when the thread crashes, and when they are closed. */
   onKept: ((descriptors: readonly number[]) => void) | undefined = undefined;
   private kept: readonly number[] = [];
+  /** Of the queues in which connections wait while none is accepted, and where that is. */
+  private waiting: readonly number[] = [];
+  private waitingAt: { readonly address: string; readonly port: number } | undefined = undefined;
   /** In a worker thread: who serves a connection where the listener's connections are balanced. */
   balance: ConnectionBalance | undefined = undefined;
 
@@ -115,6 +118,21 @@ export class ListenerSocket {
             .map((fd) => c.dup(fd))
             .filter((fd) => fd >= 0);
     this.onKept(this.kept);
+  }
+
+  /** Accepts nothing until `acceptAgain`: connections wait in the kernel's queue. Not possible without libc. */
+  holdBack(): void {
+    const c = libc();
+    if (c === undefined || this.early !== undefined || this.waiting.length > 0) return;
+    this.waitingAt = this.bound();
+    this.waiting = this.descriptors().map((fd) => c.dup(fd));
+    for (const server of [this.server, ...this.others]) server.close();
+  }
+
+  acceptAgain(): void {
+    const servers = [this.server, ...this.others];
+    for (const [index, fd] of this.waiting.entries()) servers[index]?.listen({ fd }, this.backlog);
+    this.waiting = [];
   }
 
   private get backlog(): number {
@@ -192,6 +210,7 @@ export class ListenerSocket {
   /** Where it really listens. */
   bound(): { readonly address: string; readonly port: number } {
     const bound = this.server.address();
+    if (this.waiting.length > 0 && this.waitingAt !== undefined) return this.waitingAt;
     if (bound === null || typeof bound === 'string')
       return { address: this.address.host, port: this.address.port ?? 0 };
     return { address: bound.address, port: bound.port };
@@ -199,6 +218,7 @@ export class ListenerSocket {
 
   /** Descriptors of the sockets that listen. They stay this one's. */
   descriptors(): number[] {
+    if (this.waiting.length > 0) return [...this.waiting];
     return [this.server, ...this.others].map(listeningDescriptor).filter((fd) => fd >= 0);
   }
 
@@ -210,6 +230,8 @@ export class ListenerSocket {
     if (this.kept.length > 0) this.onKept?.([]);
     for (const fd of this.kept) closeSync(fd);
     this.kept = [];
+    for (const fd of this.waiting) closeSync(fd);
+    this.waiting = [];
     for (const server of [this.server, ...this.others]) {
       if (this.early === undefined && !handedOver) acceptWaiting(server, MAX_ACCEPTED_AT_CLOSE, this.take);
       server.close();

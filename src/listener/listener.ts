@@ -28,6 +28,7 @@ export class ListenerRuntime implements ListenerFilterEvents {
   /** Where connections that wanted to go to another listener find it; undefined for `use_original_dst: false`. */
   private readonly directory: ListenerDirectory | undefined;
   private readonly stats: ListenerStats;
+  private readonly overload: Runtime['overload'];
   /** Undefined where servers are not expected to speak first. */
   private readonly serverFirst: ServerFirst | undefined;
   private readonly accessLog: ReturnType<typeof compileAccessLogs> | undefined;
@@ -47,6 +48,7 @@ export class ListenerRuntime implements ListenerFilterEvents {
     this.filters = filters;
     this.directory = config.use_original_dst ? directory : undefined;
     this.stats = new ListenerStats(scope);
+    this.overload = runtime.overload;
     this.serverFirst = racesServers(config) ? new ServerFirst(scope) : undefined;
     this.chains = fallback === undefined ? chains : [...chains, fallback];
     this.matcher = new FilterChainMatcher(
@@ -96,10 +98,31 @@ export class ListenerRuntime implements ListenerFilterEvents {
 
   /** Serves a connection that the socket accepted. */
   accept(socket: Socket): void {
+    if (this.isRefused(socket)) {
+      socket.destroy();
+      return;
+    }
     const incoming = new IncomingConnection(socket);
     const { pipe } = this.config.address;
     if (pipe !== undefined) describePeer(incoming, pipe.path);
     this.look(incoming);
+  }
+
+  /** Whether the proxy has no room for another connection; else it is counted. */
+  private isRefused(socket: Socket): boolean {
+    const { rejectedShare, connections, maxConnections } = this.overload;
+    if (rejectedShare > 0 && Math.random() < rejectedShare) {
+      this.stats.overloadReject.inc();
+      return true;
+    }
+    if (connections === undefined) return false;
+    if (connections.add() >= maxConnections) {
+      connections.remove();
+      this.stats.globalCxOverflow.inc();
+      return true;
+    }
+    socket.once('close', () => connections.remove());
+    return false;
   }
 
   private look(incoming: IncomingConnection): void {
@@ -212,6 +235,8 @@ function recordOf(incoming: IncomingConnection): ConnectionRecord {
 /** The `listener.<address>.*` statistics. */
 class ListenerStats {
   readonly noFilterChainMatch: Counter;
+  readonly overloadReject: Counter;
+  readonly globalCxOverflow: Counter;
   private readonly cxTotal: Counter;
   private readonly cxActive: Gauge;
   private readonly cxDestroy: Counter;
@@ -219,6 +244,8 @@ class ListenerStats {
 
   constructor(scope: StatsScope) {
     this.noFilterChainMatch = scope.counter('no_filter_chain_match');
+    this.overloadReject = scope.counter('downstream_cx_overload_reject');
+    this.globalCxOverflow = scope.counter('downstream_global_cx_overflow');
     this.cxTotal = scope.counter('downstream_cx_total');
     this.cxActive = scope.gauge('downstream_cx_active');
     this.cxDestroy = scope.counter('downstream_cx_destroy');

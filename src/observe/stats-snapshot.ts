@@ -27,10 +27,10 @@ export function snapshotOf(store: StatsStore): StatsSnapshot {
 
 /** Gauges of what all threads share or know alike: limits over shared memory, members of clusters, the clusters. */
 const ALIKE_IN_EVERY_THREAD =
-  /\.(circuit_breakers\.|membership_|max_host_weight$|health_check\.|outlier_detection\.|ssl\.certificate\.)|^(cluster_manager|server|sds)\./;
+  /\.(circuit_breakers\.|membership_|max_host_weight$|health_check\.|outlier_detection\.|ssl\.certificate\.)|^(cluster_manager|server|sds|overload)\./;
 
 /** Counters of what every thread does, where the process does it once: reading secrets, making contexts of them. */
-const DONE_BY_EVERY_THREAD = /^sds\.|\.(ssl_context_update_by_sds|ssl\.context_update_(success|rejected))$/;
+const DONE_BY_EVERY_THREAD = /^(sds|overload)\.|\.(ssl_context_update_by_sds|ssl\.context_update_(success|rejected))$/;
 
 /**
  * The sum of several threads' values. Gauges add up too, since each thread counts its own connections, unless every

@@ -93,7 +93,7 @@ describe('loadConfig', () => {
       'envoy.yaml:3:7  static_resources.clusters[0].name  is required',
       'envoy.yaml:3:9  static_resources.clusters[0].nam  unknown field; did you mean name?',
       'envoy.yaml:5:7  static_resources.clusters[1].connect_timeout  expected a duration, got the number 5; allowed: seconds, as in 5s or 0.25s; did you mean 5s?',
-      'envoy.yaml:6:1  admn  unknown field; allowed: node, static_resources, cluster_manager, admin, stats_flush_interval, tracing, enable_dispatcher_stats; did you mean admin?',
+      'envoy.yaml:6:1  admn  unknown field; allowed: node, static_resources, cluster_manager, admin, overload_manager, stats_flush_interval, tracing, enable_dispatcher_stats; did you mean admin?',
     ]);
   });
 

@@ -59,7 +59,8 @@ export class ProxyProcess implements AsyncDisposable {
     const admin = `admin: { address: { socket_address: { address: 127.0.0.1, port_value: ${adminPort} } } }\n`;
     writeFileSync(file, admin + text.replaceAll(LOG_FILE, join(folder, 'access.log')));
     const adminFile = join(folder, 'admin-address');
-    const child = name === 'envoy' ? spawnEnvoy(file, adminFile) : spawn(LAUNCHER, ['run', '-c', file]);
+    const child =
+      name === 'envoy' ? spawnEnvoy(file, adminFile) : spawn(LAUNCHER, ['run', '-c', file, '--concurrency', '1']);
     const proxy = new ProxyProcess(name, child, folder);
     try {
       await proxy.live(() => (adminPort > 0 ? `127.0.0.1:${adminPort}` : readIfThere(adminFile).trim()));

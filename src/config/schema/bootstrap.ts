@@ -5,6 +5,7 @@ import { Node } from './core.ts';
 import { Address, hostNameProblem } from './core-address.ts';
 import { Listener } from './listener.ts';
 import { check } from './message.ts';
+import { OverloadManager } from './overload.ts';
 import { type Tracing, TracingProvider } from './tracing.ts';
 
 /** envoy.config.bootstrap.v3. */
@@ -92,6 +93,7 @@ export const Bootstrap = message(
     static_resources: optional(StaticResources, {}),
     cluster_manager: optional(ClusterManager),
     admin: optional(Admin),
+    overload_manager: optional(OverloadManager),
     stats_flush_interval: optional(duration({ minMs: 1, maxMs: 299_999.999 })),
     /** The provider of connection managers whose `tracing` names none. */
     tracing: optional(message({ http: optional(TracingProvider) })),
@@ -125,7 +127,6 @@ export const Bootstrap = message(
     'dns_resolution_config',
     'typed_dns_resolver_config',
   ),
-  unsupported('limits are set at listeners and clusters', 'overload_manager'),
   unsupported(
     'it is not available',
     'watchdog',

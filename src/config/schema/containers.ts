@@ -72,7 +72,8 @@ export type ExtensionCategory =
   | 'tracer'
   | 'resource_detector'
   | 'tracing_sampler'
-  | 'certificate_validator';
+  | 'certificate_validator'
+  | 'resource_monitor';
 
 /** The configuration of a validation run: valibot hands it down to every schema. */
 export interface LoadRunConfig extends RunConfig {

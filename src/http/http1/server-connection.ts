@@ -328,7 +328,7 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
     // A response before the end of its request: waiting for the rest would let it pile up (Envoy does likewise).
     // After an upgrade that was refused, what the client sent in its hope could be taken for a request.
     const drains = this.manager.endsConnections;
-    if (drains) this.manager.stats.downstreamCxDrainClose.inc();
+    if (drains) this.manager.countEnding();
     if (drains || this.draining || (!tunnel && (!this.requestEnded || request.upgrade !== ''))) this.closeAfter = true;
     this.writer.begin(
       responseHeadText(response, request, framing, contentLength, this.closeAfter && !tunnel, this.manager.settings),
