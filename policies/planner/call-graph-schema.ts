@@ -84,7 +84,7 @@ export type ServiceEntry = v.InferOutput<typeof ServiceEntry>;
 const CallEntry = message({
   from: names(),
   to: names(),
-  rate: optional(quantity(), 0),
+  rate: optional(quantity(), 1),
   body: optional(size(), 0),
   via: optional(Address),
 });

@@ -5,7 +5,7 @@ import type { Plan } from './plan.ts';
 /** Larger graphs are no picture any more. */
 export const MAX_PICTURE_SERVICES = 400;
 
-const BOX = { width: 132, height: 44, gapX: 96, gapY: 26, margin: 24 };
+const BOX = { width: 156, height: 44, gapX: 96, gapY: 26, margin: 24 };
 
 /** Colours of Okabe and Ito, which people with any colour vision tell apart; shapes and words say the same. */
 const STYLE = `
@@ -36,7 +36,7 @@ export function planSvg(graph: CallGraph, plan: Plan): string | undefined {
     x: BOX.margin + layer * (BOX.width + BOX.gapX),
     y: BOX.margin + row * (BOX.height + BOX.gapY),
   }));
-  const width = Math.max(520, ...at.map(({ x }) => x + BOX.width + BOX.margin));
+  const width = Math.max(660, ...at.map(({ x }) => x + BOX.width + BOX.margin));
   const bottom = Math.max(...at.map(({ y }) => y + BOX.height)) + BOX.margin;
   const adms = new Map(plan.adms.map((adm) => [adm.service, adm]));
   const sides = sidesOfCalls(plan);
@@ -54,7 +54,7 @@ export function planSvg(graph: CallGraph, plan: Plan): string | undefined {
     return [
       `<g class="service${kind}"><title>${escaped(adm?.why ?? `${name}: ${note}`)}</title>`,
       `<rect x="${x}" y="${y}" width="${BOX.width}" height="${BOX.height}" rx="${adm === undefined ? 4 : 14}"/>`,
-      `<text x="${x + BOX.width / 2}" y="${y + 18}">${escaped(short(replicas > 1 ? `${name} ×${replicas}` : name, 18))}</text>`,
+      `<text x="${x + BOX.width / 2}" y="${y + 18}">${escaped(short(replicas > 1 ? `${name} ×${replicas}` : name, 21))}</text>`,
       `<text class="small" x="${x + BOX.width / 2}" y="${y + 34}">${escaped(note)}</text></g>`,
     ].join('');
   });
@@ -116,7 +116,7 @@ function legend(y: number): string {
   ] as const;
   const parts = entries.map(
     ([mark, text], index) =>
-      `<g transform="translate(${BOX.margin + index * 164}, ${y + 20})">${mark}<text x="24" y="0">${text}</text></g>`,
+      `<g transform="translate(${BOX.margin + index * 200}, ${y + 20})">${mark}<text x="24" y="0">${text}</text></g>`,
   );
   return `<g class="legend">${parts.join('')}</g>`;
 }

@@ -97,7 +97,9 @@ function needed(problem: PlanProblem, service: number, field: 'app' | 'listen'):
 /** Where calls enter the receiver: at its sidecar if a policy runs there, else at the app. */
 function entryOf(problem: PlanProblem, running: Running, call: number): string {
   const { to } = problem.graph.calls[call]!;
-  return needed(problem, to, running.passes(call, 'receiver') ? 'listen' : 'app');
+  if (!running.passes(call, 'receiver')) return needed(problem, to, 'app');
+  // A sidecar that listens at all addresses is found by its service's name.
+  return needed(problem, to, 'listen').replace(/^(0\.0\.0\.0|\[::\])(?=:)/, problem.graph.services[to]!.name);
 }
 
 function egressAddresses({ graph }: PlanProblem): string[] {
