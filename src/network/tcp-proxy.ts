@@ -97,7 +97,7 @@ export class TcpProxy {
   connectEarly(record: ConnectionRecord, onSpoke: () => void): EarlyUpstream | undefined {
     const cluster = this.clusters.get(this.pickName());
     if (cluster === undefined) return undefined;
-    return EarlyUpstream.connect(cluster, cluster.pick(this.hashOf(record)), record, onSpoke);
+    return EarlyUpstream.connect(cluster, cluster.pick(this.hashOf(record), 0, record), record, onSpoke);
   }
 
   private hashOf(record: ConnectionRecord): Hash64 | undefined {

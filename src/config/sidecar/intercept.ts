@@ -105,6 +105,7 @@ class Builder {
     const inspected = mtls === 'OFF' ? [] : [listenerFilter('tls_inspector', 'TlsInspector')];
     return this.listener(IN, inbound.port, 'INBOUND', chains, {
       listener_filters: [listenerFilter('original_dst', 'OriginalDst'), ...inspected],
+      ...(inbound.mode === 'TPROXY' ? { transparent: true } : {}),
       ...(mtls === 'PERMISSIVE'
         ? { listener_filters_timeout: FIRST_BYTES_TIMEOUT, continue_on_listener_filters_timeout: true }
         : {}),

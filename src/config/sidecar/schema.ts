@@ -105,6 +105,8 @@ const Intercept = message({
   inbound: optional(
     message({
       port: optional(uint32({ min: 1, max: 65535 }), 15006),
+      /** How connections get here; TPROXY needs CAP_NET_ADMIN. */
+      mode: optional(enumOf(['REDIRECT', 'TPROXY']), 'REDIRECT'),
       /** STRICT lets nobody in without an identity, PERMISSIVE also clear text; STRICT with an identity, else OFF. */
       mtls: optional(enumOf(['STRICT', 'PERMISSIVE', 'OFF'])),
       /** Ports that clear text may reach in any case, such as those of health checks. */

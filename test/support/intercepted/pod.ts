@@ -28,7 +28,9 @@ export interface InterceptedOptions {
   /** Runs the same configuration in the real Envoy. */
   readonly inEnvoy?: boolean;
   readonly withoutApp?: boolean;
-  /** CAP_NET_ADMIN for the proxy, which TPROXY needs. */
+  /** How long the proxy may take to be ready; 30 s unless given. */
+  readonly startLimitMs?: number;
+  /** As root in the proxy's group: TPROXY needs CAP_NET_ADMIN. */
   readonly asRoot?: boolean;
 }
 
@@ -83,7 +85,13 @@ export class InterceptedPod {
     );
   }
 
-  private async startProxy({ config, runFlags = [], inEnvoy, asRoot }: InterceptedOptions): Promise<void> {
+  private async startProxy({
+    config,
+    runFlags = [],
+    inEnvoy,
+    asRoot,
+    startLimitMs,
+  }: InterceptedOptions): Promise<void> {
     const { folder } = this;
     const file = join(folder, 'sidecar.yaml');
     const identity = { certificate: 'svid.pem', key: 'svid-key.pem', authority: 'bundle.pem' };
@@ -98,7 +106,7 @@ intercept:
   access_log: { to: ${join(folder, 'access.log')}, format: ${JSON.stringify(LOG_FORMAT)} }
 ${config}`,
     );
-    const user = asRoot === true ? {} : PROXY;
+    const user = asRoot === true ? { gid: PROXY.gid } : PROXY;
     const command = inEnvoy === true ? await this.envoyCommand(file) : [LAUNCHER, 'run', '-c', file, ...runFlags];
     const proxy = this.pod.spawn(command, user);
     this.pid = proxy.pid ?? 0;
@@ -110,6 +118,7 @@ ${config}`,
     await until(
       () => this.isReady(),
       () => `the proxy did not start: ${said}`,
+      startLimitMs,
     );
   }
 
@@ -167,8 +176,12 @@ ${config}`,
   }
 }
 
-async function until(isSo: () => boolean | Promise<boolean>, complaint: () => string): Promise<void> {
-  const deadline = performance.now() + START_LIMIT_MS;
+async function until(
+  isSo: () => boolean | Promise<boolean>,
+  complaint: () => string,
+  limitMs = START_LIMIT_MS,
+): Promise<void> {
+  const deadline = performance.now() + limitMs;
   while (!(await isSo())) {
     if (performance.now() > deadline) throw new Error(complaint());
     await sleep(50);
