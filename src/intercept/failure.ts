@@ -29,7 +29,7 @@ export function failureKind({ stderr }: Outcome): FailureKind {
   if (/permission denied|operation not permitted|you must be root/i.test(stderr)) return 'permission';
   // The kernel has no such table, match or target, or nf_tables at all.
   if (
-    /do you need to insmod|missing kernel module|operation not supported|protocol not supported|table does not exist|no chain\/target\/match by that name|couldn't load (?:match|target)|unable to initialize netlink/i.test(
+    /do you need to insmod|unable to initialize table|missing kernel module|operation not supported|protocol not supported|table does not exist|no chain\/target\/match by that name|couldn't load (?:match|target)|unable to initialize netlink/i.test(
       stderr,
     )
   )
@@ -42,16 +42,18 @@ export function failure(program: string, family: Family | undefined, outcome: Ou
   const name = program.split('/').at(-1) ?? program;
   const said = outcome.stderr.trim().split('\n')[0] || `it ended with ${outcome.code}`;
   const what = `${name}: ${said}`;
-  switch (failureKind(outcome)) {
-    case 'permission': {
-      const missing = missingCapabilities('NET_ADMIN', 'NET_RAW');
-      if (missing.length === 0)
-        return new InterceptError(what, 'this container may be forbidden it (seccomp, AppArmor)');
-      return new InterceptError(
-        `no permission to change the network: the capability ${missing.join(' and ')} is missing`,
-        `run it as root with securityContext.capabilities.add: [NET_ADMIN, NET_RAW]; ${what}`,
-      );
-    }
+  const kind = failureKind(outcome);
+  const missing = missingCapabilities('NET_ADMIN', 'NET_RAW');
+  // Without the permission to ask, some programs say that there is nothing.
+  if (missing.includes('NET_ADMIN') || (kind === 'permission' && missing.length > 0)) {
+    return new InterceptError(
+      `no permission to change the network: the capability ${missing.join(' and ')} is missing`,
+      `run it as root with securityContext.capabilities.add: [NET_ADMIN, NET_RAW]; ${what}`,
+    );
+  }
+  switch (kind) {
+    case 'permission':
+      return new InterceptError(what, 'this container may be forbidden it (seccomp, AppArmor)');
     case 'module':
       return new InterceptError(
         `the kernel lacks what the rules need: ${what}`,
