@@ -37,14 +37,15 @@ export function drainAsAsked(
   drainTimeMs: number,
 ): void {
   const sockets = all.filter(({ current }) => !inboundOnly || current.config.traffic_direction === 'INBOUND');
-  const graceMs = graceful ? drainTimeMs : SHUTDOWN_IDLE_GRACE_MS;
+  const graceMs = graceful || skipExit ? drainTimeMs : SHUTDOWN_IDLE_GRACE_MS;
   for (const { current } of sockets) current.drain(graceMs);
   const stop = (): void => {
     for (const socket of sockets) socket.close();
   };
   // Gracefully, new connections are served meanwhile, one response each: whoever sends them learns of it by then.
-  if (!graceful) stop();
-  else if (!skipExit) setTimeout(stop, drainTimeMs).unref();
+  if (skipExit) return;
+  if (graceful) setTimeout(stop, drainTimeMs).unref();
+  else stop();
 }
 
 /** Waits until no connection is open. */

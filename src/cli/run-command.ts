@@ -9,6 +9,7 @@ Examples
   outrigger run --app 127.0.0.1:3000 --listen 0.0.0.0:8080 --filter ./greeting.ts
   outrigger run --app :6379 --listen :16379 --protocol tcp
   outrigger run --app :50051 --listen :8080 --protocol grpc
+  outrigger run -c envoy.yaml --hot-restart /run/outrigger/restart.sock
 
 Signals
   SIGHUP            reads the file again; a bad one is refused and the old one goes on serving

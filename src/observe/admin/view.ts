@@ -81,7 +81,7 @@ export interface DrainOptions {
   readonly inboundOnly: boolean;
   /** Listeners go on accepting for the drain time, while connections are asked to end. */
   readonly graceful: boolean;
-  /** They go on accepting after that, too. */
+  /** They never stop accepting. */
   readonly skipExit: boolean;
 }
 

@@ -1,6 +1,6 @@
 import { LOG_LEVELS, parseLogLevel, type RootLogger } from '../log.ts';
 import type { Command, CommandContext } from './command.ts';
-import { AdminError, type AdminReply, OK, textReply } from './reply.ts';
+import { type AdminReply, OK, textReply } from './reply.ts';
 
 function isSet(query: URLSearchParams, parameter: string): boolean {
   const value = query.get(parameter);
@@ -87,12 +87,11 @@ export const WRITE_COMMANDS: readonly Command[] = [
     help: 'drain listeners',
     parameters: {
       graceful: 'Ask connections to end; the listeners close after the drain time',
-      skip_exit: 'With graceful: the listeners do not close',
+      skip_exit: 'Ask connections to end; the listeners do not close',
       inboundonly: 'Only listeners whose traffic_direction is INBOUND',
     },
     run: ({ view, query }) => {
       const [graceful, skipExit] = [isSet(query, 'graceful'), isSet(query, 'skip_exit')];
-      if (skipExit && !graceful) throw new AdminError(400, 'skip_exit requires graceful\n');
       view.drainListeners({ inboundOnly: isSet(query, 'inboundonly'), graceful, skipExit });
       return OK;
     },
