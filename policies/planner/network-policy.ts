@@ -45,10 +45,10 @@ export function closureOf(graph: CallGraph, receiver: number, calls: readonly nu
   if (outside !== undefined) return `${services[outside]!.name} calls ${name} from outside, which no pod label tells`;
   for (const selected of [receiver, ...callers]) {
     if (Object.keys(services[selected]!.labels).length === 0) return `${services[selected]!.name} has no labels`;
-    const other = services.findIndex(
-      (one, index) => index !== selected && !isAdmitted(index, selected) && carries(one, services[selected]!),
+    const other = alike(graph, services[selected]!).find(
+      (index) => index !== selected && !isAdmitted(index, selected) && carries(services[index]!, services[selected]!),
     );
-    if (other !== -1) return `labels do not tell ${services[selected]!.name} from ${services[other]!.name}`;
+    if (other !== undefined) return `labels do not tell ${services[selected]!.name} from ${services[other]!.name}`;
   }
   return { receiver, callers };
 
@@ -56,6 +56,26 @@ export function closureOf(graph: CallGraph, receiver: number, calls: readonly nu
   function isAdmitted(index: number, selected: number): boolean {
     return selected !== receiver && callers.includes(index);
   }
+}
+
+const servicesByLabel = new WeakMap<CallGraph, Map<string, number[]>>();
+
+/** The services that share the first label of this one: all that its selector could take are among them. */
+function alike(graph: CallGraph, { namespace, labels }: Service): readonly number[] {
+  const key = (space: string, [name, value]: [string, string]): string => JSON.stringify([space, name, value]);
+  let index = servicesByLabel.get(graph);
+  if (index === undefined) {
+    index = new Map();
+    for (const [service, one] of graph.services.entries()) {
+      for (const label of Object.entries(one.labels)) {
+        const there = index.get(key(one.namespace, label));
+        if (there === undefined) index.set(key(one.namespace, label), [service]);
+        else there.push(service);
+      }
+    }
+    servicesByLabel.set(graph, index);
+  }
+  return index.get(key(namespace, Object.entries(labels)[0]!)) ?? [];
 }
 
 /** Whether a selector by the labels of `wanted` takes the pods of `one`. */

@@ -194,7 +194,9 @@ async function stage(
   const value = model.program.objective(model.valuesOf(better)) + constant;
   const [best, chosen] = value <= before ? [value, better] : [before, assignment];
   const isOptimal = result.status === 'optimal';
-  const bound = isOptimal ? best : Math.min(best, result.bound + constant);
+  // Stopped before it knew anything: every column at the end that is good for the objective.
+  const least = model.program.costs.reduce((sum, cost) => sum + Math.min(0, cost), constant);
+  const bound = isOptimal ? best : Math.min(best, Math.max(least, result.bound + constant));
   return { assignment: chosen, proof: { value: best, bound, isOptimal } };
 }
 

@@ -1,0 +1,85 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { builtinRegistry } from '../../filters/index.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import { runCli } from './run-cli.ts';
+
+const SHOP = 'examples/call-graphs/shop.yaml';
+
+function folder(): string {
+  const made = mkdtempSync(join(tmpdir(), 'plan-'));
+  onTestFinished(() => rmSync(made, { recursive: true }));
+  return made;
+}
+
+function written(text: string): string {
+  const file = join(folder(), 'graph.yaml');
+  writeFileSync(file, text);
+  return file;
+}
+
+test('a plan is told with its proof and its reasons, and nothing is drawn where there is no terminal', async () => {
+  const { code, stdout, stderr } = await runCli(['plan', SHOP]);
+  expect(code).toBe(0);
+  expect(stderr).toBe('');
+  expect(stdout).toContain('3 ADMs (no plan has fewer; the least CPU among those of this size');
+  expect(stdout).toContain(
+    '"tokens" is at web, as it cannot be at the senders\' side: browser calls from outside of the cluster.',
+  );
+  expect(stdout).toMatch(/full mesh +6/);
+});
+
+test('--output writes what outrigger run accepts, pictures, and a plan for the next time', {
+  timeout: 60_000,
+}, async () => {
+  const out = folder();
+  expect((await runCli(['plan', SHOP, '--output', out])).code).toBe(0);
+  const sidecars = readdirSync(join(out, 'sidecars'));
+  expect(sidecars).toEqual(['cart.yaml', 'db.yaml', 'web.yaml']);
+  for (const file of sidecars) loadConfig(join(out, 'sidecars', file), { registry: builtinRegistry() });
+  expect(readFileSync(join(out, 'graph.svg'), 'utf8')).toMatch(
+    /^<svg [\s\S]*prefers-color-scheme: dark[\s\S]*<\/svg>\n$/,
+  );
+  expect(readFileSync(join(out, 'graph.html'), 'utf8')).not.toMatch(/(src|href)=/);
+  expect(readFileSync(join(out, 'network-policies.yaml'), 'utf8')).toContain('name: outrigger-payments');
+  expect(existsSync(join(out, 'limits/db-limit.yaml'))).toBe(true);
+  const again = await runCli(['plan', SHOP, '--previous', join(out, 'plan.json'), '--json']);
+  expect((JSON.parse(again.stdout) as { changes: string[] }).changes).toEqual([]);
+});
+
+test('names from a graph are no markup in the picture', async () => {
+  const file = written(`services: { a: {}, b: {} }
+calls: [{ from: a, to: b }]
+policies: [{ name: p, kind: Custom, to: b, semantics: { state: none } }]
+`);
+  const out = folder();
+  const { stderr } = await runCli(['plan', file, '--output', out]);
+  expect(stderr).toContain('no sidecar files: services.b.listen is needed');
+  expect(readFileSync(join(out, 'graph.svg'), 'utf8')).not.toContain('<script');
+});
+
+test.each([
+  ['an unknown service', 'services: { a: {} }\ncalls: [{ from: a, to: bb }]', 'there is no service "bb"'],
+  [
+    'constraints that clash',
+    'services: { a: { external: true }, b: { sidecar: false } }\ncalls: [{ from: a, to: b }]\npolicies: [{ name: p, kind: RequestAuthentication, to: b }]',
+    'no plan is possible: these contradict each other\n  - "p" at b cannot be at its senders',
+  ],
+  ['an empty graph', 'services: {}', 'the call graph is empty'],
+])('%s ends with exit code 2', async (_, text, message) => {
+  const { code, stdout, stderr } = await runCli(['plan', written(text)]);
+  expect([code, stdout]).toEqual([2, '']);
+  expect(stderr).toContain(message);
+});
+
+test.each([
+  [['--survive', '2'], 'Only the loss of 1 ADM'],
+  [['--time-limit', '0'], 'a number of seconds'],
+  [['--objective', 'speed'], 'cpu, balance, latency'],
+])('%j is refused', async (options, message) => {
+  const { code, stderr } = await runCli(['plan', SHOP, ...options]);
+  expect(code).toBe(2);
+  expect(stderr).toContain(message);
+});
