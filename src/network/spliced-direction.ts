@@ -81,8 +81,8 @@ export class SplicedDirection extends TimerEntry {
     this.setLimits(0, 0);
   }
 
+  /** The proxy listens: what waited in the socket goes through the program, what it leaves is served. */
   start(): void {
-    this.allow();
     this.peek();
   }
 

@@ -68,6 +68,7 @@ export class Splicer {
     // With its place and its limits ready, the client's first packet goes the whole way in the kernel.
     pair.fromDownstream.allow();
     if (set.put(slot, downFd, facts) !== undefined) return pair;
+    pair.fromUpstream.allow();
     const directions = this.directions[index] as (SplicedDirection | undefined)[];
     directions[slot] = pair.fromDownstream;
     directions[slot + 1] = pair.fromUpstream;
