@@ -303,7 +303,8 @@ export class SidecarProxy implements RunningProxy, ViewSource {
   }
 
   private serves(listener: ListenerConfig): boolean {
-    return isShared(listener) || !bindsToPort(listener) || this.options.thread?.servesPipes !== false;
+    const isPipe = listenAddress(listener).port === undefined;
+    return isPipe || isShared(listener) || !bindsToPort(listener) || this.options.thread?.servesPipes !== false;
   }
 
   private async bind(key: string, address: ListenAddress, runtime: ListenerRuntime): Promise<ListenerSocket> {
@@ -313,7 +314,8 @@ export class SidecarProxy implements RunningProxy, ViewSource {
     const port = address.port === 0 ? chosen : address.port;
     const left = this.started ? undefined : thread?.left.get(key);
     try {
-      const socket = new ListenerSocket({ ...address, port }, runtime);
+      const accepts = port !== undefined || thread?.servesPipes !== false;
+      const socket = new ListenerSocket({ ...address, port }, runtime, accepts);
       if (thread !== undefined) joinThreads(socket, key, thread);
       await socket.listen(thread !== undefined, inherited ?? (left && { port: port ?? 0, descriptors: left }));
       return socket;

@@ -54,11 +54,15 @@ export class ListenerSocket {
   /** In a worker thread: who serves a connection where the listener's connections are balanced. */
   balance: ConnectionBalance | undefined = undefined;
 
+  /** False for the threads that get the connections of a pipe from another thread. */
+  private readonly accepts: boolean;
+
   /** @throws Error where the path of a pipe cannot be had */
-  constructor(address: ListenAddress, runtime: ListenerRuntime) {
+  constructor(address: ListenAddress, runtime: ListenerRuntime, accepts = true) {
     this.address = address;
     this.current = runtime;
-    this.pipe = address.port === undefined ? new PipePath(address.host) : undefined;
+    this.accepts = accepts;
+    this.pipe = address.port === undefined && accepts ? new PipePath(address.host) : undefined;
     this.server = this.createServer();
   }
 
@@ -77,7 +81,9 @@ export class ListenerSocket {
   };
 
   private isMine(socket: Socket): boolean {
-    if (this.current.config.connection_balance_config?.exact_balance === undefined) return true;
+    // A pipe has one socket: who accepts shares out.
+    const isPipe = this.address.port === undefined;
+    if (!isPipe && this.current.config.connection_balance_config?.exact_balance === undefined) return true;
     return this.balance?.keeps(socket) !== false;
   }
 
@@ -194,7 +200,7 @@ export class ListenerSocket {
 
   /** Whether it has a socket of its own; else connections come from other listeners alone (`bind_to_port: false`). */
   get isBound(): boolean {
-    return bindsToPort(this.current.config);
+    return this.accepts && bindsToPort(this.current.config);
   }
 
   /** Whether an IPv6 address takes clients of IPv4, too. */
