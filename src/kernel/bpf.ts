@@ -113,17 +113,18 @@ export class MapElements {
 
   /** Puts `value` at `key`. @returns undefined, or the name of the error. */
   update(): string | undefined {
-    return this.run(COMMAND.MAP_UPDATE_ELEM);
+    return this.run(COMMAND.MAP_UPDATE_ELEM, 32n);
   }
 
   /** Takes out what is at `key`. @returns undefined, or the name of the error. */
   remove(): string | undefined {
-    return this.run(COMMAND.MAP_DELETE_ELEM);
+    // The kernel refuses attributes that the command does not have: here the value.
+    return this.run(COMMAND.MAP_DELETE_ELEM, 16n);
   }
 
-  private run(command: bigint): string | undefined {
+  private run(command: bigint, attributeBytes: bigint): string | undefined {
     const { c } = this;
-    const result = c.syscall(callNumber(this.name), command, this.attributesAddress, 32n, 0n, 0n);
+    const result = c.syscall(callNumber(this.name), command, this.attributesAddress, attributeBytes, 0n, 0n);
     return result < 0n ? getSystemErrorName(-c.errno()) : undefined;
   }
 }
