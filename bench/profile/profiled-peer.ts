@@ -15,6 +15,9 @@ export interface ProfiledPeerOptions {
   readonly adminPort: number | undefined;
 }
 
+/** Seconds of load are few: more is timed than a proxy in service would have timed. */
+const INSIDE_EVERY = '20';
+
 /** Peers that read Envoy's configuration. */
 export const READS_CONFIG: ReadonlySet<PeerName> = new Set(['outrigger', 'envoy']);
 
@@ -32,7 +35,10 @@ export function profiledPeer({ root, peer, canonical, adminPort }: ProfiledPeerO
       }
       const args = command.args.map((arg, index) => (command.args[index - 1] === '-c' ? file : arg));
       if (peer.name !== 'outrigger') return { ...command, args };
-      const inside = adminPort === undefined ? [] : ['--probe', 'sampled', '--admin', `127.0.0.1:${adminPort}`];
+      const inside =
+        adminPort === undefined
+          ? []
+          : ['--probe', 'sampled', '--probe-interval', INSIDE_EVERY, '--admin', `127.0.0.1:${adminPort}`];
       return {
         command: process.execPath,
         args: [...NODE_FLAGS, join(root, 'src', 'cli', 'main.ts'), ...args, ...inside],

@@ -24,6 +24,7 @@ import { divideCores } from '../run/plan.ts';
 import { freePorts } from '../run/ports.ts';
 import { saturate, type Trial, type TrialEnv, withTrial } from '../run/trial.ts';
 import type { Scenario } from '../scenario.ts';
+import { filterNames } from './filter-names.ts';
 import { countEvents, findPerf, readStacks, recordStacks, SAMPLE_HZ, SAMPLED_EVENT } from './perf.ts';
 import { profiledPeer } from './profiled-peer.ts';
 import { traceSystemCalls } from './system-calls.ts';
@@ -163,10 +164,10 @@ async function lastWords(trial: Trial): Promise<Buffer | undefined> {
   return file === undefined ? undefined : readFileSync(file);
 }
 
-function attribution({ root, peer }: ProfileOptions, dump: Buffer | undefined): Attribution {
+function attribution({ root, peer, canonical }: ProfileOptions, dump: Buffer | undefined): Attribution {
   if (peer.name !== 'outrigger') return attributeKernel;
   if (dump === undefined) throw new Error('V8 wrote no map of its code');
-  return attributeOutrigger(JitMap.parse(dump), new SourcePlaces(root));
+  return attributeOutrigger(JitMap.parse(dump), new SourcePlaces(root, filterNames(canonical)));
 }
 
 async function partsSampled(perf: string, file: string, partOf: Attribution): Promise<Map<string, number>> {

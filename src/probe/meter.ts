@@ -142,10 +142,14 @@ export class Meter {
   }
 
   /** What was timed since `beginMessage` belongs to this route, and what follows. */
-  belongsTo(route: string, beginsRequest: boolean): void {
+  belongsTo(route: string): void {
     if (this.route !== '' && this.route !== route) this.setAside();
     this.route = route;
-    if (beginsRequest) this.requests++;
+  }
+
+  /** A request begins; it is one of the route that is named next. */
+  beginRequest(): void {
+    this.requests++;
   }
 
   /** What was timed so far is forgotten. */

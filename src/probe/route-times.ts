@@ -11,15 +11,15 @@ export const WRITE_CALL = 'write_call';
 export function routeTimes(
   meter: Meter,
   gaps: ReadonlyMap<string, GapSums>,
-  calibrated: Calibration,
+  calibration: Calibration,
   plain: PlainSums,
 ): { readonly list: RouteTimes[]; readonly probeNs: number } {
-  const calibration = inPlace(calibrated, meter, plain);
+  const scale = slowDown(meter, plain, calibration);
   const dispatchMs = dispatchOf(gaps.values());
   let probeMs = meter.timed * calibration.eventMs;
   const list: RouteTimes[] = [];
   for (const sums of meter.routes.values()) {
-    const { parts, costMs } = partsOf(sums, meter.parts.names, calibration);
+    const { parts, costMs } = partsOf(sums, meter.parts.names, calibration, scale);
     probeMs += costMs;
     const gap = gaps.get(sums.route);
     if (gap !== undefined) {
@@ -38,13 +38,14 @@ function partsOf(
   { ms, inner, outer }: RouteSums,
   names: readonly string[],
   { innerMs, outerMs, writeMs }: Calibration,
+  scale: number,
 ): { parts: Map<string, number>; costMs: number } {
   const parts = new Map<string, number>();
   let costMs = 0;
   for (const [part, name] of names.entries()) {
     const cost = (inner[part] as number) * innerMs + (outer[part] as number) * outerMs;
-    const own = Math.max(0, (ms[part] as number) - cost);
-    costMs += Math.min(cost, ms[part] as number);
+    const own = scale * Math.max(0, (ms[part] as number) - cost);
+    costMs += (ms[part] as number) - own;
     if (name === WRITE_CALL) {
       const userMs = Math.min(own, (inner[part] as number) * writeMs);
       parts.set('sidecar_write', (parts.get('sidecar_write') ?? 0) + userMs);
@@ -56,22 +57,25 @@ function partsOf(
   return { parts, costMs };
 }
 
-/** Timed calls that must have been seen before what they cost in place is believed. */
+/** Events of both kinds that must have been seen before they are compared. */
 const ENOUGH_EVENTS = 300;
-/** In place a call may cost so many times what it does in a loop of its own. */
-const MOST = 5;
+/** Timing parts slows an event down; a comparison that says anything else, or more, is of different events. */
+const SLOWEST = 0.5;
 
 /**
- * What timed calls cost among the proxy's own code, where they have less of the caches to themselves than in a loop:
- * events whose parts are timed, against events that are timed as a whole.
+ * How long events would have taken without their parts being timed, to how long they took less the calls of the probe:
+ * beside its own time, the probe takes room in caches from what it times. What parts have of an event is that of
+ * timed events; how long an event takes is that of events which are timed as a whole.
  */
-function inPlace(calibration: Calibration, meter: Meter, plain: PlainSums): Calibration {
-  if (plain.events < ENOUGH_EVENTS || meter.timed < ENOUGH_EVENTS) return calibration;
-  let pairs = 0;
-  for (const { inner } of meter.routes.values()) for (const count of inner) pairs += count;
-  if (pairs === 0) return calibration;
-  const excessMs = (meter.cpuMs / meter.timed - plain.cpuMs / plain.events) * meter.timed;
-  const { innerMs, outerMs } = calibration;
-  const factor = Math.min(Math.max(excessMs / (pairs * (innerMs + outerMs)), 1), MOST);
-  return { ...calibration, innerMs: innerMs * factor, outerMs: outerMs * factor };
+function slowDown(meter: Meter, plain: PlainSums, { innerMs, outerMs }: Calibration): number {
+  if (plain.events < ENOUGH_EVENTS || meter.timed < ENOUGH_EVENTS) return 1;
+  let ownMs = 0;
+  for (const { ms, inner, outer } of meter.routes.values()) {
+    for (let part = 0; part < meter.parts.names.length; part++) {
+      const cost = (inner[part] as number) * innerMs + (outer[part] as number) * outerMs;
+      ownMs += Math.max(0, (ms[part] as number) - cost);
+    }
+  }
+  const plainMs = (plain.cpuMs / plain.events) * meter.timed;
+  return Math.min(Math.max(plainMs / ownMs, SLOWEST), 1);
 }

@@ -30,11 +30,13 @@ export function weaveSeams(
       case 'message':
         return { ...base, before: () => meter.beginMessage() };
       case 'request':
-        return { ...base, after: (self: never) => meter.belongsTo(routeName(routeOfStream(self)), true) };
+        return { ...base, before: () => meter.beginRequest() };
+      case 'route':
+        return { ...base, after: (self: never) => meter.belongsTo(routeName(routeOfStream(self))) };
       case 'response':
-        return { ...base, before: (self: never) => meter.belongsTo(routeName(routeOfRouter(self)), false) };
+        return { ...base, before: (self: never) => meter.belongsTo(routeName(routeOfRouter(self))) };
       case 'tcp':
-        return { ...base, before: (self: never) => meter.belongsTo(nameOfTcpProxy(proxyOfSession(self)), false) };
+        return { ...base, before: (self: never) => meter.belongsTo(nameOfTcpProxy(proxyOfSession(self))) };
       default:
         return base;
     }

@@ -31,7 +31,7 @@ export interface Seam {
   /** `write_call` is both sides of a write, told apart by calibration. Undefined leaves the time with the caller's part. */
   readonly part?: ComponentId | 'write_call';
   /** `event`: the event loop calls it; what it does is an event of its own. */
-  readonly is?: 'event' | 'read' | 'message' | 'request' | 'response' | 'tcp';
+  readonly is?: 'event' | 'read' | 'message' | 'request' | 'route' | 'response' | 'tcp';
 }
 
 /**
@@ -62,11 +62,13 @@ export const SEAMS: readonly Seam[] = [
   // Parsers call back into the rest of the proxy.
   {
     of: HttpStream,
-    methods: ['onRequestHead', 'onRequestBody', 'onRequestEnd', 'sendLocalReply', 'onResponseBody', 'onResponseEnd'],
+    methods: ['onRequestBody', 'onRequestEnd', 'sendLocalReply', 'onResponseBody', 'onResponseEnd'],
     part: 'packet_processing',
   },
   { of: HttpStream, methods: ['complete'], part: 'packet_processing' },
-  { of: HttpStream, methods: ['matchRoute'], part: 'routing', is: 'request' },
+  { of: HttpStream, methods: ['onRequestHead'], part: 'packet_processing', is: 'request' },
+  // Again where a filter clears the route.
+  { of: HttpStream, methods: ['matchRoute'], part: 'routing', is: 'route' },
   { of: Router, methods: ['start', 'body', 'end'], part: 'routing' },
   { of: Router, methods: ['onUpstreamReady', 'onUpstreamReset'], part: 'routing' },
   { of: Router, methods: ['onUpstreamHead', 'onUpstreamBody', 'onUpstreamEnd'], part: 'routing', is: 'response' },

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { filterNames } from '../../bench/profile/filter-names.ts';
 import { meanInterval } from '../../bench/profile/mean-interval.ts';
 import { parseMaps } from '../../bench/profile/system-calls.ts';
 
@@ -23,4 +24,21 @@ test('the interval of a mean is that of Student', () => {
   expect(low).toBeCloseTo(3 - 1.963, 2);
   expect(high).toBeCloseTo(3 + 1.963, 2);
   expect(meanInterval([1]).low).toBeNaN();
+});
+
+test('filters are told by the names that the configuration gives them', () => {
+  const config = {
+    http_filters: [
+      {
+        name: 'tags',
+        typed_config: { '@type': 'type.googleapis.com/envoy.extensions.filters.http.ip_tagging.v3.IPTagging' },
+      },
+      {
+        name: 'other',
+        typed_config: { '@type': 'type.googleapis.com/envoy.extensions.filters.http.ip_tagging.v3.IPTagging' },
+      },
+    ],
+  };
+  expect([...filterNames(config)]).toEqual([['ip-tagging', 'tags']]);
+  expect(filterNames(undefined).size).toBe(0);
 });
