@@ -26,6 +26,7 @@ const SO_REUSEPORT = 15;
 const SOL_IP = 0;
 const IP_TRANSPARENT = 19;
 const IP_FREEBIND = 15;
+const IP_BIND_ADDRESS_NO_PORT = 24;
 const SOL_IPV6 = 41;
 const IPV6_V6ONLY = 26;
 const IPV6_TRANSPARENT = 75;
@@ -55,7 +56,32 @@ export function bindSocket(options: BindOptions): number {
       : [SOL_IP, IP_TRANSPARENT, IP_FREEBIND];
     set(c, fd, level, transparent, options.transparent);
     set(c, fd, level, freebind, options.freebind);
-    const address = socketAddress(options);
+    const address = socketAddress(options.host, options.port);
+    if (c.bind(fd, address, address.length) !== 0) throw systemError(c, 'bind');
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+  return fd;
+}
+
+/**
+ * A socket for an outgoing connection from this address, whose port is chosen when it connects
+ * (IP_BIND_ADDRESS_NO_PORT): one port serves as many connections as there are destinations. With a port chosen at once,
+ * 28,000 of them in the last minute would be all that there can be.
+ *
+ * @param host in network order, 4 or 16 bytes
+ * @returns its descriptor, which is the caller's; undefined where libc cannot be reached
+ * @throws the system's error, with `code` and `syscall`
+ */
+export function socketFrom(host: Uint8Array): number | undefined {
+  const c = libc();
+  if (c === undefined) return undefined;
+  const fd = c.socket(host.length === 16 ? AF_INET6 : AF_INET, STREAM_NONBLOCK_CLOEXEC, 0);
+  if (fd < 0) throw systemError(c, 'socket');
+  try {
+    set(c, fd, SOL_IP, IP_BIND_ADDRESS_NO_PORT, true);
+    const address = socketAddress(host, 0);
     if (c.bind(fd, address, address.length) !== 0) throw systemError(c, 'bind');
   } catch (error) {
     closeSync(fd);
@@ -72,7 +98,7 @@ function set(c: Libc, fd: number, level: number, option: number, on: boolean, al
 }
 
 /** struct sockaddr_in: family, port, address. struct sockaddr_in6: family, port, flow, address, scope. */
-function socketAddress({ host, port }: BindOptions): Uint8Array<ArrayBuffer> {
+function socketAddress(host: Uint8Array, port: number): Uint8Array<ArrayBuffer> {
   const family = host.length === 16 ? AF_INET6 : AF_INET;
   const bytes = new Uint8Array(ADDRESS_BYTES[family]);
   // The family alone is in the machine's own order.

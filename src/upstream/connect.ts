@@ -1,9 +1,11 @@
-import { connect, type Socket } from 'node:net';
+import { connect, Socket, type SocketConstructorOpts } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Cluster as ClusterConfig } from '../config/schema/cluster.ts';
+import { socketFrom } from '../kernel/bound-socket.ts';
 import type { Connection, ConnectionHandler } from '../network/connection.ts';
 import { flushQueue } from '../network/flush-queue.ts';
 import { HandleConnection } from '../network/handle-connection.ts';
+import { ipBytes } from '../network/ip.ts';
 import { StreamConnection } from '../network/stream-connection.ts';
 import { TimerEntry, timers } from '../network/timer.ts';
 import type { ConnectionInfo, TlsInfo } from '../observe/stream-info.ts';
@@ -82,7 +84,7 @@ export class ConnectAttempt extends TimerEntry implements HandshakeEvents {
     stats.upstreamCxActive.inc();
     endpoint.stats.cxTotal++;
     endpoint.stats.cxActive++;
-    this.socket = connect(connectOptions(cluster, endpoint));
+    this.socket = openSocket(cluster, endpoint);
     // net starts reading by itself otherwise, before the connection is handed over.
     this.socket.pause();
     this.socket.once('error', this.onError);
@@ -213,15 +215,28 @@ function sourceFor(endpoint: Endpoint, bind: ClusterConfig['upstream_bind_config
   return all.find((source) => source !== undefined && source.address.includes(':') === isIpv6) ?? bind.source_address;
 }
 
-function connectOptions(cluster: ConnectTarget, endpoint: Endpoint) {
-  if (endpoint.pipe !== undefined) return { path: endpoint.pipe, allowHalfOpen: true };
+/** The socket on its way to the endpoint. */
+function openSocket(cluster: ConnectTarget, endpoint: Endpoint): Socket {
+  if (endpoint.pipe !== undefined) return connect({ path: endpoint.pipe, allowHalfOpen: true });
+  const { host, port } = endpoint;
   const source = sourceFor(endpoint, cluster.config.upstream_bind_config);
-  return {
-    host: endpoint.host,
-    port: endpoint.port,
-    noDelay: true,
-    allowHalfOpen: true,
-    autoSelectFamily: false,
-    ...(source === undefined ? {} : { localAddress: source.address, localPort: source.port_value ?? 0 }),
-  };
+  const localAddress = source?.address;
+  const localPort = source?.port_value ?? 0;
+  const options = { host, port, noDelay: true, allowHalfOpen: true, autoSelectFamily: false };
+  if (localAddress === undefined) return connect(options);
+  // Node would choose a port together with the address.
+  const bound = localPort === 0 ? boundSocket(localAddress) : undefined;
+  return bound?.setNoDelay(true).connect(options) ?? connect({ ...options, localAddress, localPort });
+}
+
+/** A socket with a local address and no port yet; undefined where Node has to do it, or to tell why not. */
+function boundSocket(address: string): Socket | undefined {
+  try {
+    const fd = socketFrom(ipBytes(address));
+    if (fd === undefined) return undefined;
+    const options: SocketConstructorOpts & { manualStart: boolean } = { fd, allowHalfOpen: true, manualStart: true };
+    return new Socket(options);
+  } catch {
+    return undefined;
+  }
 }

@@ -138,6 +138,28 @@ describe('who wants to reach the proxy itself', () => {
   });
 });
 
+test('an app that writes IPv4 as IPv6 is in the same mesh', async () => {
+  expect(await shop.call('tcp', `::ffff:${cart.pod.ipv4}`, PORTS.tcp)).toBe('hello');
+  expect(['', 'error ECONNRESET']).toContain(await shop.call('tcp', '::ffff:127.0.0.1', 15001));
+});
+
+test('who connects and says nothing is let go, and holds nobody else up', async () => {
+  const before = await cart.stat('listener.[__]_15006.downstream_pre_cx_active');
+  const [host, port] = [cart.pod.ipv4, PORTS.tcp];
+  const silent = `const s = require('net').connect(${port}, '${host}'); s.on('connect', () => process.stdout.write('in')); s.on('close', () => process.exit())`;
+  const client = guest.pod.spawn([process.execPath, '-e', silent]);
+  await new Promise((done) => client.stdout.once('data', done));
+  await expect
+    .poll(() => cart.stat('listener.[__]_15006.downstream_pre_cx_active'), { timeout: 10_000 })
+    .toBe(before + 1);
+  expect(await shop.call('tcp', host, port)).toBe('hello');
+  // Half-open: nothing tells the proxy that the client is gone for good, but its time is limited.
+  client.kill('SIGSTOP');
+  await expect.poll(() => cart.stat('listener.[__]_15006.downstream_pre_cx_active'), { timeout: 30_000 }).toBe(before);
+  expect(await cart.stat('listener.[__]_15006.downstream_pre_cx_timeout')).toBeGreaterThan(0);
+  client.kill('SIGKILL');
+}, 60_000);
+
 test('what nobody listens at is refused, and the log says so', async () => {
   expect(['', 'error ECONNRESET']).toContain(await shop.call('tcp', cart.pod.ipv4, 4444));
   const line = await logged(cart, `${cart.pod.ipv4}:4444`);

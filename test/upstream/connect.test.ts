@@ -65,6 +65,21 @@ test('connections come from the configured source address', async () => {
   expect(peers).toEqual(['127.0.0.6']);
 });
 
+test('of several source addresses, that of the same family as the endpoint is taken', async () => {
+  const peers: (string | undefined)[] = [];
+  await using app = await startApp((request, response) => {
+    peers.push(request.socket.remoteAddress);
+    response.end();
+  });
+  const extra = 'extra_source_addresses: [{ address: { address: 127.0.0.7, port_value: 0 } }]';
+  await using proxy = await story({
+    app: app.port,
+    cluster: `upstream_bind_config: { source_address: { address: "::1", port_value: 0 }, ${extra} }`,
+  });
+  expect((await ask(proxy.port)).status).toBe(200);
+  expect(peers).toEqual(['127.0.0.7']);
+});
+
 test('an endpoint that refuses is counted, and the next request may reach one that came back', async () => {
   const first = await listen(() => {});
   await first[Symbol.asyncDispose]();
