@@ -1,14 +1,11 @@
-import { closeSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { builtinRegistry } from '../filters/index.ts';
 import type { LoadedConfig } from './config/load.ts';
 import type { Listener as ListenerConfig } from './config/schema/listener.ts';
-
 import type { OverloadManager as OverloadConfig } from './config/schema/overload.ts';
-
 import { drainAsAsked, drainInOrder, untilIdle } from './drain.ts';
-
 import type { FilterRegistry } from './filter/registry.ts';
+import { closeDescriptor } from './kernel/close-descriptor.ts';
 import { BALANCE_BYTES, balanceKey, ConnectionBalance } from './listener/connection-balance.ts';
 import { bindsToPort, ListenerRuntime, listenAddress, listenerName } from './listener/listener.ts';
 import { ListenerDirectory } from './listener/listener-directory.ts';
@@ -173,7 +170,7 @@ export class SidecarProxy implements RunningProxy, ViewSource {
   /** Descriptors that a thread before has left for listeners which are no more. */
   private dropLeft(): void {
     for (const [address, descriptors] of this.options.thread?.left ?? []) {
-      if (!this.byAddress.has(address)) for (const fd of descriptors) closeSync(fd);
+      if (!this.byAddress.has(address)) for (const fd of descriptors) closeDescriptor(fd);
     }
   }
 

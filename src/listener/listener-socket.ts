@@ -1,7 +1,7 @@
-import { closeSync } from 'node:fs';
 import net, { type Server, type Socket } from 'node:net';
 import { acceptWaiting, listeningDescriptor, socketOf } from '../kernel/accept-queue.ts';
 import { bindSocket } from '../kernel/bound-socket.ts';
+import { closeDescriptor } from '../kernel/close-descriptor.ts';
 import { libc } from '../kernel/libc.ts';
 import { ipBytes } from '../network/ip.ts';
 import type { ConnectionBalance } from './connection-balance.ts';
@@ -234,16 +234,16 @@ export class ListenerSocket {
    */
   close(handedOver = false): void {
     if (this.kept.length > 0) this.onKept?.([]);
-    for (const fd of this.kept) closeSync(fd);
+    for (const fd of this.kept) closeDescriptor(fd);
     this.kept = [];
-    for (const fd of this.waiting) closeSync(fd);
+    for (const fd of this.waiting) closeDescriptor(fd);
     this.waiting = [];
     for (const server of [this.server, ...this.others]) {
       if (this.early === undefined && !handedOver) acceptWaiting(server, MAX_ACCEPTED_AT_CLOSE, this.take);
       server.close();
     }
     for (const socket of this.early ?? []) socket.destroy();
-    for (const fd of this.inherited) closeSync(fd);
+    for (const fd of this.inherited) closeDescriptor(fd);
     this.inherited = [];
     if (handedOver) this.pipe?.leave();
     else this.pipe?.remove();
