@@ -24,6 +24,8 @@ export function explainPlacement(
   const at = side === 'receiver' ? name(receiver) : listed(senders.map(name));
   if (isBoth)
     return `"${policy.name}" is at ${listed([receiver, ...senders].map(name))}: it ${policy.semantics.because}.`;
+  if (side === 'sender' && senders.length === 0)
+    return `"${policy.name}" runs nowhere for ${name(receiver)}, which nobody calls${closedBy(problem, placement, side)}.`;
   const other: Side = side === 'receiver' ? 'sender' : 'receiver';
   const reason = refusal[other];
   if (reason !== undefined) return `"${policy.name}" is at ${at}, as it cannot be at the ${other}s' side: ${reason}.`;

@@ -8,27 +8,38 @@ export interface CallGroup {
   readonly calls: readonly number[];
   /** Indices of placements. */
   readonly placements: readonly number[];
+  /** What protects the receiver, for whomever: while one of these is there, all calls pass it, or callers could go around. */
+  readonly guards: readonly number[];
   /** Requests per second. */
   readonly rate: number;
 }
 
-/** Calls by receiver and by what is about them; calls that no policy concerns are in none. */
+/** Calls by receiver and by what is about them; calls to receivers without any policy are in none. */
 export function callGroups({ graph, placements }: PlanProblem): CallGroup[] {
-  const about = new Map<number, number[]>();
-  for (const [index, { calls }] of placements.entries()) {
-    for (const call of calls) about.set(call, [...(about.get(call) ?? []), index]);
+  const about: number[][] = graph.calls.map(() => []);
+  const guards = new Map<number, number[]>();
+  for (const [index, { calls, receiver, policy }] of placements.entries()) {
+    for (const call of calls) about[call]!.push(index);
+    if (policy.semantics.protects !== 'nothing') guards.set(receiver, [...(guards.get(receiver) ?? []), index]);
   }
   const groups = new Map<string, number[]>();
-  for (const [call, indices] of about) {
-    const key = indices.join();
-    groups.set(key, [...(groups.get(key) ?? []), call]);
+  for (const [call, { to }] of graph.calls.entries()) {
+    if (about[call]!.length === 0 && !guards.has(to)) continue;
+    const key = `${to}: ${about[call]!.join()}`;
+    const there = groups.get(key);
+    if (there === undefined) groups.set(key, [call]);
+    else there.push(call);
   }
-  return Array.from(groups.values(), (calls) => ({
-    receiver: graph.calls[calls[0]!]!.to,
-    calls,
-    placements: about.get(calls[0]!)!,
-    rate: calls.reduce((sum, call) => sum + graph.calls[call]!.rate, 0),
-  }));
+  return Array.from(groups.values(), (calls) => {
+    const receiver = graph.calls[calls[0]!]!.to;
+    return {
+      receiver,
+      calls,
+      placements: about[calls[0]!]!,
+      guards: guards.get(receiver) ?? [],
+      rate: calls.reduce((sum, call) => sum + graph.calls[call]!.rate, 0),
+    };
+  });
 }
 
 /** A side of every placement, and who has an ADM. */
@@ -80,13 +91,14 @@ export function loadOf(
   };
   const grouped = new Set<number>();
   for (const group of groups) {
+    const isGuarded = group.guards.some((one) => runsAt(placements[one]!, 'receiver', assignment.sides[one]!));
     for (const side of ['sender', 'receiver'] as const) {
       const running = group.placements.filter((one) => runsAt(placements[one]!, side, assignment.sides[one]!));
       for (const call of group.calls) {
         grouped.add(call);
         const { from, to, rate, bodyKiB } = graph.calls[call]!;
         const end = side === 'sender' ? from : to;
-        const isPassed = coresOf.has(end) && (everything || running.length > 0);
+        const isPassed = coresOf.has(end) && (everything || running.length > 0 || (side === 'receiver' && isGuarded));
         if (!isPassed) continue;
         let { cpuMicros, latencyMicros } = profile.pass;
         for (const one of running) {

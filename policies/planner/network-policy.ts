@@ -84,6 +84,12 @@ function carries(one: Service, wanted: Service): boolean {
   return Object.entries(wanted.labels).every(([key, value]) => one.labels[key] === value);
 }
 
+/** Kubernetes takes lower case, digits, - and . in names; two services never share one, or the second would replace the first. */
+function objectName(service: string): string {
+  const plain = service.toLowerCase().replace(/_/g, '-');
+  return plain === service ? plain : `${plain}-${Buffer.from(service).toString('hex')}`;
+}
+
 /** The policy to apply in the cluster before the receiver's sidecar is taken away. */
 export function networkPolicy({ services }: CallGraph, { receiver, callers }: Closure): NetworkPolicy {
   const { name, namespace, labels } = services[receiver]!;
@@ -94,7 +100,7 @@ export function networkPolicy({ services }: CallGraph, { receiver, callers }: Cl
   return {
     apiVersion: 'networking.k8s.io/v1',
     kind: 'NetworkPolicy',
-    metadata: { name: `outrigger-${name}`.toLowerCase().replace(/_/g, '-'), namespace },
+    metadata: { name: `outrigger-${objectName(name)}`, namespace },
     // Without any rule nobody gets in; an empty list of peers in a rule would admit everybody.
     spec: {
       podSelector: { matchLabels: labels },

@@ -162,7 +162,7 @@ export class PlacementProgram {
       for (const side of ['sender', 'receiver'] as const) {
         const pass = this.passes[index]![side];
         if (!('column' in pass)) continue;
-        values[pass.column] = group.placements.some((one) => runsAt(problem.placements[one]!, side, sides[one]!))
+        values[pass.column] = passersOf(group, side).some((one) => runsAt(problem.placements[one]!, side, sides[one]!))
           ? 1
           : 0;
       }
@@ -229,8 +229,8 @@ export class PlacementProgram {
     return { fixed: (this.formula.values[variable] === 1) === (side === 'receiver') ? 1 : 0 };
   }
 
-  private passColumn({ placements }: CallGroup, side: Side): { column: number } | { fixed: number } {
-    const running = placements.map((one) => this.runs(one, side));
+  private passColumn(group: CallGroup, side: Side): { column: number } | { fixed: number } {
+    const running = passersOf(group, side).map((one) => this.runs(one, side));
     if (running.some((one) => 'fixed' in one && one.fixed === 1)) return { fixed: 1 };
     const open = running.filter((one) => 'column' in one);
     if (open.length === 0) return { fixed: 0 };
@@ -280,4 +280,9 @@ export class PlacementProgram {
       }
     }
   }
+}
+
+/** The placements of which one is enough for a call group to pass a sidecar at a side. */
+function passersOf({ placements, guards }: CallGroup, side: Side): readonly number[] {
+  return side === 'sender' ? placements : [...new Set([...placements, ...guards])];
 }

@@ -191,6 +191,9 @@ function skippedCalls(problem: PlanProblem, { assignment }: Optimum): SkippedCal
     for (const side of ['sender', 'receiver'] as const) {
       if (!runsAt(placement, side, assignment.sides[index]!)) continue;
       for (const call of placement.calls) passed[side].add(call);
+      // Nobody goes past what protects a receiver.
+      if (side === 'receiver' && placement.policy.semantics.protects !== 'nothing')
+        for (const [call, { to }] of graph.calls.entries()) if (to === placement.receiver) passed[side].add(call);
     }
   }
   return graph.calls.flatMap(({ from, to }, call) => {

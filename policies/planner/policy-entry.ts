@@ -27,7 +27,11 @@ export function readPolicyEntry(entry: PolicyEntry, at: Place): PlannedPolicy | 
   const semantics = kind === undefined ? customSemantics(entry) : semanticsOf(kind, document, entry.shared);
   const { sides } = semantics;
   if (entry.side !== undefined && sides !== 'either' && sides !== entry.side)
-    wrong(['side'], `contradicts what the policy is: it ${semantics.because}`, sides === 'both' ? undefined : sides);
+    wrong(
+      ['side'],
+      `contradicts what the policy is: ${sides === 'both' ? 'it ' : ''}${semantics.because}`,
+      sides === 'both' ? undefined : sides,
+    );
   if (findings.length > 0) return findings;
   return {
     name: entry.name,
@@ -93,7 +97,7 @@ function customSemantics({ semantics, shared }: PolicyEntry): PlanningSemantics 
   const words = { either: '', both: 'has a part at each end', sender: 'is', receiver: 'is' }[sides];
   return {
     sides,
-    because: words === 'is' ? `says that it is for the ${sides}'s side only` : words,
+    because: words === 'is' ? `it says that it is for the ${sides}'s side only` : words,
     state: state === 'process' && shared ? 'mesh' : state,
     home: sides === 'sender' || sides === 'receiver' ? sides : home,
     payload,

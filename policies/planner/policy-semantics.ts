@@ -45,13 +45,13 @@ function stateOf({ semantics }: PolicyKind): PlanningSemantics['state'] {
 function sidesOf(kind: PolicyKind, policy: Policy | undefined): [PlanningSemantics['sides'], string] {
   const { placement } = kind.semantics;
   if (placement === 'both') return ['both', 'has a part at each end of a connection'];
-  if (placement !== 'either') return [placement, `is for the ${placement}'s side only`];
+  if (placement !== 'either') return [placement, `it is for the ${placement}'s side only`];
   if (policy === undefined) return ['either', ''];
   for (const side of ['sender', 'receiver'] as const) {
     const refusal = kind.refusal(policy.spec, side) ?? seesElsewhere(kind, policy, side);
     if (refusal === undefined) continue;
     const other: Side = side === 'sender' ? 'receiver' : 'sender';
-    return [other, `cannot be at the ${side}'s side: ${refusal.message}`];
+    return [other, refusal.message];
   }
   return ['either', ''];
 }

@@ -87,7 +87,15 @@ function placementOf(
   if (policy.to === undefined && graph.services[receiver]!.external && sides !== 'sender' && sides !== 'either')
     return undefined;
   // A policy that names its receivers holds there whoever calls; one that is about nobody's calls holds nowhere.
-  if (calls.length === 0 && (policy.to === undefined || from !== undefined)) return undefined;
+  // What protects everybody protects those as well whom nobody in the graph calls.
+  const protectsAll = policy.semantics.protects !== 'nothing' && graph.cluster.undeclaredCallers === 'possible';
+  const isForAnybody =
+    policy.to !== undefined || (protectsAll && sides !== 'sender' && policy.semantics.home === 'receiver');
+  if (
+    calls.length === 0 &&
+    (from !== undefined || !isForAnybody || (policy.to === undefined && !graph.services[receiver]!.takesSidecar))
+  )
+    return undefined;
   const isBoth = sides === 'both';
   const refusal = {
     receiver: receiverRefusal(graph, policy, receiver, senders),
@@ -112,7 +120,7 @@ function receiverRefusal(
 function sideRefusal({ name, side, semantics }: PlannedPolicy, wanted: Side): string | undefined {
   if (side !== undefined && side !== wanted) return `"${name}" is wanted at the ${side}'s side`;
   const { sides } = semantics;
-  return sides === 'either' || sides === 'both' || sides === wanted ? undefined : `"${name}" ${semantics.because}`;
+  return sides === 'either' || sides === 'both' || sides === wanted ? undefined : semantics.because;
 }
 
 /** The senders' part of a policy with two: callers outside of the cluster bring their own. */
@@ -133,13 +141,13 @@ function senderRefusal(
   const refused = sideRefusal(policy, 'sender');
   if (refused !== undefined) return refused;
   const { name } = services[receiver]!;
-  if (senders.length === 0) return `nobody in the graph calls ${name}`;
   const bare = senders.map((sender) => services[sender]!).find(({ takesSidecar }) => !takesSidecar);
   if (bare !== undefined)
     return bare.external
       ? `${bare.name} calls from outside of the cluster`
       : `its caller ${bare.name} takes no sidecar`;
   const { protects, sides, home } = policy.semantics;
+  if (senders.length === 0 && protects === 'nothing') return `nobody in the graph calls ${name}`;
   const kept = stateRefusal(graph, policy, receiver, senders, 'sender');
   if (kept !== undefined) return kept;
   // What restrains each sender by its nature was never to hold against others.

@@ -82,8 +82,16 @@ function runningByCall({ graph, placements }: PlanProblem, { sides, adms }: Assi
       for (const call of placement.calls) if (hasAdm(call, side)) at[side][call]!.push(placement.policy);
     }
   }
-  const passes = (call: number, side: Side): boolean =>
-    hasAdm(call, side) && (everything || at[side][call]!.length > 0);
+  // An app that some callers reach past its ADM is one that all can reach so.
+  const guarded = new Set(
+    placements.flatMap((one, index) =>
+      runsAt(one, 'receiver', sides[index]!) && one.policy.semantics.protects !== 'nothing' ? [one.receiver] : [],
+    ),
+  );
+  const passes = (call: number, side: Side): boolean => {
+    if (!hasAdm(call, side)) return false;
+    return everything || at[side][call]!.length > 0 || (side === 'receiver' && guarded.has(graph.calls[call]!.to));
+  };
   return { ...at, passes };
 }
 

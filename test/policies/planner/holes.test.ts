@@ -56,7 +56,7 @@ function holesOf(graph: CallGraph, plan: Plan): string[] {
         if (semantics.protects === 'load' && graph.cluster.undeclaredCallers === 'none' && !isDeclared) continue;
         const isAbout =
           (to === undefined
-            ? graph.calls.some((call) => graph.services[call.to] === receiver)
+            ? receiver.takesSidecar || isDeclared
             : to.some((one) => graph.services[one] === receiver)) &&
           (from === undefined || (isDeclared && from.some((one) => graph.services[one]!.name === caller.name)));
         if (!isAbout) continue;
