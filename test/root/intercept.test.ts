@@ -1,9 +1,12 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { LAUNCHER } from '../cli/run-cli.ts';
 import { type Outcome, type Pod, type RunOptions, TestNetwork, whyNoNamespaces } from '../support/netns.ts';
+
+// Many processes, one after the other, on machines with much else to do.
+vi.setConfig({ testTimeout: 60_000 });
 
 beforeEach((context) => {
   const reason = whyNoNamespaces('iptables-nft', 'iptables-legacy', 'nft');
