@@ -1,7 +1,7 @@
 import type { LoadedConfig } from '../config/load.ts';
 import { watchFiles } from '../config/watch-files.ts';
 import type { FilterRegistry } from '../filter/registry.ts';
-import type { HotRestart, HotRestartSettings } from '../hot-restart/hot-restart.ts';
+import type { HotRestart, HotRestartHooks, HotRestartSettings } from '../hot-restart/hot-restart.ts';
 import type { RootLogger } from '../observe/log.ts';
 import type { ProbeSettings } from '../observe/probe.ts';
 import { type RetirementTerms, type RunningProxy as Sidecar, startProxy } from '../proxy.ts';
@@ -73,7 +73,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     const reloader = new Reloader(proxy, options);
     let handedOver: { terms: RetirementTerms; pid: number } | undefined;
     let isEnding = false;
-    await restart?.ready(proxy, {
+    const hooks: HotRestartHooks = {
       isEnding: () => isEnding,
       pause: () => reloader.pause(),
       resume: () => reloader.resume(),
@@ -81,7 +81,9 @@ export async function serve(options: ServeOptions): Promise<number> {
         handedOver = { terms, pid };
         signals.push('HANDED_OVER');
       },
-    });
+    };
+    // Without the other process's consent, this one has nothing to stay for.
+    await restart?.ready(proxy, hooks).catch((error: Error) => proxy.close().then(() => Promise.reject(error)));
     if (options.watch && options.file !== undefined) {
       stopWatching = watchFiles([options.file], () => void reloader.reload('file changed'));
     }

@@ -239,6 +239,24 @@ test('an old process that is frozen is named, and serves on when it thaws', asyn
   expect(await old.ended()).toBe(0);
 });
 
+test('without the consent of the process that serves, a new one ends and has served nobody', async () => {
+  const server = net.createServer({ pauseOnConnect: true }, async (socket) => {
+    const channel = new DescriptorChannel(socket);
+    const limits = { timeoutMs: 20_000, maxPayloadBytes: 10_000, maxDescriptors: 0 };
+    await channel.receive(limits);
+    const before = { pid: process.pid, epoch: 0, generation: 1, firstStartedAtEpochMs: 0, sockets: [] };
+    await send(channel, { type: 'sockets', ...before });
+    // Prepared, it asks; nobody answers.
+    await channel.receive(limits);
+  });
+  await new Promise<void>((done) => server.listen(place, done));
+  const next = start();
+  expect(await next.ended()).toBe(1);
+  expect(next.said).toContain('does not answer');
+  await expect(answer()).rejects.toThrow('ECONNREFUSED');
+  server.close();
+});
+
 test('garbage, silence and strangers at the restart socket change nothing', async () => {
   const old = await serving();
   for (const bytes of [
