@@ -3,6 +3,7 @@ import { bufferPage } from './buffer.page.ts';
 import { downstreamTlsPage } from './built-in/downstream-tls.page.ts';
 import { connectionManagerPage } from './built-in/http-connection-manager.page.ts';
 import { httpInspectorPage } from './built-in/http-inspector.page.ts';
+import { originalDstPage } from './built-in/original-dst.page.ts';
 import { proxyProtocolPage } from './built-in/proxy-protocol.page.ts';
 import { routerPage } from './built-in/router.page.ts';
 import { tcpProxyPage } from './built-in/tcp-proxy.page.ts';
@@ -50,6 +51,7 @@ export const FILTER_PAGES: readonly FilterPage[] = [
   tcpProxyPage,
   downstreamTlsPage,
   httpInspectorPage,
+  originalDstPage,
   proxyProtocolPage,
   tlsInspectorPage,
   upstreamProxyProtocolPage,

@@ -6,7 +6,7 @@ import { message, nonEmptyString, optional, struct } from './schema/building-blo
 import type { ExtensionCategory, ExtensionResolver } from './schema/containers.ts';
 import { HttpConnectionManager, UuidRequestIdConfig } from './schema/http-connection-manager.ts';
 import { PreserveCaseFormatterConfig, UpstreamHttpProtocolOptions } from './schema/http-protocol-options.ts';
-import { HttpInspector } from './schema/listener-filter-match.ts';
+import { HttpInspector, OriginalDst } from './schema/listener-filter-match.ts';
 import {
   CgroupMemoryConfig,
   DownstreamConnectionsConfig,
@@ -79,7 +79,7 @@ export const BUILT_IN_TYPES: Readonly<Record<ExtensionCategory, Readonly<Record<
   },
   listener_filter: {
     [HTTP_INSPECTOR]: HttpInspector,
-    [ORIGINAL_DST]: EMPTY,
+    [ORIGINAL_DST]: OriginalDst,
     [PROXY_PROTOCOL]: ProxyProtocol,
     [TLS_INSPECTOR]: TlsInspector,
   },

@@ -6,6 +6,7 @@ import {
   DOWNSTREAM_TLS,
   HTTP_CONNECTION_MANAGER,
   HTTP_INSPECTOR,
+  ORIGINAL_DST,
   PROXY_PROTOCOL,
   ROUTER,
   TCP_PROXY,
@@ -15,7 +16,7 @@ import {
 } from './extensions.ts';
 import { type Facts, isMessage, type Links, linksTo, table } from './reference.ts';
 import { HttpConnectionManager } from './schema/http-connection-manager.ts';
-import { HttpInspector } from './schema/listener-filter-match.ts';
+import { HttpInspector, OriginalDst } from './schema/listener-filter-match.ts';
 import type { MessageFacts } from './schema/message.ts';
 import { ProxyProtocol, ProxyProtocolUpstreamTransport } from './schema/proxy-protocol.ts';
 import { Router } from './schema/router.ts';
@@ -57,6 +58,12 @@ const OWN: Readonly<Record<string, Omit<FilterFacts, 'cost'>>> = {
     kind: 'listener filter',
     type: HTTP_INSPECTOR,
     config: HttpInspector,
+    semantics: PER_CONNECTION,
+  },
+  'envoy.filters.listener.original_dst': {
+    kind: 'listener filter',
+    type: ORIGINAL_DST,
+    config: OriginalDst,
     semantics: PER_CONNECTION,
   },
   'envoy.filters.listener.proxy_protocol': {

@@ -37,6 +37,9 @@ export const ListenerFilterMatch: Schema<ListenerFilterMatch> = message(
   oneof(['or_match', 'and_match', 'not_match', 'any_match', 'destination_port_range'], { required: true }),
 );
 
+/** envoy.extensions.filters.listener.original_dst.v3.OriginalDst. */
+export const OriginalDst = message({});
+
 /** envoy.extensions.filters.listener.http_inspector.v3.HttpInspector. */
 export const HttpInspector = message({});
 export type HttpInspector = v.InferOutput<typeof HttpInspector>;
