@@ -15,6 +15,8 @@ export default defineConfig({
     include: isInterop ? NEEDS_MACHINE.map((folder) => `${folder}/*.test.ts`) : ['test/**/*.test.ts'],
     exclude: isInterop ? configDefaults.exclude : [...configDefaults.exclude, ...NEEDS_MACHINE],
     passWithNoTests: isInterop,
+    // Whatever machine they run on: tests of threads say how many.
+    env: { OUTRIGGER_CONCURRENCY: '1' },
     pool: 'forks',
     testTimeout: 20_000,
     hookTimeout: 20_000,

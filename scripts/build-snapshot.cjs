@@ -53,7 +53,7 @@ async function warmUp() {
     servers.push(this);
     return listen.apply(this, args);
   };
-  const end = copyOfBundle().exports.start('', ['run', '-c', configuration, '--drain-time', '0', '--log-level', 'error']);
+  const end = copyOfBundle().exports.start('', ['run', '-c', configuration, '--concurrency', '1', '--drain-time', '0', '--log-level', 'error']);
   while (!servers[0]?.listening) await new Promise(setImmediate);
   net.Server.prototype.listen = listen;
   await request(servers[0].address().port);

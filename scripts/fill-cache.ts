@@ -64,6 +64,8 @@ async function runOnce(
     ...options,
     entry,
     'run',
+    '--concurrency',
+    '1',
     '-c',
     file,
     '--drain-time',

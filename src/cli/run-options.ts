@@ -41,7 +41,10 @@ export interface RunFlags extends ServeFlags {
 export const RUN_OPTIONS: readonly RunOption[] = [
   { flags: '-c, --config <file>', help: 'configuration file: Envoy v3 or a sidecar file, YAML or JSON' },
   { flags: '--config-path <file>', help: '' },
-  { flags: '--concurrency <n>', help: 'threads that serve, 1 unless given; one does without worker threads' },
+  {
+    flags: '--concurrency <n>',
+    help: 'threads that serve, as many as the processors of the cgroup and affinity unless given; one does without worker threads',
+  },
   { flags: '--admin <host:port>', help: 'address of the admin server, in place of the configuration’s' },
   {
     flags: '-l, --log-level <level>',

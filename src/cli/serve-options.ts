@@ -2,6 +2,7 @@ import { LOG_LEVELS, type LogLevel, parseLogLevel } from '../observe/log.ts';
 import type { ProbeMode, ProbeSettings } from '../observe/probe.ts';
 import type { SpliceMode, SpliceSettings } from '../splice-settings.ts';
 import { type HostPort, parseHostPort } from './address.ts';
+import { usableProcessors } from './cpu-limit.ts';
 import { UsageError } from './usage-error.ts';
 
 /** How the proxy is to serve, as the command line has it. */
@@ -40,7 +41,7 @@ const PROBE_EVERY = '200';
 export function readServeSettings(flags: ServeFlags): ServeSettings {
   const drainTimeS = flags.drainTimeS ?? flags.drainTime ?? DRAIN_TIME_S;
   return {
-    concurrency: readNumber('--concurrency', flags.concurrency ?? '1', 1, 128, true),
+    concurrency: readConcurrency(flags.concurrency),
     adminAddress: flags.admin === undefined ? undefined : parseHostPort(flags.admin, '--admin', '127.0.0.1'),
     logLevel: readLogLevel(flags.logLevel ?? 'info'),
     drainTimeMs: readNumber('--drain-time', drainTimeS, 0, 86_400, false) * 1000,
@@ -57,6 +58,16 @@ function readProbe({ probe = 'off', probeInterval }: ServeFlags): ProbeSettings 
   }
   if (probe === 'off') return undefined;
   return { mode: probe, every: readNumber('--probe-interval', probeInterval ?? PROBE_EVERY, 1, 1_000_000, true) };
+}
+
+/**
+ * Threads that serve: as the command line says, else as OUTRIGGER_CONCURRENCY does, else as many as there are processors
+ * for them. @throws UsageError
+ */
+export function readConcurrency(given: string | undefined): number {
+  if (given !== undefined) return readNumber('--concurrency', given, 1, 128, true);
+  const { OUTRIGGER_CONCURRENCY: fallback = '' } = process.env;
+  return fallback === '' ? usableProcessors() : readNumber('OUTRIGGER_CONCURRENCY', fallback, 1, 128, true);
 }
 
 /** Reads a number between two bounds, both allowed. @throws UsageError */

@@ -3,6 +3,7 @@ import { preloadModules } from '../preload.ts';
 import { reportError } from './report-error.ts';
 import { run } from './run.ts';
 import { readOrdinary } from './run-options.ts';
+import { readConcurrency } from './serve-options.ts';
 
 /** Evaluates the modules of an ordinary run, where the start-up snapshot is made. */
 export async function preload(): Promise<void> {
@@ -19,7 +20,7 @@ export async function preload(): Promise<void> {
  */
 export async function start(entry: string, args: readonly string[]): Promise<number> {
   const flags = readOrdinary(args[0] === 'run' ? args.slice(1) : args);
-  const isSpecial = process.env.OUTRIGGER_PORTABLE_IO !== undefined || Number(flags?.concurrency ?? 1) !== 1;
+  const isSpecial = process.env.OUTRIGGER_PORTABLE_IO !== undefined || needsThreads(flags?.concurrency);
   if (flags === undefined || isSpecial) return startWithoutSnapshot(entry, args);
   try {
     return await run(flags, ({ canonical }) => {
@@ -28,6 +29,15 @@ export async function start(entry: string, args: readonly string[]): Promise<num
     });
   } catch (error) {
     return reportError(error);
+  }
+}
+
+/** A number that is none is left to whoever reports it. */
+function needsThreads(concurrency: string | undefined): boolean {
+  try {
+    return readConcurrency(concurrency) > 1;
+  } catch {
+    return true;
   }
 }
 

@@ -1,6 +1,6 @@
-import { closeSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { descriptorOf } from '../kernel/accept-queue.ts';
+import { closeDescriptor } from '../kernel/close-descriptor.ts';
 import { libc } from '../kernel/libc.ts';
 
 /** Threads that a balance has room for: as many as `--concurrency` may be. */
@@ -85,9 +85,5 @@ export function recount(block: SharedArrayBuffer, from: number, to: number): voi
 
 /** Ends a connection that no thread took. */
 export function dropConnection(fd: number): void {
-  try {
-    closeSync(fd);
-  } catch {
-    // It was closed with the thread that had begun to take it.
-  }
+  closeDescriptor(fd);
 }

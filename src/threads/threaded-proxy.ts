@@ -1,6 +1,6 @@
-import { closeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LoadedConfig } from '../config/load.ts';
+import { closeDescriptor } from '../kernel/close-descriptor.ts';
 import { libc } from '../kernel/libc.ts';
 import {
   type AdminServer,
@@ -326,7 +326,7 @@ function copyAll(kept: WorkerHandle['kept']): WorkerHandle['kept'] {
 }
 
 function closeAll(kept: WorkerHandle['kept']): void {
-  for (const descriptors of kept.values()) for (const fd of descriptors) closeSync(fd);
+  for (const descriptors of kept.values()) for (const fd of descriptors) closeDescriptor(fd);
 }
 
 /** Endpoints of the same cluster and address are one, with the threads' counts added up. */
