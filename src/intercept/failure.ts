@@ -57,7 +57,7 @@ export function failure(program: string, family: Family | undefined, outcome: Ou
     case 'module':
       return new InterceptError(
         `the kernel lacks what the rules need: ${what}`,
-        `on the node: modprobe ${modules(name, family)}; or try another --backend`,
+        `on the node: modprobe ${modules(name, family)}; or try another --backend${family === 6 ? ', or --ipv6 off' : ''}`,
       );
     case 'lock':
       return new InterceptError(what, 'another program holds the lock of iptables; try again');
