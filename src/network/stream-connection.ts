@@ -19,6 +19,10 @@ export class StreamConnection implements Connection {
   closed = false;
   congested = false;
   private ended = false;
+  private reading = false;
+  /** Node resumes a stream by itself when its last 'readable' listener, such as an inspector's, goes away. */
+  private readonly held: Buffer[] = [];
+  private heldEnd = false;
   private failure: Error | undefined;
 
   /** `socket` is open and paused; with `tls` its handshake is over, and `below` is the socket that it runs on. */
@@ -34,11 +38,17 @@ export class StreamConnection implements Connection {
     socket.pause();
     socket.on('data', (chunk: Buffer) => {
       if (this.closed) return;
-      this.bytesRead += chunk.length;
-      this.inEvent(() => this.handler.onData(chunk, chunk.length));
+      if (this.reading && this.held.length === 0) {
+        this.deliver(chunk);
+        return;
+      }
+      this.held.push(chunk);
+      socket.pause();
     });
     socket.on('end', () => {
-      if (!this.closed) this.inEvent(() => this.handler.onEnd());
+      if (this.closed) return;
+      if (this.held.length > 0) this.heldEnd = true;
+      else this.inEvent(() => this.handler.onEnd());
     });
     socket.on('error', (error) => {
       this.failure ??= error;
@@ -48,6 +58,22 @@ export class StreamConnection implements Connection {
       this.inEvent(() => this.handler.onClose(this.failure));
     });
   }
+
+  private deliver(chunk: Buffer): void {
+    this.bytesRead += chunk.length;
+    this.inEvent(() => this.handler.onData(chunk, chunk.length));
+  }
+
+  private readonly deliverHeld = (): void => {
+    while (this.reading && !this.closed && this.held.length > 0) this.deliver(this.held.shift() as Buffer);
+    if (!this.reading || this.closed) return;
+    if (this.heldEnd) {
+      this.heldEnd = false;
+      this.inEvent(() => this.handler.onEnd());
+    } else {
+      this.socket.resume();
+    }
+  };
 
   private inEvent(run: () => void): void {
     flushQueue.enter();
@@ -109,11 +135,15 @@ export class StreamConnection implements Connection {
   }
 
   pause(): void {
+    this.reading = false;
     this.socket.pause();
   }
 
   resume(): void {
-    this.socket.resume();
+    this.reading = true;
+    // Later: whoever resumes does not expect bytes before the call returns.
+    if (this.held.length > 0) queueMicrotask(this.deliverHeld);
+    else this.socket.resume();
   }
 
   setReadBuffer(): boolean {
