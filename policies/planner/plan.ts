@@ -210,9 +210,13 @@ function skippedCalls(problem: PlanProblem, { assignment }: Optimum): SkippedCal
 /** Receivers that what protects them has left are closed to everybody but their declared callers. */
 function closures(problem: PlanProblem, { assignment }: Optimum): NetworkPolicy[] {
   const receivers = new Set<number>();
-  for (const [index, { policy, receiver, isBoth }] of problem.placements.entries()) {
-    if (!isBoth && assignment.sides[index] === 'sender' && policy.semantics.protects !== 'nothing')
-      receivers.add(receiver);
+  for (const [index, placement] of problem.placements.entries()) {
+    const { policy, receiver, isBoth } = placement;
+    const side = assignment.sides[index]!;
+    if (isBoth || policy.semantics.protects === 'nothing') continue;
+    // While a standby of the senders acts, callers reach the receiver's app as they would with the policy there.
+    const mayMove = side === 'sender' || (problem.survive && placement.refusal.sender === undefined);
+    if (mayMove) receivers.add(receiver);
   }
   return [...receivers].flatMap((receiver) => {
     const closure = problem.closures.get(receiver);

@@ -88,7 +88,9 @@ function placementOf(
     return undefined;
   // A policy that names its receivers holds there whoever calls; one that is about nobody's calls holds nowhere.
   // What protects everybody protects those as well whom nobody in the graph calls.
-  const protectsAll = policy.semantics.protects !== 'nothing' && graph.cluster.undeclaredCallers === 'possible';
+  const { protects } = policy.semantics;
+  const protectsAll =
+    protects === 'security' || (protects === 'load' && graph.cluster.undeclaredCallers === 'possible');
   const isForAnybody =
     policy.to !== undefined || (protectsAll && sides !== 'sender' && policy.semantics.home === 'receiver');
   if (

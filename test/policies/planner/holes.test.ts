@@ -166,3 +166,12 @@ test.each([
   const plan = await planText(`cluster: { network_policies: enforced }\n${text}`);
   expect(plan.placements.find(({ policy }) => policy === 'keepers')?.side).toBe(side);
 });
+
+test('a guarded service that nobody calls needs no ADM where it can be closed to everybody', async () => {
+  const text = 'services: { lonely: {} }\npolicies: [{ name: guard, kind: RequestAuthentication, to: lonely }]\n';
+  expect((await planText(text)).adms.map(({ service }) => service)).toEqual(['lonely']);
+  const closed = await planText(`cluster: { network_policies: enforced }\n${text}`);
+  expect(closed.adms).toEqual([]);
+  const lonely: Pod = { namespace: 'default', labels: { app: 'lonely' } };
+  expect(admits(closed.networkPolicies, { namespace: 'default', labels: { app: 'web' } }, lonely)).toBe(false);
+});

@@ -4,6 +4,7 @@ import { defaultProfile } from '../../../policies/planner/default-profile.ts';
 import { runsAt } from '../../../policies/planner/load.ts';
 import { withoutAdm } from '../../../policies/planner/loss.ts';
 import { optimize } from '../../../policies/planner/optimize.ts';
+import { planOf } from '../../../policies/planner/plan.ts';
 import { planProblem } from '../../../policies/planner/problem.ts';
 import { Solver } from '../../../policies/planner/solver.ts';
 import { randomGraph } from './random-graph.ts';
@@ -17,13 +18,16 @@ test('after the loss of any one ADM every policy that protects something is enfo
     const problem = planProblem(randomGraph(seed), { survive: true });
     const { placements, links, graph } = problem;
     try {
-      const { assignment } = await optimize(problem, defaultProfile(), {
+      const optimum = await optimize(problem, defaultProfile(), {
         objective: 'cpu',
         timeLimitMs: 60_000,
         solver,
       });
+      const { assignment } = optimum;
+      const closing = planOf(problem, defaultProfile(), 'cpu', optimum).networkPolicies;
       for (const lost of assignment.adms) {
         const left = withoutAdm(problem, assignment, lost);
+        const closed = new Set(closing.map(({ metadata }) => metadata.name));
         expect(left, `seed ${seed} without ${graph.services[lost]!.name}`).toBeDefined();
         // The sidecars of other replicas go on.
         const living = (service: number): boolean =>
@@ -31,6 +35,10 @@ test('after the loss of any one ADM every policy that protects something is enfo
         for (const [index, placement] of placements.entries()) {
           if (placement.policy.semantics.protects === 'nothing') continue;
           const side = left!.sides[index]!;
+          const { sides } = placement.policy.semantics;
+          const isGuard = placement.policy.semantics.protects === 'security' && sides === 'either' && !placement.isBoth;
+          if (isGuard && side === 'sender')
+            expect(closed).toContain(`outrigger-${graph.services[placement.receiver]!.name}`);
           if (!placement.isBoth) expect(placement.refusal[side]).toBeUndefined();
           if (runsAt(placement, 'receiver', side)) expect(living(placement.receiver)).toBe(true);
           if (runsAt(placement, 'sender', side))
