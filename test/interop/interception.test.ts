@@ -61,7 +61,7 @@ async function verdicts(mtls: 'strict' | 'permissive', inEnvoy: boolean): Promis
 
 test.for(['strict', 'permissive'] as const)(
   'with %s, Envoy lets in whom Outrigger lets in, and apps hear the same',
-  { timeout: 240_000 },
+  { timeout: 400_000 },
   async (mtls, context) => {
     const lacking = whyNoNamespaces('iptables-nft', 'curl') ?? (findEnvoy() === undefined ? NO_ENVOY : undefined);
     if (lacking !== undefined) return context.skip(lacking);

@@ -1,11 +1,14 @@
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { LAUNCHER } from '../cli/run-cli.ts';
 import { findEnvoy } from '../support/envoy.ts';
 import { PROXY } from '../support/intercepted/pod.ts';
 import { type Pod, TestNetwork, whyNoNamespaces } from '../support/netns.ts';
+
+// Each call is a process of its own, on a machine that may be busy.
+vi.setConfig({ testTimeout: 120_000 });
 
 /** Envoy's own configuration of interception: who gets a connection, by its original destination? Also asked of Envoy. */
 

@@ -11,7 +11,7 @@ const CLIENT = join(import.meta.dirname, 'client.ts');
 /** The users that an injector gives to proxy and app. */
 export const PROXY = { uid: 1337, gid: 1337 };
 export const APP_USER = { uid: 1000, gid: 1000 };
-const START_LIMIT_MS = 30_000;
+const START_LIMIT_MS = 90_000;
 
 /** One line per connection or request in `access.log`. */
 export const LOG_FORMAT =
@@ -28,8 +28,6 @@ export interface InterceptedOptions {
   /** Runs the same configuration in the real Envoy. */
   readonly inEnvoy?: boolean;
   readonly withoutApp?: boolean;
-  /** How long the proxy may take to be ready; 30 s unless given. */
-  readonly startLimitMs?: number;
   /** As root in the proxy's group: TPROXY needs CAP_NET_ADMIN. */
   readonly asRoot?: boolean;
 }
@@ -85,13 +83,7 @@ export class InterceptedPod {
     );
   }
 
-  private async startProxy({
-    config,
-    runFlags = [],
-    inEnvoy,
-    asRoot,
-    startLimitMs,
-  }: InterceptedOptions): Promise<void> {
+  private async startProxy({ config, runFlags = [], inEnvoy, asRoot }: InterceptedOptions): Promise<void> {
     const { folder } = this;
     const file = join(folder, 'sidecar.yaml');
     const identity = { certificate: 'svid.pem', key: 'svid-key.pem', authority: 'bundle.pem' };
@@ -110,15 +102,21 @@ ${config}`,
     const command = inEnvoy === true ? await this.envoyCommand(file) : [LAUNCHER, 'run', '-c', file, ...runFlags];
     const proxy = this.pod.spawn(command, user);
     this.pid = proxy.pid ?? 0;
+    let hasEnded = false;
+    proxy.once('close', () => {
+      hasEnded = true;
+    });
     let said = '';
     for (const stream of [proxy.stdout, proxy.stderr])
       stream.on('data', (chunk: Buffer) => {
         said = (said + chunk.toString()).slice(-5000);
       });
     await until(
-      () => this.isReady(),
+      () => {
+        if (hasEnded) throw new Error(`the proxy ended: ${said}`);
+        return this.isReady();
+      },
       () => `the proxy did not start: ${said}`,
-      startLimitMs,
     );
   }
 
@@ -176,12 +174,8 @@ ${config}`,
   }
 }
 
-async function until(
-  isSo: () => boolean | Promise<boolean>,
-  complaint: () => string,
-  limitMs = START_LIMIT_MS,
-): Promise<void> {
-  const deadline = performance.now() + limitMs;
+async function until(isSo: () => boolean | Promise<boolean>, complaint: () => string): Promise<void> {
+  const deadline = performance.now() + START_LIMIT_MS;
   while (!(await isSo())) {
     if (performance.now() > deadline) throw new Error(complaint());
     await sleep(50);
