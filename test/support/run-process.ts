@@ -31,7 +31,7 @@ export class RunProcess {
   }
 
   /** Waits until it has said something so often. @throws Error with all that it said when it ends or takes too long */
-  async until(text: string, times = 1, timeoutMs = 20_000): Promise<void> {
+  async until(text: string, times = 1, timeoutMs = 40_000): Promise<void> {
     for (const deadline = Date.now() + timeoutMs; this.said.split(text).length <= times; ) {
       if (!this.isRunning) throw new Error(`ended with ${this.exitCode} before '${text}':\n${this.said}`);
       if (Date.now() > deadline) throw new Error(`'${text}' was not said within ${timeoutMs} ms:\n${this.said}`);
