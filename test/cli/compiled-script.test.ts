@@ -34,7 +34,7 @@ function writeCode(): void {
   execFileSync(
     process.execPath,
     ['--require', join(ROOT, 'scripts/keep-code.cjs'), '--input-type=module', '--eval', script],
-    { env: { ...process.env, KEEP_CODE_OF: file, KEEP_CODE_IN: code } },
+    { env: { ...process.env, KEEP_CODE: JSON.stringify({ [file]: code }) } },
   );
 }
 
