@@ -1,4 +1,4 @@
-import { byMeshInsight, byTable2, componentOf, partTitle } from './components.ts';
+import { byMeshInsight, byTable2, COMPONENTS, componentOf, partTitle } from './components.ts';
 import type { ProbeMode, ThreadTimes } from './probe.ts';
 
 /** How a figure came about. */
@@ -101,9 +101,15 @@ function mergeRoutes(threads: readonly ThreadTimes[]): RouteReport[] {
       requests: Math.round(requests),
       reads: Math.round(reads),
       ns: Math.round(sum([...parts.values()], (ns) => ns)),
-      parts: [...parts].map(([part, ns]) => partReport(part, ns, requests)),
+      parts: [...parts].sort(([a], [b]) => placeOf(a) - placeOf(b)).map(([part, ns]) => partReport(part, ns, requests)),
     }))
     .sort((a, b) => b.ns - a.ns);
+}
+
+/** Parts are shown in the order in which a message meets them. */
+function placeOf(part: string): number {
+  const { id } = componentOf(part);
+  return COMPONENTS.findIndex((component) => component.id === id);
 }
 
 function partReport(part: string, ns: number, requests: number): PartReport {

@@ -59,9 +59,7 @@ export const PAGE = `<!doctype html>
 <noscript><p>This page needs JavaScript for its live figures; the same is under the links below.</p></noscript>
 <div id="trouble" role="alert" hidden></div>
 <dl id="tiles" class="tiles"></dl>
-<div class="grid">
 ${table('listeners', 'Listeners and filter chains', ['Listener', 'Address', 'Kind', '#Connections'])}
-</div>
 ${COMPONENTS_SECTION}
 ${table('clusters', 'Clusters', ['Cluster', 'Endpoint', 'Health', '#Active', '#Requests', '#Errors'])}
 ${table('denials', 'Last denials', ['Time', 'Request', 'Filter', 'Reason', '#Status', 'Flags', 'Client', 'Listener'])}
