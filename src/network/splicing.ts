@@ -6,12 +6,15 @@ import type { Splicer } from './splicer.ts';
 export class Splicing {
   /** Undefined until it is loaded, and where the kernel does not permit it. */
   splicer: Splicer | undefined = undefined;
+  /** Sessions are left to the kernel however short those before them were. */
+  readonly isForced: boolean;
   private readonly settings: SpliceSettings;
   private readonly log: Logger;
   private loading: Promise<void> | undefined = undefined;
 
   constructor(settings: SpliceSettings, log: Logger) {
     this.settings = settings;
+    this.isForced = settings.mode === 'on';
     this.log = log;
   }
 

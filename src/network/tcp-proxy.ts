@@ -39,6 +39,16 @@ export class TcpStats {
   }
 }
 
+/** After so many short sessions in a row, the next ones are not spliced. */
+const MANY_SHORT_SESSIONS = 8;
+/** A session is short when it ended sooner, and carried less. */
+const SHORT_MS = 100;
+const SHORT_BYTES = 64 * 1024;
+
+function isShort({ startMs, endMs, bytesReceived, bytesSent }: ConnectionRecord): boolean {
+  return endMs - startMs < SHORT_MS && bytesReceived + bytesSent < SHORT_BYTES;
+}
+
 /** The terminal filter of TCP mode: joins each accepted connection with one to an endpoint of its cluster. */
 export class TcpProxy {
   readonly kind = 'tcp';
@@ -54,6 +64,8 @@ export class TcpProxy {
   private readonly pickName: () => string;
   private readonly hashesSource: boolean;
   private readonly splicing: Runtime['splicing'];
+  /** Short sessions that ended one after the other, with no other between them. */
+  private shortSessions = 0;
   private readonly sessions = new Set<TcpSession>();
   private readonly onClose: (connection: Connection) => void;
 
@@ -79,9 +91,14 @@ export class TcpProxy {
     this.onClose = onClose;
   }
 
-  /** Undefined where sessions are served in user space. */
+  /**
+   * What the next session is spliced with; undefined where it is served in user space. To begin and end a splice takes
+   * longer than to serve a session of a few bytes: where sessions are short, they are not spliced.
+   */
   get splicer(): Splicer | undefined {
-    return this.splicing?.splicer;
+    const { splicing } = this;
+    if (splicing === undefined) return undefined;
+    return this.shortSessions < MANY_SHORT_SESSIONS || splicing.isForced ? splicing.splicer : undefined;
   }
 
   get activeConnections(): number {
@@ -115,6 +132,7 @@ export class TcpProxy {
   /** Called by the session when both of its sides are gone. */
   onSessionEnd(session: TcpSession): void {
     this.sessions.delete(session);
+    this.shortSessions = isShort(session.record) ? this.shortSessions + 1 : 0;
     this.stats.downstreamCxRxBytesTotal.add(session.record.bytesReceived);
     this.stats.downstreamCxTxBytesTotal.add(session.record.bytesSent);
     this.accessLog?.log(session.record);

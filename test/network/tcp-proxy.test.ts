@@ -14,7 +14,7 @@ const problem = spliceProblem();
 describe.for(['off', 'on'] as const)('with splice %s', (mode) => {
   const splice = { mode };
   beforeEach((context) => {
-    if (mode === 'on' && problem !== undefined) context.skip(`needs bpf(2): ${problem}`);
+    if (mode === 'on' && problem !== undefined) context.skip(`needs a kernel that splices: ${problem}`);
   });
 
   test('bytes pass both ways unchanged, in any size', async () => {
@@ -256,7 +256,7 @@ access_log:
 });
 
 test('what the kernel forwards is counted as if the proxy had', async (context) => {
-  if (problem !== undefined) context.skip(`needs bpf(2): ${problem}`);
+  if (problem !== undefined) context.skip(`needs a kernel that splices: ${problem}`);
   await using app = await listen((socket) => socket.pipe(socket));
   await using proxy = await startTestProxy(tcpConfig(app.port), { splice: { mode: 'on' } });
   const client = await TestClient.connect(proxy.port);
@@ -274,4 +274,29 @@ test('what the kernel forwards is counted as if the proxy had', async (context) 
   for (const name of ['upstream_cx_rx_bytes_total', 'upstream_cx_tx_bytes_total']) {
     expect(proxy.stat(`cluster.app.${name}`)).toBe(1000);
   }
+});
+
+test('sessions behind many short ones are served in user space, until one lives longer', async (context) => {
+  if (problem !== undefined) context.skip(`needs a kernel that splices: ${problem}`);
+  await using app = await listen((socket) => socket.pipe(socket));
+  await using proxy = await startTestProxy(tcpConfig(app.port), { splice: { mode: 'auto' } });
+  const spliced = (): number => proxy.stat('tcp.test.spliced_cx_total');
+  const over = (): number => proxy.stat('tcp.test.downstream_cx_rx_bytes_total');
+  const visit = async (bytes: number): Promise<void> => {
+    const before = over();
+    const client = await TestClient.connect(proxy.port);
+    client.write('x'.repeat(bytes));
+    await client.until((one) => one.received.length === bytes);
+    client.socket.end();
+    await client.untilClosed();
+    await eventually('the session is over', () => over() === before + bytes);
+  };
+  for (let i = 0; i < 40; i++) await visit(1);
+  const few = spliced();
+  // A busy machine may make one of them long.
+  expect(few).toBeLessThan(40);
+  await visit(100_000);
+  const before = spliced();
+  await visit(1);
+  expect(spliced()).toBe(before + 1);
 });
