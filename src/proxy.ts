@@ -77,7 +77,7 @@ export interface ThreadOptions {
   /** Its place among the threads, from 0, which one that replaces it takes; and how many there are. */
   readonly slot: number;
   readonly threads: number;
-  /** Listening descriptors that the thread before it in its place has left, by the address that they listen at. */
+  /** Listening descriptors that the thread before it in its place has left, by the address that they listen at; it takes copies. */
   readonly left: ReadonlyMap<string, readonly number[]>;
   /** These listening descriptors stay open when the thread crashes; none when they are closed. */
   readonly keep: (address: string, descriptors: readonly number[]) => void;

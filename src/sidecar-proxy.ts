@@ -5,7 +5,6 @@ import type { Listener as ListenerConfig } from './config/schema/listener.ts';
 import type { OverloadManager as OverloadConfig } from './config/schema/overload.ts';
 import { drainAsAsked, drainInOrder, untilIdle } from './drain.ts';
 import type { FilterRegistry } from './filter/registry.ts';
-import { closeDescriptor } from './kernel/close-descriptor.ts';
 import { BALANCE_BYTES, balanceKey, ConnectionBalance } from './listener/connection-balance.ts';
 import { bindsToPort, ListenerRuntime, listenAddress, listenerName } from './listener/listener.ts';
 import { ListenerDirectory } from './listener/listener-directory.ts';
@@ -117,7 +116,6 @@ export class SidecarProxy implements RunningProxy, ViewSource {
     await settleHandles(this.options.log.component('network'));
     await this.load();
     this.started = true;
-    this.dropLeft();
     if (this.inherited !== undefined) return;
     this.state = 'LIVE';
     await this.openAdmin().catch((error: Error) => this.close().then(() => Promise.reject(error)));
@@ -165,13 +163,6 @@ export class SidecarProxy implements RunningProxy, ViewSource {
     const { log, takeover, extendView = (view) => view } = this.options;
     const inherited = takeover?.admin;
     this.admin = await startAdminServer({ host, port, inherited, view: extendView(createProxyView(this)), log });
-  }
-
-  /** Descriptors that a thread before has left for listeners which are no more. */
-  private dropLeft(): void {
-    for (const [address, descriptors] of this.options.thread?.left ?? []) {
-      if (!this.byAddress.has(address)) for (const fd of descriptors) closeDescriptor(fd);
-    }
   }
 
   get adminAddress(): { host: string; port: number } | undefined {
@@ -314,7 +305,10 @@ export class SidecarProxy implements RunningProxy, ViewSource {
       const accepts = port !== undefined || thread?.servesPipes !== false;
       const socket = new ListenerSocket({ ...address, port }, runtime, accepts);
       if (thread !== undefined) joinThreads(socket, key, thread);
-      await socket.listen(thread !== undefined, inherited ?? (left && { port: port ?? 0, descriptors: left }));
+      await socket.listen(
+        thread !== undefined,
+        inherited ?? (left && { port: port ?? 0, descriptors: left, isBorrowed: true }),
+      );
       return socket;
     } catch (error) {
       throw bindError(error as NodeJS.ErrnoException, listenerName(runtime.config), address);

@@ -30,6 +30,8 @@ export interface InheritedSocket {
   readonly port: number;
   /** All of them must be accepted from; several where several threads shared the address. None: share it with others. */
   readonly descriptors: readonly number[];
+  /** True where they stay open whatever comes of it, and copies are listened at. */
+  readonly isBorrowed?: boolean;
 }
 
 /** A listening socket. It outlives the configurations of its listener: a new one takes over new connections. */
@@ -41,6 +43,7 @@ export class ListenerSocket {
   private readonly others: Server[] = [];
   /** Not accepted from before `open`: until then they are served by whom they come from. */
   private inherited: readonly number[] = [];
+  private isBorrowed = false;
   private readonly pipe: PipePath | undefined;
   /** Connections that came before `open`. */
   private early: Socket[] | undefined = [];
@@ -95,7 +98,7 @@ export class ListenerSocket {
     else this.early.push(socket);
   }
 
-  /** Serves from here on: everything that the listener's configuration speaks of is there. */
+  /** Serves from here on: everything that the listener's configuration speaks of is there. @throws Error without descriptors */
   open(): void {
     const early = this.early ?? [];
     this.early = undefined;
@@ -108,7 +111,7 @@ export class ListenerSocket {
       const taking = index === 0 ? server : this.createServer();
       if (taking !== server) this.others.push(taking);
       taking.on('error', () => {});
-      taking.listen({ fd }, this.backlog);
+      taking.listen({ fd: this.isBorrowed ? copyOf(fd) : fd }, this.backlog);
     }
     this.keep();
   }
@@ -130,8 +133,14 @@ export class ListenerSocket {
   holdBack(): void {
     const c = libc();
     if (c === undefined || this.early !== undefined || this.waiting.length > 0) return;
+    const copies = this.descriptors().map((fd) => c.dup(fd));
+    if (copies.some((fd) => fd < 0)) {
+      // Without descriptors nothing is accepted anyway, and to close the last one of a queue would refuse clients for good.
+      for (const fd of copies) if (fd >= 0) closeDescriptor(fd);
+      return;
+    }
     this.waitingAt = this.bound();
-    this.waiting = this.descriptors().map((fd) => c.dup(fd));
+    this.waiting = copies;
     for (const server of [this.server, ...this.others]) server.close();
   }
 
@@ -149,6 +158,7 @@ export class ListenerSocket {
   async listen(threaded: boolean, inherited?: InheritedSocket): Promise<void> {
     if (inherited !== undefined && inherited.descriptors.length > 0) {
       this.inherited = inherited.descriptors;
+      this.isBorrowed = inherited.isBorrowed === true;
       this.pipe?.adopt();
       return;
     }
@@ -243,9 +253,16 @@ export class ListenerSocket {
       server.close();
     }
     for (const socket of this.early ?? []) socket.destroy();
-    for (const fd of this.inherited) closeDescriptor(fd);
+    if (!this.isBorrowed) for (const fd of this.inherited) closeDescriptor(fd);
     this.inherited = [];
     if (handedOver) this.pipe?.leave();
     else this.pipe?.remove();
   }
+}
+
+/** @throws Error where the process has no descriptor left */
+function copyOf(fd: number): number {
+  const copy = libc()?.dup(fd) ?? -1;
+  if (copy < 0) throw new Error('EMFILE: no descriptor for a copy of a listening socket');
+  return copy;
 }

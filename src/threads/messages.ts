@@ -26,7 +26,7 @@ export interface WorkerStart {
   /** Its place among the threads, from 0, and how many there are. */
   readonly slot: number;
   readonly threads: number;
-  /** Listening descriptors that the thread before it in its place has left, by address. */
+  /** Listening descriptors that the thread before it in its place has left, by address; it takes copies. */
   readonly left: ReadonlyMap<string, readonly number[]>;
   /** Set when it takes sockets over from another process. */
   readonly inherited: InheritedSockets | undefined;

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LoadedConfig } from '../config/load.ts';
 import { closeDescriptor } from '../kernel/close-descriptor.ts';
-import { libc } from '../kernel/libc.ts';
 import {
   type AdminServer,
   type ClusterView,
@@ -16,10 +15,14 @@ import { packageInfo } from '../package-info.ts';
 import type { ListeningSockets, ProxyOptions, RetirementTerms, RunningProxy } from '../proxy.ts';
 import { SharedMemory } from '../shared-memory.ts';
 import { CrashThrottle } from './crash-throttle.ts';
+import { isDescriptorShortage } from './descriptor-shortage.ts';
 import { HandOvers } from './hand-overs.ts';
 import type { CommandName, WorkerCommands } from './messages.ts';
 import { answersOf, WorkerGone, WorkerHandle } from './worker-handle.ts';
 import { WorkerStatistics } from './worker-statistics.ts';
+
+/** What kept a worker from starting, such as a lack of descriptors, does not pass at once. */
+const START_AGAIN_MS = 1000;
 
 /**
  * A proxy of several worker threads. Each one is a whole proxy with listening sockets of its own on the same addresses
@@ -60,7 +63,7 @@ export class ThreadedProxy implements RunningProxy {
       // The first one tells which ports the system chose where the configuration says 0.
       const first = await proxy.startWorker(0);
       proxy.ports = Object.fromEntries(first.listeners.map(({ name, port }) => [name, port]));
-      await Promise.all(Array.from({ length: options.concurrency - 1 }, (_, index) => proxy.startWorker(index + 1)));
+      await Promise.all(Array.from({ length: options.concurrency - 1 }, (_, index) => proxy.startFurther(index + 1)));
       if (options.takeover !== undefined) return proxy;
       proxy.state = 'LIVE';
       proxy.statistics.start();
@@ -78,7 +81,20 @@ export class ThreadedProxy implements RunningProxy {
     await this.all('open');
   }
 
-  /** @param left - listening descriptors of the one that crashed in its slot, which become its own */
+  /**
+   * A worker beside the first one, which serves already: its clients may have taken the descriptors that another thread
+   * needs to start. That is no reason to end what is served.
+   */
+  private async startFurther(slot: number): Promise<void> {
+    try {
+      await this.startWorker(slot);
+    } catch (error) {
+      if (this.options.takeover !== undefined || !isDescriptorShortage(error)) throw error;
+      void this.startSuccessor({ slot, kept: new Map() }, 'could not start', (error as Error).message);
+    }
+  }
+
+  /** @param left - listening descriptors of the one that crashed in its slot, of which it takes copies */
   private async startWorker(slot: number, left?: WorkerHandle['kept']): Promise<WorkerHandle> {
     const { options } = this;
     const worker = await WorkerHandle.start(
@@ -132,17 +148,22 @@ export class ThreadedProxy implements RunningProxy {
       log.error('a worker thread crashed; no new one takes its place, since the proxy ends', { error: why });
       return;
     }
-    await this.startSuccessor(worker, why);
+    await this.startSuccessor(worker, 'crashed', why);
   }
 
   /** At once, unless its kind crashes again and again; what comes for it meanwhile waits in its queues. */
-  private async startSuccessor(worker: WorkerHandle, why: string): Promise<void> {
+  private async startSuccessor(
+    worker: Pick<WorkerHandle, 'slot' | 'kept'>,
+    event: 'crashed' | 'could not start',
+    why: string,
+  ): Promise<void> {
     const log = this.options.log.component('main');
-    const delayMs = this.throttle.delayMs(performance.now());
+    const throttledMs = this.throttle.delayMs(performance.now());
+    const delayMs = event === 'crashed' ? throttledMs : Math.max(throttledMs, START_AGAIN_MS);
     log.error(
       delayMs === 0
-        ? 'a worker thread crashed; a new one takes its place'
-        : `a worker thread crashed, one of ${this.throttle.recent} in a short time; a new one takes its place in ${delayMs / 1000} s`,
+        ? `a worker thread ${event}; a new one takes its place`
+        : `a worker thread ${event}, one of ${this.throttle.recent} in a short time; a new one takes its place in ${delayMs / 1000} s`,
       { error: why },
     );
     await sleep(delayMs, undefined, { ref: false });
@@ -153,11 +174,11 @@ export class ThreadedProxy implements RunningProxy {
       return;
     }
     try {
-      // Copies: should it crash before it serves, the next one has the same queues.
-      await this.startWorker(worker.slot, copyAll(worker.kept));
+      // It takes copies: should it end before it serves, the next one has the same queues.
+      await this.startWorker(worker.slot, worker.kept);
       closeAll(worker.kept);
     } catch (reason) {
-      await this.startSuccessor(worker, (reason as Error).message);
+      await this.startSuccessor(worker, 'could not start', (reason as Error).message);
     }
   }
 
@@ -312,17 +333,6 @@ export class ThreadedProxy implements RunningProxy {
     await this.admin?.close();
     await Promise.all(this.workers.splice(0).map((worker) => worker.close()));
   }
-}
-
-function copyAll(kept: WorkerHandle['kept']): WorkerHandle['kept'] {
-  const copies = new Map<string, readonly number[]>();
-  for (const [address, descriptors] of kept) {
-    copies.set(
-      address,
-      descriptors.map((fd) => libc()?.dup(fd) ?? -1).filter((fd) => fd >= 0),
-    );
-  }
-  return copies;
 }
 
 function closeAll(kept: WorkerHandle['kept']): void {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import type { Logger } from '../filter/env.ts';
+import { closeDescriptor } from '../kernel/close-descriptor.ts';
 import type { SharedMemory } from '../shared-memory.ts';
 import type {
   AnswerMessage,
@@ -44,6 +45,13 @@ export interface WorkerSettings extends Omit<WorkerStart, 'sharedPort'> {
 
 /** Three semi-spaces of 16 MiB, as the launcher gives a process of one thread. */
 const YOUNG_GENERATION_MIB = 48;
+
+/** A worker has ended before it served: nothing waits in its queues that another one would not get by itself. */
+function closeKept(notices: readonly Notice[]): void {
+  const kept = new Map<string, readonly number[]>();
+  for (const notice of notices) if ('keep' in notice) kept.set(notice.keep.address, notice.keep.descriptors);
+  for (const descriptors of kept.values()) for (const fd of descriptors) closeDescriptor(fd);
+}
 
 /** A running worker, as the main thread sees it. */
 export class WorkerHandle {
@@ -125,9 +133,16 @@ export class WorkerHandle {
       },
     });
     return new Promise((resolve, reject) => {
-      worker.once('error', reject);
-      worker.once('exit', () => reject(new Error('a worker thread ended before it served')));
       const notices: Notice[] = [];
+      let failure: Error | undefined;
+      worker.once('error', (error: Error) => {
+        failure = error;
+      });
+      // Not before its sockets are closed: nobody would accept what the kernel gives to them.
+      worker.once('exit', () => {
+        closeKept(notices);
+        reject(failure ?? new Error('a worker thread ended before it served'));
+      });
       const onMessage = (message: ReadyMessage | Notice): void => {
         if (!('listeners' in message)) {
           notices.push(message);
