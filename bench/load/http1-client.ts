@@ -68,7 +68,8 @@ export class Http1Client implements LoadClient, ConnectionEvents {
   }
 }
 
-function requestBytes(target: LoadTarget): Buffer {
+/** The one request that is sent again and again. */
+export function requestBytes(target: LoadTarget): Buffer {
   const { path, host, port, headers } = target;
   const body = targetBody(target) ?? Buffer.alloc(0);
   const method = body.length > 0 ? 'POST' : 'GET';

@@ -1,6 +1,8 @@
 import { formatSeconds } from '../run/progress.ts';
 import { addedTable } from './added-table.ts';
+import { idleTable } from './idle-table.ts';
 import type { BenchReport } from './result.ts';
+import { scalingTable } from './scaling-table.ts';
 import {
   cpuTable,
   failureLines,
@@ -47,7 +49,12 @@ export function factLines(report: BenchReport): string[] {
 
 export function allTables(report: BenchReport): Table[] {
   const tables = report.scenarios.flatMap((result) => [cpuTable(result), latencyTable(result)]);
-  return [...tables, addedTable(report), memoryTable(report), startTable(report)].filter(
+  return [...tables, addedTable(report), ...processTables(report)].filter((table) => table !== undefined);
+}
+
+/** What has no scenario of its own. */
+export function processTables(report: BenchReport): Table[] {
+  return [memoryTable(report), idleTable(report), startTable(report), scalingTable(report)].filter(
     (table) => table !== undefined,
   );
 }

@@ -1,19 +1,9 @@
 import type { Spread } from '../measure/statistics.ts';
 import { addedTable } from './added-table.ts';
-import { factLines } from './console.ts';
+import { factLines, processTables } from './console.ts';
 import type { BenchReport, PeerResult, ScenarioResult } from './result.ts';
 import { type Bar, barChart, escapeXml, LAST_PERCENTILE, lineChart, logAxis, percentileAxis } from './svg.ts';
-import {
-  cpuTable,
-  figureCell,
-  formatNumber,
-  LEGEND,
-  latencyTable,
-  memoryTable,
-  ratioTable,
-  startTable,
-  type Table,
-} from './tables.ts';
+import { cpuTable, figureCell, formatNumber, LEGEND, latencyTable, ratioTable, type Table } from './tables.ts';
 
 /**
  * The report as one HTML page that needs nothing else: plots in inline SVG, light and dark, in colours that the
@@ -100,9 +90,9 @@ function latencyPlots(result: ScenarioResult): string {
     .join('\n');
 }
 
-/** Memory and start-up have no scenario of their own. */
+/** Memory, start-up and scaling have no scenario of their own. */
 function processSection(report: BenchReport): string {
-  const tables = [memoryTable(report), startTable(report)].filter((table) => table !== undefined);
+  const tables = processTables(report);
   return tables.length === 0
     ? ''
     : `<section id="process"><h2>The process</h2>${tables.map(htmlTable).join('\n')}</section>`;

@@ -19,6 +19,8 @@ export interface BenchReport {
   readonly scenarios: readonly ScenarioResult[];
   readonly memory: readonly MemoryResult[];
   readonly start: readonly StartResult[];
+  readonly idle: readonly IdleResult[];
+  readonly scaling: readonly ScalingResult[];
   readonly warnings: readonly string[];
 }
 
@@ -101,6 +103,42 @@ export interface StartResult {
   readonly error?: string;
   /** From the spawn of the launcher to the first answer. */
   readonly startMs?: Spread;
+}
+
+export const IDLE_CONNECTIONS = 10_000;
+
+/** With 10,000 keep-alive connections that do nothing, each of which has had one request. */
+export interface IdleResult {
+  readonly peer: PeerName;
+  readonly error?: string;
+  /** Of the process. */
+  readonly connectedKiB?: Spread;
+  /** What the process grew by, by connection. */
+  readonly perConnectionKiB?: Spread;
+}
+
+/** Throughput and CPU by the number of workers. */
+export interface ScalingResult {
+  readonly peer: PeerName;
+  readonly error?: string;
+  /** The load ran on the proxy's cores: rates say little. */
+  readonly sharesCores: boolean;
+  /** Fewest workers first. */
+  readonly points: readonly ScalingPoint[];
+  /** CPU per request of one worker by that of two, of each round's pair: 1 when the second costs nothing. */
+  readonly cpuEfficiency?: Spread;
+  /** Rate of two workers by twice that of one; not where load and proxy share cores. */
+  readonly rateEfficiency?: Spread;
+}
+
+export interface ScalingPoint {
+  readonly concurrency: number;
+  readonly requestsPerSecond: Spread;
+  /** CPU per request of the proxy's process. */
+  readonly processMicros: Spread;
+  /** CPU time of the proxy's process by wall time, median of the rounds. */
+  readonly coresUsed: number;
+  readonly errors: number;
 }
 
 /** The share of the slowest peer's saturation at which CPU is compared at an equal rate. */

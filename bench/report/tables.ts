@@ -226,6 +226,8 @@ export function failureLines(report: BenchReport): string[] {
     ),
     ...report.memory.map(({ peer, error }): [string, string, string | undefined] => ['memory', peer, error]),
     ...report.start.map(({ peer, error }): [string, string, string | undefined] => ['start', peer, error]),
+    ...report.idle.map(({ peer, error }): [string, string, string | undefined] => ['idle', peer, error]),
+    ...report.scaling.map(({ peer, error }): [string, string, string | undefined] => ['scaling', peer, error]),
   ];
   return failures.flatMap(([where, peer, error]) =>
     error === undefined ? [] : [`Failed: ${where}, ${peer}: ${error.split('\n', 1)[0]}`],
@@ -237,6 +239,7 @@ function peerLabel(peer: PeerResult): string {
   return errors > 0 ? `${errorLabel(peer)} (${errors} errors)` : errorLabel(peer);
 }
 
-function errorLabel(result: { readonly peer: string; readonly error?: string }): string {
+/** The peer's name, and whether it failed. */
+export function errorLabel(result: { readonly peer: string; readonly error?: string }): string {
   return result.error === undefined ? result.peer : `${result.peer} (failed)`;
 }

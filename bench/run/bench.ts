@@ -7,7 +7,9 @@ import { makeFixtures } from '../policies/fixtures.ts';
 import type { BenchReport, ScenarioResult } from '../report/result.ts';
 import type { Scenario } from '../scenario.ts';
 import { takeLock } from './lock.ts';
+import { measureIdle } from './measure-idle.ts';
 import { measureMemory, measureStart, PROCESS_SCENARIO } from './measure-process.ts';
+import { measureScaling } from './measure-scaling.ts';
 import { measureScenario } from './measure-scenario.ts';
 import { divideCores, type Plan, planSeconds } from './plan.ts';
 import { Progress } from './progress.ts';
@@ -50,6 +52,8 @@ export async function runBench(root: string, plan: Plan, command: string): Promi
     }
     const memory = plan.memory ? await measureMemory(env, plan, progress) : [];
     const start = plan.starts > 0 ? await measureStart(env, plan, progress) : [];
+    const idle = plan.idle ? await measureIdle(env, plan, progress) : [];
+    const scaling = plan.scaling ? await measureScaling(env, plan, progress) : [];
     return {
       schema: 'outrigger.bench/1',
       startedAt: startedAt.toISOString(),
@@ -64,6 +68,8 @@ export async function runBench(root: string, plan: Plan, command: string): Promi
       scenarios,
       memory,
       start,
+      idle,
+      scaling,
       warnings: [...machineWarnings(machine), ...toolWarnings(root, plan, cores.pinned)],
     };
   } finally {

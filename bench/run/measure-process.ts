@@ -1,21 +1,23 @@
 import { readRssKiB } from '../measure/proc.ts';
-import { roundOrder, spread } from '../measure/statistics.ts';
+import { spread } from '../measure/statistics.ts';
 import type { Peer } from '../peers/peer.ts';
 import type { MemoryResult, StartResult } from '../report/result.ts';
 import type { Scenario } from '../scenario.ts';
 import { SCENARIOS } from '../scenarios.ts';
 import { MEMORY_CONNECTIONS, type Plan, trialSeconds } from './plan.ts';
 import type { Progress } from './progress.ts';
+import { inRounds } from './rounds.ts';
 import { saturate, type Trial, type TrialEnv, withTrial } from './trial.ts';
 
 const SAMPLE_EVERY_MS = 100;
 /** What a process still does right after its start is no longer going on by then. */
-const SETTLE_MS = 1000;
+export const SETTLE_MS = 1000;
 
-/** What memory and start are measured with. */
+/** What figures of the process, and of its scaling, are measured with. */
 export const PROCESS_SCENARIO = SCENARIOS.find((scenario) => scenario.name === 'http') as Scenario;
 
-interface Samples {
+/** Two figures of one peer, by round. */
+export interface Samples {
   readonly peer: Peer;
   readonly first: number[];
   readonly second: number[];
@@ -71,7 +73,8 @@ export async function measureStart(env: TrialEnv, plan: Plan, progress: Progress
   });
 }
 
-async function sampleProxies(
+/** Runs every proxy once per round, in fresh processes, with the scenario of such figures. */
+export async function sampleProxies(
   env: TrialEnv,
   peers: readonly Peer[],
   rounds: number,
@@ -80,15 +83,8 @@ async function sampleProxies(
   const all = peers
     .filter((peer) => peer.name !== 'direct')
     .map((peer): Samples => ({ peer, first: [], second: [], error: undefined }));
-  for (let round = 0; round < rounds; round++) {
-    for (const samples of roundOrder(all, round)) {
-      if (samples.error !== undefined) continue;
-      try {
-        await withTrial(env, samples.peer, PROCESS_SCENARIO, (trial) => sample(samples, trial, trial.pid as number));
-      } catch (error) {
-        samples.error = (error as Error).message;
-      }
-    }
-  }
+  await inRounds(all, rounds, (samples) =>
+    withTrial(env, samples.peer, PROCESS_SCENARIO, (trial) => sample(samples, trial, trial.pid as number)),
+  );
   return all;
 }

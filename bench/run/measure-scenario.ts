@@ -1,11 +1,12 @@
 import { generatorLimits, type OpenLoopResult } from '../load/open-loop.ts';
 import type { SaturationResult } from '../load/saturation.ts';
-import { median, roundOrder, type Spread, spread } from '../measure/statistics.ts';
+import { median, type Spread, spread } from '../measure/statistics.ts';
 import type { Peer, PeerName } from '../peers/peer.ts';
 import type { CpuFigures, PeerResult, RateFigures, SaturationFigures } from '../report/result.ts';
 import type { Scenario } from '../scenario.ts';
 import { type Plan, RATE_WARMUP_MS, trialSeconds, WARMUP_S } from './plan.ts';
 import type { Progress } from './progress.ts';
+import { inRounds } from './rounds.ts';
 import { holdRate, type Measured, saturate, type TrialEnv, withTrial } from './trial.ts';
 
 /** The rounds of one peer, index by index those of every other peer of the scenario. */
@@ -55,24 +56,6 @@ export async function measureScenario(
     });
   }
   return all.map((rounds) => peerResult(rounds, plan, slowest));
-}
-
-/** Every peer once per round, the order reversed each round; a peer that failed is left out from then on. */
-async function inRounds(
-  all: readonly Rounds[],
-  count: number,
-  step: (rounds: Rounds, round: number) => Promise<void>,
-): Promise<void> {
-  for (let round = 0; round < count; round++) {
-    for (const rounds of roundOrder(all, round)) {
-      if (rounds.error !== undefined) continue;
-      try {
-        await step(rounds, round);
-      } catch (error) {
-        rounds.error = (error as Error).message;
-      }
-    }
-  }
 }
 
 /** Saturation of the slowest proxy; of the direct peer only when it is alone. */

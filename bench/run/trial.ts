@@ -149,7 +149,8 @@ export async function holdRate(
   return { result, cpu: cpuBetween(before, after ?? readCpu(trial.pid)), wallMs: durationMs };
 }
 
-function loadTarget(trial: Trial): LoadTarget {
+/** What a load generator is told of this trial. */
+export function loadTarget(trial: Trial): LoadTarget {
   const { scenario, env, port } = trial;
   return {
     host: '127.0.0.1',

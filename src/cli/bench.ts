@@ -25,7 +25,8 @@ Selections
   Names, groups and patterns, separated by commas: --scenario http,mix_2,iptag_*,memory
   Groups: core (the default: what the README's figures come from), quick, filters, paper, bodies, connections, http2,
   grpc, all.
-  memory (resident, idle and under 1,000 connections) and start (to the first 200) are figures of their own.
+  memory (resident, idle and under 1,000 connections) and start (to the first 200) are figures of their own, as are two
+  of envoy and outrigger alone: idle (resident, with 10,000 idle connections) and scaling (--concurrency 1 and 2).
 
 What is measured
   Saturation: wrk where installed, else autocannon, h2load for HTTP/2; requests/s and CPU per request, of the proxy's process and of the
@@ -122,6 +123,8 @@ async function makePlan(root: string, options: BenchOptions): Promise<Plan> {
     memory: selection.memory,
     memoryRounds: quick ? 1 : rounds,
     starts: selection.start ? (quick ? QUICK_STARTS : STARTS) : 0,
+    idle: selection.idle,
+    scaling: selection.scaling,
   };
 }
 
@@ -148,6 +151,8 @@ async function list(root: string): Promise<void> {
   const rows = SCENARIOS.map((scenario) => [scenario.name, scenario.groups.join(','), scenario.summary] as const);
   rows.push(['memory', 'core,quick', 'resident memory, idle and under 1,000 keep-alive connections with traffic']);
   rows.push(['start', 'core,quick', 'time from the start of the launcher to the first 200']);
+  rows.push(['idle', 'all', 'resident memory with 10,000 idle keep-alive connections; envoy and outrigger']);
+  rows.push(['scaling', 'all', 'throughput and CPU per request with --concurrency 1 and 2; envoy and outrigger']);
   const lines = rows.map(([name, groups, summary]) => `  ${name.padEnd(20)}${groups.padEnd(24)}${summary}`);
   const peers = PEER_NAMES.map((name) => {
     const found = findPeer(name, root);
@@ -198,7 +203,8 @@ async function write(report: BenchReport, options: BenchOptions): Promise<void> 
 }
 
 function hasFailures(report: BenchReport): boolean {
-  const results = [...report.scenarios.flatMap((result) => result.peers), ...report.memory, ...report.start];
+  const { scenarios, memory, start, idle, scaling } = report;
+  const results = [...scenarios.flatMap((result) => result.peers), ...memory, ...start, ...idle, ...scaling];
   return results.length === 0 || results.some((result) => result.error !== undefined);
 }
 

@@ -47,6 +47,43 @@ describe('the report on a terminal', () => {
   });
 });
 
+describe('figures of envoy and outrigger alone', () => {
+  const text = renderConsole(SAMPLE);
+
+  it('are the memory of idle connections, in all and for each', () => {
+    expect(text).toContain('Resident memory with 10,000 idle keep-alive connections');
+    expect(text).toMatch(/^outrigger +150 \[0\.75\] +10\.0 \[0\.50\]$/m);
+  });
+
+  it('are rate and CPU by workers, the efficiency beside the last', () => {
+    expect(text).toMatch(/^outrigger +1 +20,000 \[2\.00\] +20\.0 \[0\.50\] +0\.95 +– +–$/m);
+    expect(text).toMatch(/^outrigger +2 +36,000 \[1\.80\] +25\.0 \[0\.63\] +1\.95 +0\.80 \[0\.80\] +0\.90 \[0\.90\]$/m);
+    expect(text).toMatch(/^envoy +2 +20,000 +40\.0 +1\.95 +1\.00 +1\.00$/m);
+  });
+
+  it('say when cores were too few to compare rates', () => {
+    const shared = SAMPLE.scaling.map((result) => ({ ...result, sharesCores: true }));
+    expect(text).not.toContain('share them');
+    expect(renderConsole({ ...SAMPLE, scaling: shared })).toContain('load and proxy share them: compare CPU');
+  });
+
+  it('are in the Markdown and HTML reports too, and their failures are told', () => {
+    for (const page of [renderMarkdown(SAMPLE), renderHtml(SAMPLE)]) {
+      expect(page).toContain('10,000 idle keep-alive connections');
+      expect(page).toContain('Scaling of http');
+    }
+    const failed = { peer: 'envoy', error: 'no descriptors' } as const;
+    const lines = renderConsole({
+      ...SAMPLE,
+      idle: [failed],
+      scaling: [{ ...failed, sharesCores: false, points: [] }],
+    });
+    expect(lines).toMatch(/^Failed: idle, envoy: no descriptors$/m);
+    expect(lines).toMatch(/^Failed: scaling, envoy: no descriptors$/m);
+    expect(lines).toMatch(/^envoy \(failed\) +– +– +– +– +– +–$/m);
+  });
+});
+
 describe('the Markdown report', () => {
   const text = renderMarkdown(SAMPLE);
 

@@ -1,6 +1,6 @@
 import type { Spread } from '../../../bench/measure/statistics.ts';
 import type { PeerName } from '../../../bench/peers/peer.ts';
-import type { BenchReport, PeerResult, RateFigures } from '../../../bench/report/result.ts';
+import type { BenchReport, PeerResult, RateFigures, ScalingResult } from '../../../bench/report/result.ts';
 import { SCENARIOS } from '../../../bench/scenarios.ts';
 
 export function figure(...values: number[]): Spread {
@@ -58,6 +58,22 @@ function peer(
   };
 }
 
+function scaling(name: PeerName, rates: readonly [number, number], micros: readonly [number, number]): ScalingResult {
+  return {
+    peer: name,
+    sharesCores: false,
+    points: rates.map((rate, i) => ({
+      concurrency: i + 1,
+      requestsPerSecond: figure(rate),
+      processMicros: figure(micros[i] as number),
+      coresUsed: i + 0.95,
+      errors: 0,
+    })),
+    cpuEfficiency: figure(micros[0] / micros[1]),
+    rateEfficiency: figure(rates[1] / (2 * rates[0])),
+  };
+}
+
 /** A report of made-up figures: Outrigger at half of Envoy's CPU in every round, while the machine slows down. */
 export const SAMPLE: BenchReport = {
   schema: 'outrigger.bench/1',
@@ -105,5 +121,10 @@ export const SAMPLE: BenchReport = {
     { peer: 'outrigger', startMs: figure(70, 72, 74) },
     { peer: 'envoy', startMs: figure(90, 91, 92) },
   ],
+  idle: [
+    { peer: 'outrigger', connectedKiB: figure(153_600), perConnectionKiB: figure(10) },
+    { peer: 'envoy', connectedKiB: figure(204_800), perConnectionKiB: figure(20) },
+  ],
+  scaling: [scaling('outrigger', [20_000, 36_000], [20, 25]), scaling('envoy', [10_000, 20_000], [40, 40])],
   warnings: ['other work was running'],
 };

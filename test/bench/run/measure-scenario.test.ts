@@ -51,6 +51,8 @@ async function measure(peers: readonly Peer[], rest: Partial<Plan> = {}) {
     memory: false,
     memoryRounds: 1,
     starts: 0,
+    idle: false,
+    scaling: false,
     ...rest,
   };
   return { order, results: await measureScenario(env, plan, http, new Progress(1)) };
