@@ -42,7 +42,8 @@ export async function measureScaling(env: TrialEnv, plan: Plan, progress: Progre
     const { proxy, load } = placed(concurrency);
     const own: TrialEnv = { ...env, proxyCores: proxy, loadCores: load };
     await withTrial(own, withConcurrency(peer, concurrency), PROCESS_SCENARIO, async (trial) => {
-      await saturate(trial, WARMUP_S);
+      // Each worker compiles code of its own, and sees its share of the requests only.
+      await saturate(trial, WARMUP_S * concurrency);
       const { result, cpu, wallMs } = await saturate(trial, plan.durationS);
       point.rates.push(result.requestsPerSecond);
       point.micros.push(cpu.processMicros / result.requests);
