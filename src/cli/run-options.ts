@@ -66,6 +66,12 @@ export const RUN_OPTIONS: readonly RunOption[] = [
   { flags: '--watch', help: 'reload the file when it changes, ConfigMap swaps included (SIGHUP reloads in any case)' },
   { flags: '--filter-dir <folder>', help: 'folder of the TypeScript filters that the configuration may name' },
   {
+    flags: '--splice <mode>',
+    help: 'auto, unless given: the kernel forwards TCP sessions where it may; on: it must; off: it does not',
+    choices: SPLICE_MODES,
+  },
+  { flags: '--node-agent <socket>', help: 'Unix socket of the node agent that makes the bpf maps for --splice' },
+  {
     flags: '--hot-restart <socket>',
     help: 'take over from the process that serves at this Unix socket, if there is one, and be met there by the next',
   },
@@ -81,12 +87,6 @@ export const RUN_OPTIONS: readonly RunOption[] = [
   { flags: '--skip-hot-restart-on-no-parent', help: '' },
   { flags: '--skip-hot-restart-parent-stats', help: '' },
   { flags: '--disable-hot-restart', help: '' },
-  {
-    flags: '--splice <mode>',
-    help: 'auto, unless given: the kernel forwards TCP sessions where it may; on: it must; off: it does not',
-    choices: SPLICE_MODES,
-  },
-  { flags: '--node-agent <socket>', help: 'Unix socket of the node agent that makes the bpf maps for --splice' },
   { flags: '--app <host:port>', help: 'quick start: the app to stand in front of' },
   { flags: '--listen <host:port>', help: 'quick start: where clients connect' },
   { flags: '--protocol <protocol>', help: 'quick start: what is spoken', choices: QUICK_PROTOCOLS },
