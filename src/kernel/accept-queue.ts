@@ -12,11 +12,12 @@ const NONBLOCK_CLOEXEC = 0o4000 | 0o2000000;
  * server's descriptor cannot be reached.
  */
 export function acceptWaiting(server: Server, limit: number, take: (socket: Socket) => void): number {
-  const descriptor = listeningDescriptor(server);
-  if (descriptor < 0) return 0;
   const c = libc();
   if (c === undefined) return 0;
   for (let taken = 0; taken < limit; taken++) {
+    // `take` may have closed the server.
+    const descriptor = listeningDescriptor(server);
+    if (descriptor < 0) return taken;
     const fd = c.accept4(descriptor, 0n, 0n, NONBLOCK_CLOEXEC);
     if (fd < 0) return taken;
     take(socketOf(fd));

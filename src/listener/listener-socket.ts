@@ -1,7 +1,8 @@
 import net, { type Server, type Socket } from 'node:net';
-import { acceptWaiting, listeningDescriptor, socketOf } from '../kernel/accept-queue.ts';
+import { acceptWaiting, descriptorOf, listeningDescriptor, socketOf } from '../kernel/accept-queue.ts';
 import { bindSocket } from '../kernel/bound-socket.ts';
 import { closeDescriptor } from '../kernel/close-descriptor.ts';
+import { descriptorLimit } from '../kernel/descriptor-limit.ts';
 import { libc } from '../kernel/libc.ts';
 import { ipBytes } from '../network/ip.ts';
 import type { ConnectionBalance } from './connection-balance.ts';
@@ -23,6 +24,11 @@ const BUSY_CONNECTIONS = 16;
 const MAX_ACCEPTED_AT_ONCE = 64;
 /** Enough to empty a queue for good, unless somebody fills it faster than it is emptied. */
 const MAX_ACCEPTED_AT_CLOSE = 8192;
+
+/** So long nothing is accepted when descriptors have run out. */
+const SHORTAGE_PAUSE_MS = 100;
+/** What several threads leave free, for upstreams and for what they accept at the same time; less where there are few. */
+const SPARE_DESCRIPTORS = 16;
 
 /** What listens at one address already, bound by another process that hands it over. */
 export interface InheritedSocket {
@@ -53,6 +59,13 @@ export class ListenerSocket {
   private kept: readonly number[] = [];
   /** Of the queues in which connections wait while none is accepted, and where that is. */
   private waiting: readonly number[] = [];
+  /** Set while nothing is accepted for lack of descriptors; connections wait in the queues of `kept`. */
+  private pause: NodeJS.Timeout | undefined = undefined;
+  private isHeldBack = false;
+  /** A connection with this descriptor, or a higher one, is one of the last that the process has room for. */
+  private pauseFrom = Number.POSITIVE_INFINITY;
+  /** So many have to be free for it to accept again. */
+  private spare = 0;
   private waitingAt: { readonly address: string; readonly port: number } | undefined = undefined;
   /** In a worker thread: who serves a connection where the listener's connections are balanced. */
   balance: ConnectionBalance | undefined = undefined;
@@ -79,6 +92,8 @@ export class ListenerSocket {
   }
 
   private readonly take = (socket: Socket): void => {
+    // The lowest free number is given: those below it are taken.
+    if (descriptorOf(socket) >= this.pauseFrom) this.pauseAccepting();
     if (this.early !== undefined) this.early.push(socket);
     else if (this.isMine(socket)) this.current.accept(socket);
   };
@@ -127,26 +142,59 @@ export class ListenerSocket {
             .map((fd) => c.dup(fd))
             .filter((fd) => fd >= 0);
     this.onKept(this.kept);
+    const newest = this.kept.at(-1);
+    const limit = descriptorLimit();
+    if (newest === undefined || limit === Number.POSITIVE_INFINITY) return;
+    this.spare = Math.max(0, Math.min(SPARE_DESCRIPTORS, Math.floor((limit - newest) / 4)));
+    this.pauseFrom = limit - this.spare;
+  }
+
+  /**
+   * libuv has a descriptor in reserve for each loop, to take and close a connection for which there is none. Between the
+   * two, another thread may get it; then the connection stays, and the loop turns without end, which nobody is told.
+   * So a thread that is one of several stops before.
+   */
+  private pauseAccepting(): void {
+    const servers = [this.server, ...this.others];
+    if (this.pause !== undefined || this.waiting.length > 0 || this.kept.length !== servers.length) return;
+    this.waitingAt = this.bound();
+    for (const server of servers) server.close();
+    this.pause = setTimeout(this.afterPause, SHORTAGE_PAUSE_MS);
+  }
+
+  private readonly afterPause = (): void => {
+    const { kept } = this;
+    // Numbers say nothing here: those of closed servers are low and free.
+    const free = this.isHeldBack ? [] : copiesOf([...kept, ...Array<number>(this.spare).fill(kept[0] as number)]);
+    for (const fd of free.slice(kept.length)) closeDescriptor(fd);
+    if (free.length === 0) {
+      this.pause?.refresh();
+      return;
+    }
+    this.pause = undefined;
+    this.listenAt(free.slice(0, kept.length));
+  };
+
+  private listenAt(descriptors: readonly number[]): void {
+    const servers = [this.server, ...this.others];
+    for (const [index, fd] of descriptors.entries()) servers[index]?.listen({ fd }, this.backlog);
   }
 
   /** Accepts nothing until `acceptAgain`: connections wait in the kernel's queue. Not possible without libc. */
   holdBack(): void {
-    const c = libc();
-    if (c === undefined || this.early !== undefined || this.waiting.length > 0) return;
-    const copies = this.descriptors().map((fd) => c.dup(fd));
-    if (copies.some((fd) => fd < 0)) {
-      // Without descriptors nothing is accepted anyway, and to close the last one of a queue would refuse clients for good.
-      for (const fd of copies) if (fd >= 0) closeDescriptor(fd);
-      return;
-    }
+    this.isHeldBack = true;
+    if (this.early !== undefined || this.waiting.length > 0 || this.pause !== undefined) return;
+    const copies = copiesOf(this.descriptors());
+    // Without descriptors nothing is accepted anyway, and to close the last one of a queue would refuse clients for good.
+    if (copies.length === 0) return;
     this.waitingAt = this.bound();
     this.waiting = copies;
     for (const server of [this.server, ...this.others]) server.close();
   }
 
   acceptAgain(): void {
-    const servers = [this.server, ...this.others];
-    for (const [index, fd] of this.waiting.entries()) servers[index]?.listen({ fd }, this.backlog);
+    this.isHeldBack = false;
+    this.listenAt(this.waiting);
     this.waiting = [];
   }
 
@@ -226,7 +274,8 @@ export class ListenerSocket {
   /** Where it really listens. */
   bound(): { readonly address: string; readonly port: number } {
     const bound = this.server.address();
-    if (this.waiting.length > 0 && this.waitingAt !== undefined) return this.waitingAt;
+    const isWaiting = this.waiting.length > 0 || this.pause !== undefined;
+    if (isWaiting && this.waitingAt !== undefined) return this.waitingAt;
     if (bound === null || typeof bound === 'string')
       return { address: this.address.host, port: this.address.port ?? 0 };
     return { address: bound.address, port: bound.port };
@@ -235,6 +284,7 @@ export class ListenerSocket {
   /** Descriptors of the sockets that listen. They stay this one's. */
   descriptors(): number[] {
     if (this.waiting.length > 0) return [...this.waiting];
+    if (this.pause !== undefined) return [...this.kept];
     return [this.server, ...this.others].map(listeningDescriptor).filter((fd) => fd >= 0);
   }
 
@@ -243,6 +293,9 @@ export class ListenerSocket {
    * unless another process has the queue (`handedOver`).
    */
   close(handedOver = false): void {
+    this.pauseFrom = Number.POSITIVE_INFINITY;
+    clearTimeout(this.pause);
+    this.pause = undefined;
     if (this.kept.length > 0) this.onKept?.([]);
     for (const fd of this.kept) closeDescriptor(fd);
     this.kept = [];
@@ -260,9 +313,22 @@ export class ListenerSocket {
   }
 }
 
+/** Copies of all of them, or none where there are not descriptors enough or libc cannot be reached. */
+function copiesOf(descriptors: readonly number[]): readonly number[] {
+  const c = libc();
+  const copies: number[] = [];
+  for (const fd of descriptors) {
+    const copy = c?.dup(fd) ?? -1;
+    if (copy >= 0) copies.push(copy);
+  }
+  if (copies.length === descriptors.length) return copies;
+  for (const fd of copies) closeDescriptor(fd);
+  return [];
+}
+
 /** @throws Error where the process has no descriptor left */
 function copyOf(fd: number): number {
-  const copy = libc()?.dup(fd) ?? -1;
-  if (copy < 0) throw new Error('EMFILE: no descriptor for a copy of a listening socket');
+  const [copy] = copiesOf([fd]);
+  if (copy === undefined) throw new Error('EMFILE: no descriptor for a copy of a listening socket');
   return copy;
 }

@@ -9,53 +9,60 @@ import { TestClient } from '../support/sockets.ts';
 import { ask, sleep, startApp } from '../support/story.ts';
 
 const LAUNCHER = join(import.meta.dirname, '..', '..', 'bin', 'outrigger');
-const LIMIT = 80;
 
 function cpuMs(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? [];
   return (Number(fields[11]) + Number(fields[12])) * 10;
 }
 
-test('with no descriptor left, the proxy neither dies nor spins, and serves again when there are some', {
-  timeout: 60_000,
-}, async () => {
-  await using app = await startApp((_request, response) => response.end('ok'));
-  const port = await unusedPort();
-  const folder = mkdtempSync(join(tmpdir(), 'outrigger-descriptors-'));
-  const file = join(folder, 'config.yaml');
-  writeFileSync(file, httpConfig(app.port).replace('port_value: 0', `port_value: ${port}`));
-  const limited = `ulimit -n ${LIMIT}; exec "$0" run -c "$1" --concurrency 1 -l error`;
-  const child = spawn('sh', ['-c', limited, LAUNCHER, file], { stdio: 'ignore' });
-  onTestFinished(() => {
-    child.kill('SIGKILL');
-    rmSync(folder, { recursive: true, force: true });
-  });
-  await expect
-    .poll(
-      () =>
-        ask(port).then(
-          ({ status }) => status,
-          () => 0,
-        ),
-      { timeout: 20_000 },
-    )
-    .toBe(200);
-  const clients = await Promise.all(Array.from({ length: 3 * LIMIT }, () => TestClient.connect(port)));
-  await sleep(300);
-  const before = cpuMs(child.pid as number);
-  await sleep(1000);
-  // An event loop that spins has taken the whole second.
-  expect(cpuMs(child.pid as number) - before).toBeLessThan(500);
-  expect(child.exitCode).toBeNull();
-  for (const client of clients) client.destroy();
-  await expect
-    .poll(
-      () =>
-        ask(port).then(
-          ({ status }) => status,
-          () => 0,
-        ),
-      { timeout: 20_000 },
-    )
-    .toBe(200);
-});
+test.each([
+  { threads: 1, limit: 80 },
+  { threads: 2, limit: 80 },
+  { threads: 2, limit: 200 },
+])(
+  'with $limit descriptors for $threads threads and more clients than that, the proxy neither dies nor spins, and serves again when they have gone',
+  {
+    timeout: 60_000,
+  },
+  async ({ threads, limit }) => {
+    await using app = await startApp((_request, response) => response.end('ok'));
+    const port = await unusedPort();
+    const folder = mkdtempSync(join(tmpdir(), 'outrigger-descriptors-'));
+    const file = join(folder, 'config.yaml');
+    writeFileSync(file, httpConfig(app.port).replace('port_value: 0', `port_value: ${port}`));
+    const limited = `ulimit -n ${limit}; exec "$0" run -c "$1" --concurrency ${threads} -l error`;
+    const child = spawn('sh', ['-c', limited, LAUNCHER, file], { stdio: 'ignore' });
+    onTestFinished(() => {
+      child.kill('SIGKILL');
+      rmSync(folder, { recursive: true, force: true });
+    });
+    await expect
+      .poll(
+        () =>
+          ask(port).then(
+            ({ status }) => status,
+            () => 0,
+          ),
+        { timeout: 20_000 },
+      )
+      .toBe(200);
+    const clients = await Promise.all(Array.from({ length: 3 * limit }, () => TestClient.connect(port)));
+    await sleep(300);
+    const before = cpuMs(child.pid as number);
+    await sleep(1000);
+    // An event loop that spins has taken the whole second.
+    expect(cpuMs(child.pid as number) - before).toBeLessThan(500);
+    expect(child.exitCode).toBeNull();
+    for (const client of clients) client.destroy();
+    await expect
+      .poll(
+        () =>
+          ask(port).then(
+            ({ status }) => status,
+            () => 0,
+          ),
+        { timeout: 20_000 },
+      )
+      .toBe(200);
+  },
+);
