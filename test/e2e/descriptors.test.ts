@@ -19,19 +19,26 @@ test.each([
   { threads: 1, limit: 80 },
   { threads: 2, limit: 80 },
   { threads: 2, limit: 200 },
+  { threads: 2, limit: 200, clients: 'later' },
 ])(
-  'with $limit descriptors for $threads threads and more clients than that, the proxy neither dies nor spins, and serves again when they have gone',
+  'with $limit descriptors for $threads thread(s) and more clients than that, the proxy neither dies nor spins, and serves again when they have gone',
   {
     timeout: 60_000,
   },
-  async ({ threads, limit }) => {
+  async ({ threads, limit, clients: when = 'early' }) => {
     await using app = await startApp((_request, response) => response.end('ok'));
     const port = await unusedPort();
     const folder = mkdtempSync(join(tmpdir(), 'outrigger-descriptors-'));
     const file = join(folder, 'config.yaml');
     writeFileSync(file, httpConfig(app.port).replace('port_value: 0', `port_value: ${port}`));
-    const limited = `ulimit -n ${limit}; exec "$0" run -c "$1" --concurrency ${threads} -l error`;
-    const child = spawn('sh', ['-c', limited, LAUNCHER, file], { stdio: 'ignore' });
+    const limited = `ulimit -n ${limit}; exec "$0" run -c "$1" --concurrency ${threads} -l info`;
+    const child = spawn('sh', ['-c', limited, LAUNCHER, file], { stdio: ['ignore', 'pipe', 'pipe'] });
+    let log = '';
+    for (const output of [child.stdout, child.stderr]) {
+      output.on('data', (part) => {
+        log += part;
+      });
+    }
     onTestFinished(() => {
       child.kill('SIGKILL');
       rmSync(folder, { recursive: true, force: true });
@@ -46,6 +53,8 @@ test.each([
         { timeout: 20_000 },
       )
       .toBe(200);
+    // The first thread serves before the others have started.
+    if (when === 'later') await expect.poll(() => log, { timeout: 20_000 }).toContain('listening on');
     const clients = await Promise.all(Array.from({ length: 3 * limit }, () => TestClient.connect(port)));
     await sleep(300);
     const before = cpuMs(child.pid as number);
