@@ -35,7 +35,7 @@ beforeAll(async () => {
   const prefix = join(folder, 'prefix');
   npm('install', '-g', '--prefix', prefix, '--offline', '--omit=optional', join(folder, tarball));
   launcher = join(prefix, 'bin/outrigger');
-  env = { PATH: `${dirname(process.execPath)}:${process.env.PATH}`, HOME: folder };
+  env = { PATH: `${dirname(process.execPath)}:${process.env.PATH}`, HOME: folder, OUTRIGGER_CONCURRENCY: '1' };
   app = createServer((request, response) => {
     response.setHeader('x-seen-id', request.headers['x-request-id'] ?? '');
     response.end(`app saw ${request.url}`);
