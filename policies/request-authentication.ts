@@ -13,6 +13,7 @@ import {
   string,
 } from '../src/config/schema/building-blocks.ts';
 import { scalar } from '../src/config/schema/schema.ts';
+import { writtenHeader } from '../src/config/schema/written-header.ts';
 import { isRecord, oneOrMany } from '../src/config/sidecar/units.ts';
 import { time } from './fields.ts';
 import { type Canonical, given, type PolicyKind, typed } from './policy.ts';
@@ -55,8 +56,8 @@ const JwtRule = message(
     /** Leaves the token in the request. */
     forward_original_token: optional(bool(), false),
     /** Passes the claims on, base64url of their JSON. */
-    output_payload_to_header: optional(headerName()),
-    output_claim_to_headers: optional(list(message({ header: headerName(), claim: nonEmptyString() })), []),
+    output_payload_to_header: optional(writtenHeader()),
+    output_claim_to_headers: optional(list(message({ header: writtenHeader(), claim: nonEmptyString() })), []),
   },
   oneof(['jwks', 'jwks_file', 'jwks_uri'], { required: true }),
   check((rule) =>

@@ -21,6 +21,7 @@ import {
 import { DataSource } from '../../src/config/schema/core.ts';
 import { StringMatcher } from '../../src/config/schema/matcher.ts';
 import { RouteMatch } from '../../src/config/schema/route-components.ts';
+import { writtenHeader } from '../../src/config/schema/written-header.ts';
 
 /** envoy.extensions.filters.http.jwt_authn.v3, and what it uses of envoy.config.core.v3. Durations in milliseconds. */
 
@@ -64,20 +65,6 @@ const RemoteJwks = message({
   retry_policy: optional(FetchRetryPolicy),
 });
 export type RemoteJwks = v.InferOutput<typeof RemoteJwks>;
-
-/** What says where a message and its body end: taken from the client, or written from a claim, it would end elsewhere. */
-const FRAMING = /^(?:connection|content-length|te|trailer|transfer-encoding|upgrade)$/;
-
-/** A header that the filter writes: a pseudo-header or Host would change where the request goes. */
-const writtenHeader = () =>
-  v.pipe(
-    headerName(),
-    v.check(
-      (name) => name === '' || (/^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(name) && name !== 'host'),
-      'must be a header name such as x-jwt-sub, not a pseudo-header or host',
-    ),
-    v.check((name) => !FRAMING.test(name), 'must be a header name such as x-jwt-sub, not one that frames the message'),
-  );
 
 const ClaimToHeader = message(
   {
