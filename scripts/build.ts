@@ -110,7 +110,7 @@ const nodePerformance = globalThis.performance;`;
 
 /** Loads the parts of `run` that lie in files of their own, each when it is first needed. */
 const LOAD_PARTS = `const loadPart = (name) =>
-  module.exports.loadCompiled(process.getBuiltinModule('path').join(importMeta.dirname, 'run-' + name + '.cjs'));
+  module.exports.loadPart(process.getBuiltinModule('path').join(importMeta.dirname, 'run-' + name + '.cjs'));
 const chunks = new Map();
 const loadChunk = (name) => {
   if (!chunks.has(name)) chunks.set(name, loadPart(name).open(module.exports.shared, { loadPart, loadChunk, importChunk }));

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { codeCachePath, loadCompiled } from '../../src/cli/compiled-script.ts';
+import { codeCachePath, loadCompiled, loadPart } from '../../src/cli/compiled-script.ts';
 
 /** `module.paths` is made by Node's loader: it tells which way a file was loaded. */
 const SOURCE = `exports.byNode = 'paths' in module; exports.folder = __dirname; exports.sep = require('node:path').sep;
@@ -67,4 +67,12 @@ test.each([
 ])('leaves a file to Node when the code %s', (_, prepare) => {
   prepare();
   expect([load().byNode, load().folder]).toEqual([true, folder]);
+});
+
+test('a part is evaluated here, whether or not its code fits', () => {
+  writeFileSync(file, `exports.byNode = 'paths' in module; exports.folder = __dirname;`);
+  writeFileSync(codeCachePath(file), 'no code of V8’s');
+  expect(loadPart(file)).toMatchObject({ byNode: false, folder });
+  rmSync(codeCachePath(file));
+  expect(loadPart(file)).toMatchObject({ byNode: false, folder });
 });
