@@ -1,8 +1,9 @@
 // Run by Node's snapshot builder (`node --build-snapshot-config`): leaves `outrigger run` in memory, evaluated and with
 // the functions compiled that a start and a request need.
 //
-// The bundle is evaluated twice. The first copy serves a request, and is dropped with all that it has remembered; what
-// V8 has compiled belongs to the text, and so to the second copy too, which has run nothing.
+// The bundle is evaluated several times. All copies but the last serve a request, each with another configuration, and are
+// dropped with all that they have remembered; what V8 has compiled belongs to the text, and so to the last copy too, which
+// has run nothing.
 const { readFileSync } = require('node:fs');
 const net = require('node:net');
 const { dirname, join, resolve } = require('node:path');
@@ -11,7 +12,7 @@ const { startupSnapshot } = require('node:v8');
 // Not by `require`, which warns that it has not been tried in a snapshot.
 const { constants, Script } = process.getBuiltinModule('vm');
 
-const { BUNDLE: bundle, WARM_UP: configuration } = process.env;
+const { BUNDLE: bundle, WARM_UP: configurations } = process.env;
 
 const script = new Script(
   `(function (exports, require, module, __filename, __dirname) {${readFileSync(bundle, 'latin1')}\n})`,
@@ -32,7 +33,7 @@ function copyOfBundle() {
 }
 
 /** Starts a copy, has it answer, ends it, and takes away what it has left in the process. */
-async function warmUp() {
+async function warmUp(configuration) {
   const { getBuiltinModule } = process;
   const { setInterval, setTimeout } = globalThis;
   const { listen } = net.Server.prototype;
@@ -106,7 +107,7 @@ function guarded(task) {
 }
 
 async function build() {
-  await warmUp();
+  for (const configuration of JSON.parse(configurations)) await warmUp(configuration);
   const module = copyOfBundle();
   await guarded(() => module.exports.preload());
   startupSnapshot.setDeserializeMainFunction(async () => {

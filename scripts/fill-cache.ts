@@ -42,7 +42,9 @@ export async function fillCache(root: string): Promise<void> {
     const bundle = join(dirname(entry), 'run.cjs');
     const plain = join(folder, 'plain.yaml');
     writeFileSync(plain, configuration(port, '', '', ''));
-    await buildSnapshot(bundle, plain, snapshotPath(bundle));
+    const short = join(folder, 'short.yaml');
+    writeFileSync(short, `listen: 127.0.0.1:0\napp: 127.0.0.1:${port}\nhttp:\n  websocket: false\n`);
+    await buildSnapshot(bundle, [plain, short], snapshotPath(bundle));
     await runOnce(['--snapshot-blob', snapshotPath(bundle)], entry, file);
   } finally {
     app.close();

@@ -30,7 +30,6 @@ const PRELOADING = ['src/cli/snapshot.ts', 'src/preload.ts'];
  * it need, and what no class is exported from. The filters (`filters/index.ts`) are of this kind too.
  */
 const LAZY: Readonly<Record<string, string>> = {
-  'src/config/sidecar/index.ts': 'sidecar',
   'src/config/schema/health-check.ts': 'schemas',
   'src/config/schema/outlier-detection.ts': 'schemas',
   'src/config/schema/rate-limit.ts': 'schemas',

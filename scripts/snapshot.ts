@@ -13,15 +13,19 @@ const LOADED_LATER =
 /**
  * Has Node build the start-up snapshot of a bundle of `run` (`build-snapshot.cjs`).
  *
- * @param configuration - a file whose first listener answers HTTP requests with 200
+ * @param configurations - files whose first listener answers HTTP requests with 200
  * @param snapshot - the file to write
  */
-export async function buildSnapshot(bundle: string, configuration: string, snapshot: string): Promise<void> {
+export async function buildSnapshot(
+  bundle: string,
+  configurations: readonly string[],
+  snapshot: string,
+): Promise<void> {
   const builder = join(import.meta.dirname, 'build-snapshot.cjs');
   // Options and switches of the one who builds would be those of all who start.
   const { NODE_OPTIONS: _options, OUTRIGGER_PORTABLE_IO: _io, ...env } = process.env;
   await promisify(execFile)(process.execPath, ['--snapshot-blob', snapshot, '--build-snapshot', builder], {
-    env: { ...env, BUNDLE: bundle, WARM_UP: configuration },
+    env: { ...env, BUNDLE: bundle, WARM_UP: JSON.stringify(configurations) },
     timeout: DEADLINE_MS,
   });
   writeFileSync(snapshot, withoutSpareCode(readFileSync(snapshot)));
