@@ -41,10 +41,10 @@ export class ProxyProcess implements AsyncDisposable {
   }
 
   /** @param text a configuration in Envoy's form, without `admin`; listeners have port 0 */
-  static async start(name: ProxyName, text: string): Promise<ProxyProcess> {
+  static async start(name: ProxyName, text: string, threads = 1): Promise<ProxyProcess> {
     for (let tries = 1; ; tries++) {
       try {
-        return await ProxyProcess.startOnce(name, text);
+        return await ProxyProcess.startOnce(name, text, threads);
       } catch (error) {
         // A port that was free a moment ago is not always free now.
         if (tries === 5 || !String(error).includes('in use')) throw error;
@@ -52,7 +52,7 @@ export class ProxyProcess implements AsyncDisposable {
     }
   }
 
-  private static async startOnce(name: ProxyName, text: string): Promise<ProxyProcess> {
+  private static async startOnce(name: ProxyName, text: string, threads: number): Promise<ProxyProcess> {
     const folder = mkdtempSync(join(tmpdir(), `${name}-process-`));
     const file = join(folder, 'config.yaml');
     const adminPort = name === 'envoy' ? 0 : await unusedPort();
@@ -60,7 +60,9 @@ export class ProxyProcess implements AsyncDisposable {
     writeFileSync(file, admin + text.replaceAll(LOG_FILE, join(folder, 'access.log')));
     const adminFile = join(folder, 'admin-address');
     const child =
-      name === 'envoy' ? spawnEnvoy(file, adminFile) : spawn(LAUNCHER, ['run', '-c', file, '--concurrency', '1']);
+      name === 'envoy'
+        ? spawnEnvoy(file, adminFile, threads)
+        : spawn(LAUNCHER, ['run', '-c', file, '--concurrency', String(threads)]);
     const proxy = new ProxyProcess(name, child, folder);
     try {
       await proxy.live(() => (adminPort > 0 ? `127.0.0.1:${adminPort}` : readIfThere(adminFile).trim()));
@@ -177,10 +179,18 @@ interface ListenersReply {
   listener_statuses?: { name: string; local_address: { socket_address: { port_value: number } } }[];
 }
 
-function spawnEnvoy(file: string, adminFile: string): ChildProcess {
+function spawnEnvoy(file: string, adminFile: string, threads: number): ChildProcess {
   const program = findEnvoy();
   if (program === undefined) throw new Error('no Envoy');
-  const quick = ['--concurrency', '1', '--file-flush-interval-msec', '20', '--disable-hot-restart', '-l', 'error'];
+  const quick = [
+    '--concurrency',
+    String(threads),
+    '--file-flush-interval-msec',
+    '20',
+    '--disable-hot-restart',
+    '-l',
+    'error',
+  ];
   return spawn(program, [...quick, '--admin-address-path', adminFile, '-c', file]);
 }
 
