@@ -40,6 +40,9 @@ export interface Checked {
 const TIMES = 3;
 const ROUNDS = 3;
 
+/** Before the reason why a connection did not come about. */
+const SKIPPED = /^skipped: /;
+
 /** Tries connections against the rules that are active. */
 export async function check(options: InterceptOptions): Promise<Checked> {
   const [active, second] = await readActive();
@@ -84,13 +87,21 @@ async function tryProbe(
   for (let round = 0; round < ROUNDS; round++) {
     const before = await read();
     const met = await send(probe, cable);
-    if (met.startsWith('skipped: ')) {
-      return { probe, found: undefined, rule: undefined, meaning: '', met: undefined, skipped: met.slice(9) };
-    }
     const hits = (await read()).filter((rule, i) => rule.packets - (before[i]?.packets ?? 0) >= TIMES);
+    // What rules have counted was tried, whatever became of it: a host that nobody finds is told of after the rules.
+    if (SKIPPED.test(met) && hits.length === 0) {
+      return {
+        probe,
+        found: undefined,
+        rule: undefined,
+        meaning: '',
+        met: undefined,
+        skipped: met.replace(SKIPPED, ''),
+      };
+    }
     const found = verdictOf(hits, options);
     const rule = deciding(hits, probe.way, found);
-    finding = { probe, found, rule, meaning: rule === undefined ? '' : meaningOf(rule), met };
+    finding = { probe, found, rule, meaning: rule === undefined ? '' : meaningOf(rule), met: met.replace(SKIPPED, '') };
     if (found === probe.expected) break;
   }
   return finding as Finding;

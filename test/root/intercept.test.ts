@@ -126,6 +126,17 @@ describe.each(BACKENDS)('by %s', (backend) => {
     expect(pod.sh('ip link')).not.toContain('or-check');
   });
 
+  test('check judges by the rules where the kernel soon finds that nobody is there', async () => {
+    await using network = TestNetwork.create();
+    const pod = network.pod('app');
+    pod.sh('sysctl -qw net.ipv4.neigh.eth0.retrans_time_ms=10 net.ipv4.neigh.eth0.mcast_solicit=1');
+    await intercept(pod, ['install', '--backend', backend]);
+    const good = await intercept(pod, ['check']);
+    expect(good).toMatchObject(DONE);
+    expect(good.stdout).toMatch(/^ok {4}the proxy calls another: 192\.0\.2\.1:80 +left alone/m);
+    expect(good.stdout).not.toMatch(/^(?:FAIL|skip)/m);
+  });
+
   test('takes no more than root with NET_ADMIN and NET_RAW', async () => {
     await using network = TestNetwork.create();
     const pod = network.pod('app');
