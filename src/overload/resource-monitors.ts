@@ -8,6 +8,7 @@ import {
   RESOURCE_MONITOR,
 } from '../config/schema/overload.ts';
 import type { TypedConfig } from '../config/typed-config.ts';
+import { descriptorLimit } from '../kernel/descriptor-limit.ts';
 import type { OverloadState } from './overload-state.ts';
 
 /** How much of a resource is used: 0 is nothing, 1 all that there may be. @throws Error why that is not known */
@@ -43,8 +44,8 @@ function injected({ filename }: InjectedResourceConfig): ResourceMonitor {
 }
 
 function fileDescriptors({ max_open_files: configured }: FileDescriptorsConfig): ResourceMonitor {
-  const soft = Number(/^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1] ?? Infinity);
-  const max = configured === 0 ? soft : Math.min(configured, soft);
+  const limit = descriptorLimit();
+  const max = configured === 0 ? limit : Math.min(configured, limit);
   // Reading the folder takes a descriptor, too.
   return () => (readdirSync('/proc/self/fd').length - 1) / max;
 }
