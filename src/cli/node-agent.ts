@@ -6,7 +6,7 @@ import { UsageError } from './usage-error.ts';
 
 interface Flags {
   socket?: string;
-  allowUid: readonly string[];
+  allowUid?: readonly string[];
   logLevel: string;
 }
 
@@ -24,7 +24,7 @@ export function nodeAgentCommand(): Command {
   return new Command('node-agent')
     .description('Makes the bpf maps with which sidecars without capabilities let the kernel forward TCP sessions.')
     .requiredOption('--socket <path>', 'Unix socket to listen on')
-    .option('--allow-uid <uid>', 'user whose sidecars are served, 1337 unless given; may be repeated', collect, [])
+    .option('--allow-uid <uid>', 'user whose sidecars are served, 1337 unless given; may be repeated', collect)
     .option('-l, --log-level <level>', 'lowest level that is logged, info unless given', 'info')
     .addHelpText('after', TEACHING)
     .action(async (flags: Flags) => {
@@ -33,8 +33,7 @@ export function nodeAgentCommand(): Command {
 }
 
 async function runNodeAgent(flags: Flags): Promise<number> {
-  const uids = flags.allowUid.length === 0 ? ['1337'] : flags.allowUid;
-  const allowedUids = uids.map((uid) => readNumber('--allow-uid', uid, 0, 0xffffffff, true));
+  const allowedUids = (flags.allowUid ?? ['1337']).map((uid) => readNumber('--allow-uid', uid, 0, 0xffffffff, true));
   const log = createLogger({ level: flags.logLevel as LogLevel }).component('node-agent');
   const { NodeAgent } = await import('../kernel/node-agent.ts');
   const path = flags.socket as string;
@@ -60,6 +59,6 @@ async function runNodeAgent(flags: Flags): Promise<number> {
   return EXIT.ok;
 }
 
-function collect(value: string, previous: readonly string[]): readonly string[] {
-  return [...previous, value];
+function collect(value: string, previous: readonly string[] | undefined): readonly string[] {
+  return [...(previous ?? []), value];
 }
