@@ -1,5 +1,8 @@
+import { formatNumber } from '../../src/lab/number-text.ts';
 import { isUnreliable, median, pairedRatio, type Spread } from '../measure/statistics.ts';
 import { type BenchReport, equalRate, isLimitedElsewhere, type PeerResult, type ScenarioResult } from './result.ts';
+
+export { formatNumber };
 
 /** The peer that the others are compared with, where it was measured. */
 export const BASELINE = 'envoy';
@@ -24,14 +27,6 @@ export const GENERATOR_MARK = ' !';
 export const LEGEND =
   'Medians; brackets hold the ratio to Envoy of the same rounds. ~ marks rounds that differ by more than 20 %, ' +
   '! a run that something else than the proxy limited: the load generator, the backend, or other work.';
-
-/** Three significant digits, thousands apart. */
-export function formatNumber(value: number): string {
-  if (!Number.isFinite(value)) return '–';
-  const size = Math.abs(value);
-  if (size >= 1000) return Math.round(value).toLocaleString('en-US');
-  return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : 2);
-}
 
 export function figureCell(figure: Spread | undefined, baseline?: Spread | undefined, scale = 1): Cell {
   if (figure === undefined) return { text: '–' };
