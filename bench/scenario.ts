@@ -35,6 +35,8 @@ export interface Scenario {
   readonly tls?: TlsSides;
   /** Each request has a connection of its own, with a full handshake. */
   readonly newConnections?: boolean;
+  /** Listener filters that look at the first bytes find out that they are HTTP. */
+  readonly inspectsHttp?: true;
   /** Which hops are Unix sockets; none when it is not there. */
   readonly pipes?: { readonly downstream?: true; readonly upstream?: true };
   /** The load comes from our own closed loop, to be compared with what no other generator can do. */
@@ -93,6 +95,6 @@ export function sentBytes(scenario: Scenario): number {
 
 /** True when nginx and HAProxy can be given the same work: no filters, and ports on both sides. */
 export function isPlain(scenario: Scenario): boolean {
-  if (scenario.pipes !== undefined) return false;
+  if (scenario.pipes !== undefined || scenario.tls !== undefined || scenario.inspectsHttp === true) return false;
   return scenario.config === 'tcp' || scenario.config === 'http';
 }

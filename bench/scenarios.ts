@@ -1,3 +1,4 @@
+import { CHARACTERIZATION_SCENARIOS } from './characterization-scenarios.ts';
 import { HTTP2_SCENARIOS } from './http2-scenarios.ts';
 import { POLICY_SCENARIOS } from './policies/policy-scenarios.ts';
 import type { Scenario } from './scenario.ts';
@@ -178,6 +179,7 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   ...HTTP2_SCENARIOS,
   ...POLICY_SCENARIOS,
+  ...CHARACTERIZATION_SCENARIOS,
 ];
 
 /**

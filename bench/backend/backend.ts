@@ -18,7 +18,7 @@ export interface Backend {
 }
 
 const SMALL = 100;
-const FILE_SIZES = [1024, 16 * 1024, 64 * 1024, 1024 * 1024];
+const FILE_SIZES = [1, 16, 32, 64, 128, 256, 512, 1024].map((kib) => kib * 1024);
 
 /**
  * Which backend answers a scenario: nginx where it is installed, but uploads go to our own sink; gRPC's is in Go where

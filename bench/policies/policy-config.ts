@@ -263,7 +263,8 @@ function cluster(name: string, port: number, rest: Message): Message {
   };
 }
 
-function downstreamTls({ scenario, fixtures }: PeerRun): Message | undefined {
+/** The transport socket of the listener; none where the load speaks clear text. */
+export function downstreamTls({ scenario, fixtures }: PeerRun): Message | undefined {
   const side = scenario.tls?.downstream;
   if (side === undefined) return undefined;
   return {
