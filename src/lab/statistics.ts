@@ -34,12 +34,14 @@ export function spread(values: readonly number[]): Spread | undefined {
   };
 }
 
+type Range = Pick<Spread, 'median' | 'min' | 'max'>;
+
 /** (max − min) / median: 0 for one value. */
-export function relativeSpread(figure: Spread): number {
+export function relativeSpread(figure: Range): number {
   return figure.median === 0 ? 0 : (figure.max - figure.min) / figure.median;
 }
 
-export function isUnreliable(figure: Spread): boolean {
+export function isUnreliable(figure: Range): boolean {
   return relativeSpread(figure) > UNRELIABLE_SPREAD;
 }
 

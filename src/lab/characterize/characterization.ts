@@ -41,6 +41,10 @@ export interface ConfigurationResult {
   /** Among the eleven of the paper's §4. */
   readonly inPaper: boolean;
   readonly protocol: 'tcp' | 'http';
+  /** The benchmark's scenario that it is; none where the row is open. */
+  readonly scenario?: string;
+  /** How it differs from the public benchmark's file, where it does. */
+  readonly note?: string;
   /** Why nothing was measured: the row is open. */
   readonly open?: string;
   /** The configuration without any of its filters; none where it is one itself. */
@@ -81,13 +85,15 @@ export interface PeerCharacter {
 export interface LevelFigures {
   /** One of `LEVELS`: share of a core that the rate was chosen for. */
   readonly level: number;
+  /** Open: sent by a schedule, latency counts from the moment at which a request was due. Closed: from its sending. */
+  readonly loop?: 'open' | 'closed';
   /** Requests per second. */
   readonly rate: number;
   /** What the process used of a core, %. */
   readonly cpuPercent: Figure;
   readonly cpuMicros: Figure;
   readonly achievedRate: Figure;
-  /** From the moment at which a request was due. */
+  /** Microseconds; `loop` says from which moment. */
   readonly p50: Figure;
   readonly p90: Figure;
   readonly p99: Figure;

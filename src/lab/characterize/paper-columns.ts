@@ -19,7 +19,10 @@ export interface Table3Row {
   readonly printed?: { readonly filter?: string; readonly total?: string };
 }
 
-/** Table 3, "Actual and estimated cycles for HTTP filters", by the names of the paper's public benchmark. */
+/**
+ * Table 3, "Actual and estimated cycles for HTTP filters", by the names of the paper's public benchmark where it has
+ * the same work. Its `http_mix` is more than Table 3 adds up for Mix 2: 9.67 + 4.16 + 8.52 + 20.45 = 42.8.
+ */
 export const TABLE3: Readonly<Record<string, Table3Row>> = {
   http: { policy: 'HTTP', totalActual: 350_500 },
   header_read: {
@@ -58,7 +61,7 @@ export const TABLE3: Readonly<Record<string, Table3Row>> = {
     totalEstimate: 363_400,
     printed: { filter: '1.72%', total: '-0.66%' },
   },
-  http_mix: {
+  mix_2: {
     policy: 'HTTP Mix 2',
     filterActual: 41_830,
     filterEstimate: 42_800,
@@ -75,8 +78,7 @@ const SAME_WORK: Readonly<Record<string, string>> = {
   iptag_1: 'iptag',
   http_mix_1: 'iprate_iptag',
   mix_1: 'iprate_iptag',
-  http_mix_2: 'http_mix',
-  mix_2: 'http_mix',
+  http_mix_2: 'mix_2',
 };
 
 /** The paper's row for a configuration; undefined where Table 3 has none. */
