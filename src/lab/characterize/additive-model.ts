@@ -100,41 +100,61 @@ function filterCost(c: Characterization, { name, base }: ConfigurationResult, pe
 }
 
 /**
- * What a sidecar with the filters of these configurations would cost: base + Σ (configuration − base). A configuration
- * that stands there twice counts twice; the base itself adds nothing.
+ * What a sidecar with the filters of these configurations would cost: base + Σ (configuration − its own base). A
+ * configuration that stands there twice counts twice; a base itself adds nothing.
+ *
+ * @param base - what the costs are added to; unless given, the parts' own, HTTP's where they have TCP's too
  */
-export function predict(c: Characterization, peer: string, parts: readonly string[]): Prediction {
-  const head = { peer, parts, notes: [] as readonly string[] };
-  const resolved = baseOf(c, parts);
-  if (resolved.why !== undefined) return { ...head, why: resolved.why };
-  const base = resolved.value;
-  const filters = parts.filter((part) => part !== base);
-  const figures: Figure[] = [];
-  for (const name of [base, ...filters]) {
-    const found = cpuOf(c, name, peer);
-    if (found.why !== undefined) return { ...head, base, why: found.why };
-    figures.push(found.value);
-  }
-  const costsOf = ([first = Number.NaN, ...rest]: readonly number[]): number =>
-    rest.reduce((sum, value) => sum + (value - first), 0);
-  const predicted = combine(figures, (values) => values[0]! + costsOf(values));
-  if (predicted === undefined) return { ...head, base, why: 'the configurations have no round in common' };
-  const symbols = filters.map((name) => symbolCostOf(c, name, peer));
+export function predict(c: Characterization, peer: string, parts: readonly string[], base?: string): Prediction {
+  const { head, terms } = prepare(c, peer, parts, base);
+  if (terms === undefined) return head;
+  const predicted = combine(terms, totalOf);
+  if (predicted === undefined) return { ...head, why: NO_ROUND };
+  const symbols = filtersOf(c, parts).map((name) => symbolCostOf(c, name, peer));
   const known = symbols.flatMap((one) => (one.why === undefined ? [one.value] : []));
-  const notes = notesOf(c, [base, ...filters], peer);
   return {
     ...head,
-    base,
     ...present({
       predicted,
-      predictedFilter: combine(figures, costsOf),
-      predictedSymbols: known.length === filters.length && filters.length > 0 ? added(known) : undefined,
+      predictedFilter: combine(terms, costsOf),
+      predictedSymbols: known.length === symbols.length && known.length > 0 ? added(known) : undefined,
     }),
-    notes: isUnpaired(predicted) ? [...notes, UNPAIRED] : notes,
+    notes: isUnpaired(predicted) ? [...head.notes, UNPAIRED] : head.notes,
   };
 }
 
-/** The one base of all parts. */
+/** Figures of a prediction: that of the base, then of each part and of its own base. */
+type Terms = readonly Figure[];
+
+function prepare(
+  c: Characterization,
+  peer: string,
+  parts: readonly string[],
+  given: string | undefined,
+): { readonly head: Prediction; readonly terms?: Terms } {
+  const head = { peer, parts, notes: [] };
+  const resolved: Found<string> = given === undefined ? baseOf(c, parts) : { value: given };
+  if (resolved.why !== undefined) return { head: { ...head, why: resolved.why } };
+  const base = resolved.value;
+  const filters = filtersOf(c, parts);
+  const names = [base, ...filters.flatMap((name) => [name, configurationOf(c, name)!.base!])];
+  const unknown = parts.find((name) => configurationOf(c, name) === undefined);
+  if (unknown !== undefined) return { head: { ...head, base, why: `there is no configuration ${unknown}` } };
+  const terms: Figure[] = [];
+  for (const name of names) {
+    const found = cpuOf(c, name, peer);
+    if (found.why !== undefined) return { head: { ...head, base, why: found.why } };
+    terms.push(found.value);
+  }
+  return { head: { ...head, base, notes: notesOf(c, [...new Set(names)], peer) }, terms };
+}
+
+/** Those that have something beyond a base. */
+function filtersOf(c: Characterization, parts: readonly string[]): string[] {
+  return parts.filter((name) => configurationOf(c, name)?.base !== undefined);
+}
+
+/** The one base of all parts. What stands before bytes stands before HTTP too, which runs over them. */
 function baseOf(c: Characterization, parts: readonly string[]): Found<string> {
   if (parts.length === 0) return { why: 'there is nothing to add up' };
   const bases = new Set<string>();
@@ -143,57 +163,63 @@ function baseOf(c: Characterization, parts: readonly string[]): Found<string> {
     if (configuration === undefined) return { why: `there is no configuration ${part}` };
     bases.add(configuration.base ?? part);
   }
-  const [base, other] = bases;
+  const http = [...bases].filter((name) => configurationOf(c, name)?.protocol === 'http');
+  const [base, other] = http.length === 1 ? http : bases;
   if (other !== undefined) return { why: `the parts have different bases: ${[...bases].join(', ')}` };
   return { value: base! };
 }
 
-function mixCheck(c: Characterization, mix: ConfigurationResult, peer: string): MixCheck {
-  const { name, parts, base } = mix;
-  const prediction = predict(c, peer, parts);
-  const head = { ...prediction, configuration: name };
-  if (mix.open !== undefined) return { ...head, why: `${name} is open: ${mix.open}` };
-  if (prediction.why !== undefined) return head;
-  if (base !== undefined && prediction.base !== base)
-    return { ...head, why: `${name} is measured against ${base}, its parts against ${prediction.base}` };
+function costsOf([, ...pairs]: readonly number[]): number {
+  let sum = 0;
+  for (let i = 0; i < pairs.length; i += 2) sum += pairs[i]! - pairs[i + 1]!;
+  return sum;
+}
+
+function totalOf(values: readonly number[]): number {
+  return values[0]! + costsOf(values);
+}
+
+function mixCheck(c: Characterization, { name, parts, base, open }: ConfigurationResult, peer: string): MixCheck {
+  const prediction: MixCheck = { ...predict(c, peer, parts, base), configuration: name };
+  if (open !== undefined) return { ...prediction, why: `${name} is open: ${open}` };
+  const { terms } = prepare(c, peer, parts, base);
+  if (prediction.why !== undefined || terms === undefined) return prediction;
   const whole = cpuOf(c, name, peer);
-  if (whole.why !== undefined) return { ...head, why: whole.why };
-  const without = cpuOf(c, prediction.base!, peer) as { value: Figure };
-  const filters = parts.filter((part) => part !== prediction.base);
-  const singles = filters.map((part) => (cpuOf(c, part, peer) as { value: Figure }).value);
-  const all = [whole.value, without.value, ...singles];
-  const costs = ([, b, ...rest]: readonly number[]): number => rest.reduce((sum, value) => sum + (value - b!), 0);
-  const measuredFilter = combine([whole.value, without.value], ([a, b]) => a! - b!);
+  if (whole.why !== undefined) return { ...prediction, why: whole.why };
+  const all = [whole.value, ...terms];
+  const errorPercent = combine(all, ([a, ...rest]) => (100 * (totalOf(rest) - a!)) / a!);
+  const measuredFilter = combine([whole.value, terms[0]!], ([a, b]) => a! - b!);
+  if (errorPercent === undefined || measuredFilter === undefined) return { ...prediction, why: NO_ROUND };
+  const filterError = ([a, ...rest]: readonly number[]): number => {
+    const cost = a! - rest[0]!;
+    return (100 * (costsOf(rest) - cost)) / cost;
+  };
   // A cost that some round does not even see is too small to be divided by.
-  const isSeen = measuredFilter !== undefined && measuredFilter.min > 0;
+  const isSeen = measuredFilter.min > 0;
   const symbols = symbolCostOf(c, name, peer);
   const measuredSymbols = symbols.why === undefined ? symbols.value : undefined;
   const { predictedSymbols } = prediction;
-  const notes = [...new Set([...prediction.notes, ...notesOf(c, [name], peer)])];
-  const errorPercent = combine(all, (values) => (100 * (values[1]! + costs(values) - values[0]!)) / values[0]!);
-  if (!isSeen) notes.push(`${name} is not dearer than ${prediction.base} in every round`);
+  const notes = new Set([...prediction.notes, ...notesOf(c, [name], peer)]);
+  if (isUnpaired(errorPercent)) notes.add(UNPAIRED);
+  if (!isSeen) notes.add(`${name} is not dearer than ${prediction.base} in every round`);
   return {
-    ...head,
+    ...prediction,
     ...present({
       measured: combine([whole.value], ([a]) => a!),
       errorPercent,
       measuredFilter,
-      filterErrorPercent: isSeen
-        ? combine(all, (values) => {
-            const cost = values[0]! - values[1]!;
-            return (100 * (costs(values) - cost)) / cost;
-          })
-        : undefined,
+      filterErrorPercent: isSeen ? combine(all, filterError) : undefined,
       measuredSymbols,
       symbolsErrorPercent:
         measuredSymbols && predictedSymbols && measuredSymbols.micros > 0
           ? (100 * (predictedSymbols.micros - measuredSymbols.micros)) / measuredSymbols.micros
           : undefined,
     }),
-    notes: isUnpaired(errorPercent) && !notes.includes(UNPAIRED) ? [...notes, UNPAIRED] : notes,
+    notes: [...notes],
   };
 }
 
+const NO_ROUND = 'the configurations have no round in common';
 const UNPAIRED = 'not all have the same number of rounds: medians, not pairs';
 
 function isUnpaired(figure: Combined | undefined): boolean {

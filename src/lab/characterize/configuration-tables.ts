@@ -73,6 +73,7 @@ export function latencyTable(c: Characterization): TextTable | undefined {
       if (found === undefined) return [];
       const text = [
         marks(found.errors),
+        found.loop === 'closed' ? 'closed loop' : '',
         found.unanswered > 0 ? `${found.unanswered} unanswered` : '',
         ...found.generatorLimits,
       ];
@@ -96,11 +97,14 @@ export function latencyTable(c: Characterization): TextTable | undefined {
     ];
   });
   return {
-    title: 'Latency, µs, from the moment at which a request was due',
+    title: 'Latency, µs',
     words: 2,
     columns: ['configuration', 'peer', ...levels.flatMap((level) => [`${100 * level} %: rate`, `p50`, `p99`]), 'marks'],
     rows,
-    notes: [`${RATIOS} The levels are shares of a core; each peer has a rate of its own at each.`],
+    notes: [
+      `${RATIOS} The levels are shares of a core; each peer has a rate of its own at each. Latency counts from the moment at ` +
+        'which a request was due; in a closed loop, where the marks say so, from its sending.',
+    ],
     command: c.command,
   };
 }

@@ -73,8 +73,7 @@ export const TABLE3: Readonly<Record<string, Table3Row>> = {
 
 /** Names of the same work in our own benchmark. */
 const SAME_WORK: Readonly<Record<string, string>> = {
-  header_proc: 'header_read',
-  headers: 'header_read',
+  header_metadata: 'header_read',
   iptag_1: 'iptag',
   http_mix_1: 'iprate_iptag',
   mix_1: 'iprate_iptag',
