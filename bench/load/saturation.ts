@@ -19,6 +19,9 @@ export interface SaturationResult {
   readonly requestsPerSecond: number;
   /** Median time to an answer in the closed loop, µs; where the generator tells it. */
   readonly p50Micros?: number;
+  /** Likewise, where the generator tells them. */
+  readonly p90Micros?: number;
+  readonly p99Micros?: number;
   /** Wrong status, lost connections, timeouts. */
   readonly errors: number;
 }
@@ -91,19 +94,22 @@ export function parseWrk(text: string, expectsErrors: boolean): SaturationResult
   const bad = Number(/Non-2xx or 3xx responses: (\d+)/.exec(text)?.[1] ?? 0);
   const socket = /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(text)?.slice(1) ?? [];
   const lost = socket.reduce((sum, count) => sum + Number(count), 0);
-  const p50Micros = wrkMedian(text);
+  const [p50Micros, p90Micros, p99Micros] = [50, 90, 99].map((percentile) => wrkLatency(text, percentile));
   return {
     requests,
     requestsPerSecond,
     ...(p50Micros === undefined ? {} : { p50Micros }),
+    ...(p90Micros === undefined ? {} : { p90Micros }),
+    ...(p99Micros === undefined ? {} : { p99Micros }),
     errors: lost + (expectsErrors ? requests - bad : bad),
   };
 }
 
 const MICROS: Readonly<Record<string, number>> = { us: 1, ms: 1000, s: 1_000_000 };
 
-function wrkMedian(text: string): number | undefined {
-  const [, value, unit] = /^\s+50%\s+([\d.]+)(us|ms|s)\s*$/m.exec(text) ?? [];
+function wrkLatency(text: string, percentile: number): number | undefined {
+  const line = new RegExp(`^\\s+${percentile}%\\s+([\\d.]+)(us|ms|s)\\s*$`, 'm');
+  const [, value, unit] = line.exec(text) ?? [];
   return value === undefined || unit === undefined ? undefined : Number(value) * (MICROS[unit] as number);
 }
 

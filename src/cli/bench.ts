@@ -1,9 +1,10 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Command, InvalidArgumentError } from 'commander';
-import type { Peer, PeerName } from '../../bench/peers/peer.ts';
+import { Command } from 'commander';
+import type { PeerName } from '../../bench/peers/peer.ts';
 import type { BenchReport } from '../../bench/report/result.ts';
 import type { Plan } from '../../bench/run/plan.ts';
+import { asUsage, benchCheckout, choosePeers, collect, interruptible, parseCount } from './bench-options.ts';
 import { EXIT } from './exit-code.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -79,27 +80,17 @@ export function benchCommand(): Command {
 }
 
 async function bench(options: BenchOptions): Promise<void> {
-  const root = await checkout();
+  const root = await benchCheckout('the benchmark');
   if (options.list) return list(root);
   const plan = await makePlan(root, options);
   const { runBench } = await import('../../bench/run/bench.ts');
-  const { killAll } = await import('../../bench/run/children.ts');
-  const interrupt = (): void => {
-    process.stderr.write('\noutrigger: interrupted, ending what was started\n');
-    killAll();
-    process.exit(EXIT_INTERRUPTED);
-  };
-  process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
-  try {
+  await interruptible(async () => {
     const report = await runBench(root, plan, commandLine(options));
     await write(report, options);
     if (hasFailures(report)) process.exitCode = EXIT.failure;
-  } finally {
-    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
-  }
+  });
 }
 
-const EXIT_INTERRUPTED = 130;
 const DEFAULT_ROUNDS = 3;
 const DEFAULT_DURATION_S = 3;
 const QUICK_ROUNDS = 2;
@@ -110,8 +101,10 @@ const QUICK_STARTS = 3;
 async function makePlan(root: string, options: BenchOptions): Promise<Plan> {
   const { parseSelection } = await import('../../bench/run/plan.ts');
   const quick = options.quick === true;
-  const selection = usage(() => parseSelection(options.scenario ?? [quick ? 'quick' : 'core']));
-  const peers = await choosePeers(root, options.peer, quick);
+  const selection = asUsage(() => parseSelection(options.scenario ?? [quick ? 'quick' : 'core']));
+  const { PEER_NAMES } = await import('../../bench/peers/peer.ts');
+  const usual: readonly PeerName[] = quick ? ['direct', 'outrigger', 'envoy'] : PEER_NAMES;
+  const peers = await choosePeers(root, options.peer, usual);
   const rounds = options.rounds ?? (quick ? QUICK_ROUNDS : DEFAULT_ROUNDS);
   return {
     scenarios: selection.scenarios,
@@ -126,22 +119,6 @@ async function makePlan(root: string, options: BenchOptions): Promise<Plan> {
     idle: selection.idle,
     scaling: selection.scaling,
   };
-}
-
-/** The named peers, which must all be there; without names those that are there. */
-async function choosePeers(root: string, names: readonly string[] | undefined, quick: boolean): Promise<Peer[]> {
-  const { findPeer, parsePeerName } = await import('../../bench/peers/index.ts');
-  const { PEER_NAMES } = await import('../../bench/peers/peer.ts');
-  const usual: readonly PeerName[] = quick ? ['direct', 'outrigger', 'envoy'] : PEER_NAMES;
-  const wanted = names === undefined ? usual : names.map((name) => usage(() => parsePeerName(name)));
-  const peers: Peer[] = [];
-  for (const name of wanted) {
-    const found = findPeer(name, root);
-    if ('peer' in found) peers.push(found.peer);
-    else if (names !== undefined) throw new UsageError(`${name}: ${found.missing}`);
-    else process.stderr.write(`outrigger: without ${name}: ${found.missing}\n`);
-  }
-  return peers;
 }
 
 async function list(root: string): Promise<void> {
@@ -163,7 +140,7 @@ async function list(root: string): Promise<void> {
 }
 
 async function setup(options: { readonly envoyVersion?: string }): Promise<void> {
-  const root = await checkout();
+  const root = await benchCheckout('the benchmark');
   const { buildGrpcBackend } = await import('../../bench/backend/grpc-backend.ts');
   const { installEnvoy } = await import('../../bench/run/setup.ts');
   process.stderr.write('outrigger: installing Envoy into .bench/envoy\n');
@@ -175,7 +152,7 @@ async function setup(options: { readonly envoyVersion?: string }): Promise<void>
 }
 
 async function micro(path: string | undefined): Promise<void> {
-  const root = await checkout();
+  const root = await benchCheckout('the benchmark');
   const { microFiles } = await import('../../bench/micro/files.ts');
   const { runToEnd } = await import('../../bench/run/children.ts');
   const files = microFiles(root, path);
@@ -208,16 +185,6 @@ function hasFailures(report: BenchReport): boolean {
   return results.length === 0 || results.some((result) => result.error !== undefined);
 }
 
-/** The folder with the scenarios and the generators, which an installed package does not carry. */
-async function checkout(): Promise<string> {
-  if (process.platform !== 'linux')
-    throw new UsageError('the benchmark reads CPU time from /proc: it runs on Linux only');
-  const { checkoutRoot } = await import('../../bench/run/root.ts');
-  const root = checkoutRoot();
-  if (root === undefined) throw new UsageError('the benchmark runs from a checkout of the repository only');
-  return root;
-}
-
 /** The same run again, without the files that this one wrote. */
 function commandLine(options: BenchOptions): string {
   const parts = ['npm run bench --'];
@@ -228,29 +195,4 @@ function commandLine(options: BenchOptions): string {
   if (options.duration !== undefined) parts.push(`--duration ${options.duration}`);
   if (!options.latency) parts.push('--no-latency');
   return parts.length === 1 ? 'npm run bench' : parts.join(' ');
-}
-
-/** Turns a selection's error into one of the command line. */
-function usage<T>(parse: () => T): T {
-  try {
-    return parse();
-  } catch (error) {
-    throw new UsageError((error as Error).message);
-  }
-}
-
-function collect(text: string, before: string[] | undefined): string[] {
-  return [
-    ...(before ?? []),
-    ...text
-      .split(',')
-      .map((part) => part.trim())
-      .filter((part) => part !== ''),
-  ];
-}
-
-function parseCount(text: string): number {
-  const count = Number(text);
-  if (!Number.isInteger(count) || count < 1) throw new InvalidArgumentError('it must be a whole number above 0.');
-  return count;
 }

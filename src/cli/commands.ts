@@ -83,6 +83,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./profile.ts')).profileCommand(),
   },
   {
+    name: 'characterize',
+    summary: 'find out what each filter costs a proxy, alone and in mixes, by load and message size',
+    load: async () => (await import('./characterize.ts')).characterizeCommand(),
+  },
+  {
     name: 'healthcheck',
     summary: 'exit 0 when the proxy on this machine is ready',
     load: async () => (await import('./healthcheck.ts')).healthcheckCommand(),

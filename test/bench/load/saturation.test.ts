@@ -28,6 +28,11 @@ describe('saturation reports', () => {
     expect(parseWrk(told('1.20ms'), false).p50Micros).toBe(1200);
   });
 
+  it('reads the percentiles that wrk tells', () => {
+    const text = `${WRK}  Latency Distribution\n     50%  100.00us\n     75%  200.00us\n     90%    1.50ms\n     99%    1.01s \n`;
+    expect(parseWrk(text, false)).toMatchObject({ p50Micros: 100, p90Micros: 1500, p99Micros: 1_010_000 });
+  });
+
   it('counts a success as an error where wrk should have been denied', () => {
     expect(parseWrk(WRK, true).errors).toBe(4 + 10);
   });

@@ -1,0 +1,173 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { Command } from 'commander';
+import type { CharacterizePlan } from '../../bench/characterize/plan.ts';
+import type { Characterization } from '../lab/characterize/characterization.ts';
+import { asUsage, benchCheckout, choosePeers, collect, interruptible, parseCount } from './bench-options.ts';
+import { EXIT } from './exit-code.ts';
+import { UsageError } from './usage-error.ts';
+
+interface CharacterizeOptions {
+  readonly quick?: true;
+  readonly configuration?: string[];
+  readonly peer?: string[];
+  readonly rounds?: number;
+  readonly duration?: number;
+  readonly levels: boolean;
+  readonly breakdown: boolean;
+  readonly sizes: boolean;
+  readonly list?: true;
+  readonly json?: string;
+  readonly text?: string;
+  readonly markdown?: string;
+}
+
+const HELP = `
+What it answers
+  What a proxy costs by what it is configured to do, for any proxy that can do it, as Sahu et al. found out for Envoy by
+  hand ("Understanding Sidecars in Cloud Orchestration", SESAME 2025): CPU per request of each filter, of filters
+  together, by load, by message size, and by component. docs/characterization.md says how it is measured and read.
+
+Configurations
+  The eleven of the paper and those of its public benchmark, by the public names: --configuration http,ratelimit,iptag*
+  Groups: paper, all (the default). A mix is held to its parts only where both are measured: --list shows the parts.
+
+What is measured, for each proxy and configuration
+  As fast as it goes (closed loop, 32 connections, 100-byte bodies): requests/s, CPU of its process per request.
+  At 20 and 50 % of a core: a rate guessed from that, corrected by a probe, then held by schedule; latency counts from
+  the moment at which a request was due. 100 % is the first measurement, with the closed loop's latency.
+  With responses of 16 KiB to 1 MiB: tcp, http, tls and tls_http, as fast as it goes.
+  Where the time goes, by samples of perf (linux-perf), and events per request; without perf a warning says so.
+  Every round takes all proxies and configurations, in fresh processes, every other round in reverse order. The proxy has
+  the first core to itself, load and backend share the others. Let nothing else run beside it.
+
+Examples
+  outrigger characterize --quick                        six configurations in less than four minutes
+  outrigger characterize                                everything, for outrigger and envoy; says first how long
+  outrigger characterize --configuration http,ratelimit,iptag,iprate_iptag --no-sizes --rounds 5
+  outrigger characterize --configuration tcp,http --peer outrigger,envoy,nginx,haproxy
+  outrigger report                                      the last run as a page
+
+Files
+  .bench/characterization.json is always written: what outrigger report reads.
+
+Exit codes: 0 done, 1 a proxy failed or nothing could be measured, 2 the command line is wrong, 130 interrupted.
+`;
+
+/** `outrigger characterize`: what filters cost, alone and together, by load and by message size. */
+export function characterizeCommand(): Command {
+  return new Command('characterize')
+    .exitOverride()
+    .description('Measures what each filter and each mix of filters costs a proxy, at several loads and message sizes.')
+    .option('--quick', 'a first look: few configurations, one short round, done within four minutes')
+    .option('--configuration <list>', 'what to measure; may be repeated', collect)
+    .option('--peer <list>', 'outrigger, envoy, nginx, haproxy; default: outrigger and envoy', collect)
+    .option('--rounds <n>', 'rounds of each load, default 3', parseCount)
+    .option('--duration <seconds>', 'length of each measured load, whole seconds, default 2', parseCount)
+    .option('--no-levels', 'saturation only, no fixed rates')
+    .option('--no-breakdown', 'leave out where the CPU time goes')
+    .option('--no-sizes', 'leave out the sweep of message sizes')
+    .option('--list', 'list the configurations, and end')
+    .option('--json <file>', 'write every figure there too')
+    .option('--text <file>', 'write the tables as plain text')
+    .option('--markdown <file>', 'write the tables as Markdown')
+    .allowExcessArguments(false)
+    .addHelpText('after', HELP)
+    .action(characterize);
+}
+
+const DEFAULT_ROUNDS = 3;
+const DEFAULT_DURATION_S = 2;
+
+async function characterize(options: CharacterizeOptions): Promise<void> {
+  if (options.list) return list();
+  const root = await benchCheckout('characterize');
+  const plan = await makePlan(root, options);
+  const [{ characterize: run, CHARACTERIZATION_FILE }, { planSeconds }, { formatSeconds }] = await Promise.all([
+    import('../../bench/characterize/characterize.ts'),
+    import('../../bench/characterize/plan.ts'),
+    import('../../bench/run/progress.ts'),
+  ]);
+  const { length } = plan.configurations;
+  process.stderr.write(
+    `outrigger: ${length} ${length === 1 ? 'configuration' : 'configurations'}, about ${formatSeconds(planSeconds(plan))} minutes\n`,
+  );
+  await interruptible(async () => {
+    const found = await run(root, plan, commandLine(options));
+    await write(found, join(root, CHARACTERIZATION_FILE), options);
+    if (hasFailures(found)) process.exitCode = EXIT.failure;
+  });
+}
+
+async function makePlan(root: string, options: CharacterizeOptions): Promise<CharacterizePlan> {
+  const [{ CONFIGURATIONS, selectConfigurations }, { QUICK_SIZES, SIZES }, { LEVELS }] = await Promise.all([
+    import('../../bench/characterize/configurations.ts'),
+    import('../../bench/characterize/plan.ts'),
+    import('../lab/characterize/characterization.ts'),
+  ]);
+  const quick = options.quick === true;
+  const wanted = options.configuration;
+  const configurations =
+    wanted !== undefined
+      ? asUsage(() => selectConfigurations(wanted))
+      : CONFIGURATIONS.filter(({ isQuick }) => !quick || isQuick === true);
+  if (options.peer?.includes('direct') === true)
+    throw new UsageError('--peer direct: without a proxy there is nothing to characterize');
+  const rounds = options.rounds ?? (quick ? 1 : DEFAULT_ROUNDS);
+  return {
+    configurations,
+    peers: await choosePeers(root, options.peer, ['outrigger', 'envoy']),
+    rounds,
+    durationS: options.duration ?? (quick ? 1 : DEFAULT_DURATION_S),
+    levels: options.levels ? LEVELS.filter((level) => level < 1) : [],
+    breakdown: options.breakdown,
+    sizes: options.sizes ? (quick ? QUICK_SIZES : SIZES) : [],
+    sizeRounds: 1,
+  };
+}
+
+async function list(): Promise<void> {
+  const { CONFIGURATIONS } = await import('../../bench/characterize/configurations.ts');
+  const rows = CONFIGURATIONS.map(({ name, title, inPaper, scenario, open, parts }) => [
+    name,
+    inPaper ? title : '',
+    scenario ?? `open: ${open}`,
+    parts.join(' + '),
+  ]);
+  rows.unshift(['Configuration', 'In the paper', 'Scenario of bench', 'Parts']);
+  const lines = rows.map(([name = '', title = '', scenario = '', parts = '']) =>
+    `${name.padEnd(19)}${title.padEnd(18)}${scenario.padEnd(24)}${parts}`.trimEnd(),
+  );
+  process.stdout.write(`${lines.join('\n')}\n`);
+}
+
+async function write(found: Characterization, file: string, options: CharacterizeOptions): Promise<void> {
+  const json = `${JSON.stringify(found, undefined, 2)}\n`;
+  for (const to of new Set([file, options.json])) {
+    if (to === undefined) continue;
+    mkdirSync(dirname(to), { recursive: true });
+    writeFileSync(to, json);
+  }
+  for (const { name, peers } of found.configurations)
+    for (const { peer, cpuMicros, error } of peers)
+      process.stdout.write(`${name.padEnd(20)}${peer.padEnd(12)}${error ?? cpuMicros?.median.toFixed(2)}\n`);
+}
+
+/** A row that is open is no failure. */
+function hasFailures({ configurations, sizes }: Characterization): boolean {
+  const rows = [...configurations, ...sizes].flatMap(({ peers }) => peers);
+  const isOpen = configurations.every(({ open }) => open !== undefined);
+  return (rows.length === 0 && !isOpen) || rows.some(({ error }) => error !== undefined);
+}
+
+/** The same run again, without the files that this one wrote. */
+function commandLine(options: CharacterizeOptions): string {
+  const parts = ['outrigger characterize'];
+  if (options.quick) parts.push('--quick');
+  if (options.configuration) parts.push(`--configuration '${options.configuration.join(',')}'`);
+  if (options.peer) parts.push(`--peer ${options.peer.join(',')}`);
+  if (options.rounds !== undefined) parts.push(`--rounds ${options.rounds}`);
+  if (options.duration !== undefined) parts.push(`--duration ${options.duration}`);
+  for (const part of ['levels', 'breakdown', 'sizes'] as const) if (!options[part]) parts.push(`--no-${part}`);
+  return parts.join(' ');
+}
