@@ -83,6 +83,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./profile.ts')).profileCommand(),
   },
   {
+    name: 'report',
+    summary: 'a page of figures and tables out of a characterization',
+    load: async () => (await import('./report.ts')).reportCommand(),
+  },
+  {
     name: 'characterize',
     summary: 'find out what each filter costs a proxy, alone and in mixes, by load and message size',
     load: async () => (await import('./characterize.ts')).characterizeCommand(),
