@@ -1,5 +1,12 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { costOf } from '../../bench/report/figures.ts';
+import type { Characterization } from '../../src/lab/characterize/characterization.ts';
+import { checkCharacterization, parseReportInput } from '../../src/lab/report/read-characterization.ts';
+import { packageInfo } from '../../src/package-info.ts';
+import { costProfileOf } from './characterized-profile.ts';
 import type { CostProfile } from './cost-profile.ts';
+import { SIDECAR_MEMORY_MIB } from './memory.ts';
 import type { RequestCost } from './planned-policy.ts';
 
 /** What each kind becomes, by the benchmark's names (`policy explain` uses the same). */
@@ -15,18 +22,39 @@ const PARTS: Readonly<Record<string, { readonly receiver: string; readonly sende
   CircuitBreaker: both('circuit breakers'),
 };
 
-/** Idle resident memory of a sidecar in the run of 2026-11-22, scenario `memory` (docs/benchmark.md). */
-const MEMORY_MIB = 53.3;
-
 function both(part: string): { receiver: string; sender: string } {
   return { receiver: part, sender: part };
 }
 
+/** The published characterization, in a checkout and in an installed package alike; null where there is none. */
+export function publishedCharacterization(root = packageInfo().root): Characterization | null {
+  const file = join(root, 'docs', 'characterization.json');
+  return existsSync(file) ? checkCharacterization(file, parseReportInput(file, readFileSync(file, 'utf8')).data) : null;
+}
+
 /**
- * The profile measured on this project: CPU per request from the newest published runs of the benchmark. Latency has no
- * published figure per filter, so it is the processor's time: what a request is delayed by at least, without queues.
+ * The profile measured on this project: CPU per request from the published characterization, and where that lacks a kind
+ * from the newest published runs of the benchmark. What neither tells of latency is the processor's time: what a request
+ * is delayed by at least, without queues.
  */
-export function defaultProfile(): CostProfile {
+export function defaultProfile(published: Characterization | null = publishedCharacterization()): CostProfile {
+  const benchmark = benchmarkProfile();
+  if (published === null) return benchmark;
+  const measured = costProfileOf(published);
+  // Each cost is a difference within one run: those of two may stand beside each other, as their wholes may not.
+  const lacking = benchmark.notes.filter((note) => {
+    const [kind = ''] = note.split(':');
+    return benchmark.policies[kind] !== undefined && measured.policies[kind] === undefined;
+  });
+  return {
+    ...measured,
+    source: `docs/characterization.json: ${measured.source}; kinds that it lacks are from ${benchmark.source}`,
+    policies: { ...benchmark.policies, ...measured.policies },
+    notes: [...measured.notes.filter((note) => !/: not measured/.test(note)), ...lacking],
+  };
+}
+
+function benchmarkProfile(): CostProfile {
   const router = costOf('envoy.filters.http.router');
   const pass = router.whole?.outrigger ?? 0;
   const notes = [`pass: ${pass} µs of CPU (scenario ${router.scenario}, ${router.run?.date})`];
@@ -37,11 +65,11 @@ export function defaultProfile(): CostProfile {
   return {
     source: 'docs/benchmark.json: CPU of the proxy’s process at saturation, less the plain router in the same run',
     pass: { cpuMicros: pass, latencyMicros: pass },
-    memoryMiB: MEMORY_MIB,
+    memoryMiB: SIDECAR_MEMORY_MIB,
     memoryPerPolicyMiB: 0,
     payloadCpuMicrosPerKiB: 0,
     policies,
-    notes: [...notes, `memory: ${MEMORY_MIB} MiB per sidecar (docs/benchmark.md, scenario memory, idle)`],
+    notes: [...notes, `memory: ${SIDECAR_MEMORY_MIB} MiB per sidecar (docs/benchmark.md, scenario memory, idle)`],
   };
 }
 

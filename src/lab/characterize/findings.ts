@@ -1,10 +1,11 @@
+import { USER } from '../profile/attribute.ts';
 import { pairedRatio } from '../statistics.ts';
 import type { AdditiveModel } from './additive-model.ts';
 import type { Breakdown, Characterization } from './characterization.ts';
 import { table2Sums } from './configuration-tables.ts';
 import { PAPER_NUMBERS, PAPER_STATEMENTS } from './paper-columns.ts';
 import { characterOf, peerNames } from './rounds.ts';
-import { numberText, percentText, shareText, type TextTable } from './text-table.ts';
+import { percentText, shareText, type TextTable } from './text-table.ts';
 
 /** One of the paper's statements, and what was found here. */
 export interface Finding {
@@ -58,15 +59,12 @@ function tcpToHttp(c: Characterization, peer: string): Finding | undefined {
 
 /** Shares of CPU time that the filters of each configuration have. */
 export function filterShares(c: Characterization, peer: string, protocol: 'tcp' | 'http'): number[] {
-  return breakdowns(c, peer, protocol, (base) => base !== undefined).map((breakdown) =>
-    shareOf(breakdown, ['Sidecar Filter']),
-  );
+  return breakdowns(c, peer, protocol, (base) => base !== undefined).map((one) => shareOf(one, ['Sidecar Filter']));
 }
 
 function parsingShares(c: Characterization, peer: string): number[] {
-  return breakdowns(c, peer, 'http', () => true).map((breakdown) =>
-    shareOf(breakdown, ['HTTP Protocol Parse', 'Header En/Decoder']),
-  );
+  const rows = ['HTTP Protocol Parse', 'Header En/Decoder'];
+  return breakdowns(c, peer, 'http', () => true).map((one) => shareOf(one, rows));
 }
 
 function breakdowns(
@@ -80,8 +78,10 @@ function breakdowns(
     .flatMap(({ peers }) => peers.find((one) => one.peer === peer)?.breakdown ?? []);
 }
 
+/** NaN where user space is not taken apart: that nothing is seen of a part does not mean that there is none. */
 function shareOf({ parts, cpuMicros }: Breakdown, rows: readonly string[]): number {
   const sums = table2Sums(parts);
+  if (parts.some(({ part }) => part === USER) && !rows.some((row) => sums.has(row))) return Number.NaN;
   return rows.reduce((sum, row) => sum + (sums.get(row) ?? 0), 0) / cpuMicros;
 }
 
@@ -94,7 +94,7 @@ function range(
   const finite = shares.filter(Number.isFinite);
   if (finite.length === 0) return undefined;
   const [from, to] = [Math.min(...finite), Math.max(...finite)];
-  return { statement, peer, from, to, text: `${shareText(from)} to ${shareText(to)} ${of}` };
+  return { statement, peer, from, to, text: `${from === to ? '' : `${shareText(from)} to `}${shareText(to)} ${of}` };
 }
 
 function additive(model: AdditiveModel, peer: string): Finding | undefined {
@@ -104,6 +104,6 @@ function additive(model: AdditiveModel, peer: string): Finding | undefined {
   const [from, to] = [Math.min(...errors), Math.max(...errors)];
   const each = mixes.map(({ configuration }, i) => `${configuration} ${percentText(errors[i])}`).join(', ');
   const within = mixes.filter((_, i) => Math.abs(errors[i]!) <= PAPER_NUMBERS.additiveWithinPercent).length;
-  const text = `${each}: ${numberText(within)} of ${mixes.length} within ${PAPER_NUMBERS.additiveWithinPercent} %`;
+  const text = `${each}: ${within} of ${mixes.length} within ${PAPER_NUMBERS.additiveWithinPercent} %`;
   return { statement: 'additive', peer, from, to, text };
 }
