@@ -65,12 +65,15 @@ export async function traceSystemCalls(
   const bpftrace = findProgram('bpftrace');
   if (bpftrace === undefined) return { tool: null, note: 'bpftrace is not installed', calls: [] };
   if (process.getuid?.() !== 0) return { tool: null, note: 'bpftrace needs root', calls: [] };
+  // The map is cleared when the probes are off: bpftrace ends itself where an entry is gone before it gets there.
   const mine = pids.map((pid) => `pid == ${pid}`).join(' || ');
   const program = `tracepoint:raw_syscalls:sys_enter /${mine}/ { @begun[tid] = nsecs; }
-tracepoint:raw_syscalls:sys_exit /@begun[tid]/ {
-  @count[args->id] = count(); @ns[args->id] = sum(nsecs - @begun[tid]); delete(@begun[tid]);
+tracepoint:raw_syscalls:sys_exit {
+  $begun = @begun[tid];
+  if ($begun) { @count[args->id] = count(); @ns[args->id] = sum(nsecs - $begun); delete(@begun[tid]); }
 }
-interval:s:${seconds} { clear(@begun); exit(); }`;
+interval:s:${seconds} { exit(); }
+END { clear(@begun); }`;
   const args = ['-f', 'json', '-e', program];
   const isMounted = existsSync(`${TRACEFS}/events`);
   // In a mount namespace of its own: nothing of it stays on the machine.
@@ -81,8 +84,14 @@ interval:s:${seconds} { clear(@begun); exit(); }`;
   try {
     return { tool: 'bpftrace', note: '', calls: parseMaps(await runToEnd(command, cores)) };
   } catch (error) {
-    return { tool: null, note: (error as Error).message.split('\n')[0] ?? '', calls: [] };
+    return { tool: null, note: reasonOf((error as Error).message), calls: [] };
   }
+}
+
+/** The line that says why: bpftrace warns of a limit on locked memory that it could not lift, and goes on. */
+export function reasonOf(message: string): string {
+  const lines = message.split('\n').filter((line) => line.trim() !== '');
+  return lines.find((line) => !line.includes('RLIMIT_MEMLOCK')) ?? lines[0] ?? '';
 }
 
 /** Reads the two maps of bpftrace's JSON lines. */

@@ -26,10 +26,12 @@ const PLAIN_ROW = 4;
  */
 const WARM_UP_EVENTS = 4000;
 
-/** Means of events that were timed as a whole only. */
+/** Sums of events that were timed as a whole only, and of the CPU time that led to them. */
 export interface PlainSums {
   events: number;
   cpuMs: number;
+  gaps: number;
+  gapMs: number;
 }
 
 /**
@@ -52,13 +54,16 @@ export class EventSampler {
   private warmUp = WARM_UP_EVENTS;
   /** Events that were chosen from. */
   events = 0;
-  readonly plain: PlainSums = { events: 0, cpuMs: 0 };
+  readonly plain: PlainSums = { events: 0, cpuMs: 0, gaps: 0, gapMs: 0 };
   private startCpuMs = 0;
   private isRunning = false;
+  private counts = false;
   private isArmed = false;
   private armCpuMs = 0;
   private armTurn = 0;
-  private gap: Gap | undefined = undefined;
+  /** What led to the event that runs; the same object each time. */
+  private readonly gap: Gap = { ms: 0, polled: false, bytes: 0 };
+  private hasGap = false;
   stopped = false;
 
   /**
@@ -86,32 +91,42 @@ export class EventSampler {
   }
 
   private begin(): void {
-    const { cpuMs, turns, gapCostMs } = this.clock;
-    if (cpuMs !== undefined) {
-      this.startCpuMs = cpuMs();
-      this.gap = this.isArmed
-        ? { ms: Math.max(0, this.startCpuMs - this.armCpuMs - gapCostMs), polled: turns() !== this.armTurn, bytes: 0 }
-        : undefined;
-    }
-    this.isArmed = false;
+    const { cpuMs } = this.clock;
+    this.counts = this.left <= ROW_EVENTS - SKIPPED_EVENTS || this.every === 1;
     this.isRunning = true;
-    if (!this.isPlain) this.meter.beginEvent();
+    if (cpuMs !== undefined) this.startCpuMs = cpuMs();
+    if (!this.isPlain) this.meter.beginEvent(this.counts);
   }
 
   private end(): void {
-    const { cpuMs, gapCostMs } = this.clock;
-    const counts = this.left <= ROW_EVENTS - SKIPPED_EVENTS || this.every === 1;
+    const { cpuMs, turns, gapCostMs } = this.clock;
+    if (!this.isPlain) this.meter.stopClock();
+    const takenMs = cpuMs === undefined ? undefined : cpuMs() - this.startCpuMs;
     this.isRunning = false;
-    if (!this.isPlain) {
-      this.meter.endEvent(cpuMs === undefined ? undefined : () => cpuMs() - this.startCpuMs, this.gap, counts);
-    } else if (cpuMs !== undefined && counts) {
-      // Reading the clock takes as long here as between two events.
-      this.plain.cpuMs += Math.max(0, cpuMs() - this.startCpuMs - gapCostMs);
-      this.plain.events++;
+    // The event loop does not go round within an event: the number is that of its beginning too.
+    const turn = cpuMs === undefined ? 0 : turns();
+    this.hasGap = this.isArmed;
+    if (this.isArmed) {
+      this.gap.ms = this.startCpuMs - this.armCpuMs - gapCostMs;
+      this.gap.polled = turn !== this.armTurn;
     }
+    this.isArmed = false;
+    this.armTurn = turn;
+    if (!this.isPlain) this.meter.endEvent(takenMs, this.hasGap ? this.gap : undefined);
+    else if (takenMs !== undefined && this.counts) this.addPlain(takenMs - gapCostMs);
     this.events++;
     this.countdown = 1;
     if (--this.left === 0) this.endRow();
+  }
+
+  private addPlain(takenMs: number): void {
+    const { plain } = this;
+    // Reading the clock takes as long here as between two events.
+    plain.cpuMs += takenMs;
+    plain.events++;
+    if (!this.hasGap) return;
+    plain.gapMs += this.gap.ms;
+    plain.gaps++;
   }
 
   private endRow(): void {
@@ -130,10 +145,10 @@ export class EventSampler {
 
   /** The next event is to be timed: from here on the time counts that leads to it. */
   private arm(): void {
-    const { cpuMs, turns } = this.clock;
+    const { cpuMs } = this.clock;
     if (cpuMs === undefined) return;
+    if (this.left === ROW_EVENTS) this.armTurn = this.clock.turns();
     this.isArmed = true;
-    this.armTurn = turns();
     this.armCpuMs = cpuMs();
   }
 

@@ -14,8 +14,24 @@ export class GapSums {
   polledSystemMs = 0;
   /** Before something else: timers, connections, writes that are done. */
   othersMs = 0;
+  /** All of them. */
+  count = 0;
+
+  get ms(): number {
+    return this.directReadMs + this.polledReadMs + this.othersMs;
+  }
+
+  /** A copy in which everything that was measured took so much of its time. */
+  scaled(factor: number): GapSums {
+    const copy = Object.assign(new GapSums(), this);
+    copy.directReadMs *= factor;
+    copy.polledReadMs *= factor;
+    copy.othersMs *= factor;
+    return copy;
+  }
 
   add({ ms, polled, bytes }: Gap, { readMs, readByteMs }: Calibration): void {
+    this.count++;
     if (bytes === 0) {
       this.othersMs += ms;
       return;

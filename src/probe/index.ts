@@ -72,8 +72,7 @@ class ThreadProbe implements Probe {
   private forget(): void {
     this.meter.forget();
     this.gaps.clear();
-    this.sampler.plain.events = 0;
-    this.sampler.plain.cpuMs = 0;
+    Object.assign(this.sampler.plain, { events: 0, cpuMs: 0, gaps: 0, gapMs: 0 });
     this.startCpuMs = this.clock.cpuMs?.() ?? 0;
   }
 

@@ -24,14 +24,14 @@ export class RouteSums {
   }
 }
 
-/** What led to an event: the CPU time between the end of the one before it and its beginning. */
+/** What led to an event: the CPU time between the end of the one before it and its beginning. One object serves all. */
 export interface Gap {
   /** Milliseconds of CPU. */
-  readonly ms: number;
+  ms: number;
   /** The event loop went round in between, and polled. */
-  readonly polled: boolean;
+  polled: boolean;
   /** Bytes that the event read; 0 for timers, accepts and the like. */
-  readonly bytes: number;
+  bytes: number;
 }
 
 /** A number for each part. The components come first, in their order; filters follow. */
@@ -70,14 +70,16 @@ export class Meter {
   private current: number;
   private markMs = 0;
   private startMs = 0;
-  /** The longest stretch without a change of part, and its part. */
+  /** Whether the event is added to the sums. */
+  private counts = false;
+  /** The longest stretch without a change of part, its part, and the sums that it was added to, if it was already. */
   private longestMs = 0;
   private longestPart = 0;
+  private longestIn: RouteSums | undefined = undefined;
+  /** Of what `belongsTo` has not named yet. */
   private readonly ms = new Float64Array(MAX_PARTS);
   private readonly inner = new Float64Array(MAX_PARTS);
   private readonly outer = new Float64Array(MAX_PARTS);
-  /** Of the event, by route; it is added up at the end of the event. */
-  private readonly pending: { route: string; requests: number; taken: EventTimes }[] = [];
   private route = '';
   private requests = 0;
   private bytes = 0;
@@ -91,13 +93,14 @@ export class Meter {
     this.current = this.base;
   }
 
-  beginEvent(): void {
-    this.clear();
+  /** @param counts - false forgets the event */
+  beginEvent(counts = true): void {
+    this.counts = counts;
     this.route = '';
     this.requests = 0;
     this.bytes = 0;
-    this.pending.length = 0;
     this.longestMs = 0;
+    this.longestIn = undefined;
     this.current = this.base;
     this.active = true;
     this.startMs = this.clock.now();
@@ -113,6 +116,7 @@ export class Meter {
     if (elapsedMs <= this.longestMs) return;
     this.longestMs = elapsedMs;
     this.longestPart = part;
+    this.longestIn = undefined;
   }
 
   /** The part is on; returns the one that was, for `leave`. */
@@ -160,26 +164,29 @@ export class Meter {
     this.disturbed = 0;
   }
 
-  /**
-   * @param cpuOf - reads the CPU time of the event; undefined where there is no such clock
-   * @param counts - false forgets the event
-   */
-  endEvent(cpuOf: (() => number) | undefined, gap: Gap | undefined, counts = true): void {
-    const nowMs = this.clock.now();
-    const cpuMs = cpuOf?.();
-    this.count(nowMs);
+  /** What comes now is no longer the event's. */
+  stopClock(): void {
+    this.count(this.clock.now());
     this.active = false;
-    if (!counts) return;
-    const notOursMs = cpuMs === undefined ? 0 : nowMs - this.startMs - cpuMs;
+  }
+
+  /**
+   * Adds up the event whose clock was stopped.
+   *
+   * @param cpuMs - CPU time of the event; undefined where there is no such clock
+   */
+  endEvent(cpuMs: number | undefined, gap: Gap | undefined): void {
+    this.setAside();
+    if (!this.counts) return;
+    const notOursMs = cpuMs === undefined ? 0 : this.markMs - this.startMs - cpuMs;
     if (notOursMs > DISTURBED_MS) this.takeOut(notOursMs);
     this.timed++;
     this.cpuMs += cpuMs ?? 0;
-    const last = this.route;
-    this.setAside();
-    for (const { route, requests, taken } of this.pending) addTo(this.sumsOf(route), requests, taken);
-    const sums = this.sumsOf(last);
+    const sums = this.sumsOf(this.route);
     if (this.bytes > 0) sums.reads++;
-    if (gap !== undefined) this.onGap(sums, { ...gap, bytes: this.bytes });
+    if (gap === undefined) return;
+    gap.bytes = this.bytes;
+    this.onGap(sums, gap);
   }
 
   /**
@@ -188,10 +195,9 @@ export class Meter {
    */
   private takeOut(notOursMs: number): void {
     this.disturbed++;
-    const { longestPart } = this;
-    const counted =
-      this.pending.find(({ taken }) => (taken.ms[longestPart] ?? 0) >= this.longestMs)?.taken.ms ?? this.ms;
-    counted[longestPart] = Math.max(0, (counted[longestPart] as number) - Math.min(notOursMs, this.longestMs));
+    const { longestPart, longestIn } = this;
+    if (longestIn === undefined) return;
+    longestIn.ms[longestPart] = (longestIn.ms[longestPart] as number) - Math.min(notOursMs, this.longestMs);
   }
 
   private sumsOf(route: string): RouteSums {
@@ -203,39 +209,24 @@ export class Meter {
     return sums;
   }
 
+  /** Adds what was timed so far to its route, and begins anew. It runs within events: nothing is allocated. */
   private setAside(): void {
+    const { ms, inner, outer } = this;
     const count = this.parts.names.length;
-    this.pending.push({
-      route: this.route,
-      requests: this.requests,
-      taken: {
-        ms: this.ms.slice(0, count),
-        inner: this.inner.slice(0, count),
-        outer: this.outer.slice(0, count),
-      },
-    });
+    if (this.counts) {
+      const sums = this.sumsOf(this.route);
+      sums.requests += this.requests;
+      for (let i = 0; i < count; i++) {
+        if ((inner[i] as number) === 0 && (outer[i] as number) === 0 && (ms[i] as number) === 0) continue;
+        sums.ms[i] = (sums.ms[i] as number) + (ms[i] as number);
+        sums.inner[i] = (sums.inner[i] as number) + (inner[i] as number);
+        sums.outer[i] = (sums.outer[i] as number) + (outer[i] as number);
+      }
+      this.longestIn ??= sums;
+    }
     this.requests = 0;
-    this.clear();
-  }
-
-  private clear(): void {
-    this.ms.fill(0);
-    this.inner.fill(0);
-    this.outer.fill(0);
-  }
-}
-
-interface EventTimes {
-  readonly ms: Float64Array;
-  readonly inner: Float64Array;
-  readonly outer: Float64Array;
-}
-
-function addTo(sums: RouteSums, requests: number, { ms, inner, outer }: EventTimes): void {
-  sums.requests += requests;
-  for (let i = 0; i < ms.length; i++) {
-    sums.ms[i] = (sums.ms[i] as number) + (ms[i] as number);
-    sums.inner[i] = (sums.inner[i] as number) + (inner[i] as number);
-    sums.outer[i] = (sums.outer[i] as number) + (outer[i] as number);
+    ms.fill(0, 0, count);
+    inner.fill(0, 0, count);
+    outer.fill(0, 0, count);
   }
 }

@@ -15,13 +15,15 @@ export function routeTimes(
   plain: PlainSums,
 ): { readonly list: RouteTimes[]; readonly probeNs: number } {
   const scale = slowDown(meter, plain, calibration);
-  const dispatchMs = dispatchOf(gaps.values());
+  const gapScale = gapSlowDown(gaps.values(), plain);
+  const scaledGaps = new Map([...gaps].map(([route, sums]) => [route, sums.scaled(gapScale)]));
+  const dispatchMs = dispatchOf(scaledGaps.values());
   let probeMs = meter.timed * calibration.eventMs;
   const list: RouteTimes[] = [];
   for (const sums of meter.routes.values()) {
     const { parts, costMs } = partsOf(sums, meter.parts.names, calibration, scale);
     probeMs += costMs;
-    const gap = gaps.get(sums.route);
+    const gap = scaledGaps.get(sums.route);
     if (gap !== undefined) {
       const { osReadMs, sidecarReadMs, pollMs } = gapParts(gap, dispatchMs);
       parts.set('os_read', osReadMs);
@@ -59,6 +61,8 @@ function partsOf(
 
 /** Events of both kinds that must have been seen before they are compared. */
 const ENOUGH_EVENTS = 300;
+/** What leads to an event is slower still after one whose parts were timed. */
+const SLOWEST_GAP = 0.2;
 /** Timing parts slows an event down; a comparison that says anything else, or more, is of different events. */
 const SLOWEST = 0.5;
 
@@ -78,4 +82,16 @@ function slowDown(meter: Meter, plain: PlainSums, { innerMs, outerMs }: Calibrat
   }
   const plainMs = (plain.cpuMs / plain.events) * meter.timed;
   return Math.min(Math.max(plainMs / ownMs, SLOWEST), 1);
+}
+
+/** The same of what leads to events: the probe's work after an event leaves less of it in the caches. */
+function gapSlowDown(gaps: Iterable<GapSums>, plain: PlainSums): number {
+  let count = 0;
+  let ms = 0;
+  for (const sums of gaps) {
+    count += sums.count;
+    ms += sums.ms;
+  }
+  if (plain.gaps < ENOUGH_EVENTS || count < ENOUGH_EVENTS) return 1;
+  return Math.min(Math.max(plain.gapMs / plain.gaps / (ms / count), SLOWEST_GAP), 1);
 }
