@@ -20,6 +20,7 @@ interface CharacterizeOptions {
   readonly json?: string;
   readonly text?: string;
   readonly markdown?: string;
+  readonly costs?: string;
 }
 
 const HELP = `
@@ -71,6 +72,7 @@ export function characterizeCommand(): Command {
     .option('--json <file>', 'write every figure there too')
     .option('--text <file>', 'write the tables as plain text')
     .option('--markdown <file>', 'write the tables as Markdown')
+    .option('--costs <file>', 'write the cost profile that outrigger plan --costs reads; needs the configuration http')
     .allowExcessArguments(false)
     .addHelpText('after', HELP)
     .action(characterize);
@@ -83,6 +85,10 @@ async function characterize(options: CharacterizeOptions): Promise<void> {
   if (options.list) return list();
   const root = await benchCheckout('characterize');
   const plan = await makePlan(root, options);
+  if (options.costs !== undefined && !plan.configurations.some(({ name }) => name === 'http'))
+    throw new UsageError(
+      '--costs: the costs of policies are differences from the configuration http, which is not measured',
+    );
   const [{ characterize: run, CHARACTERIZATION_FILE }, { planSeconds }, { formatSeconds }] = await Promise.all([
     import('../../bench/characterize/characterize.ts'),
     import('../../bench/characterize/plan.ts'),
@@ -95,6 +101,7 @@ async function characterize(options: CharacterizeOptions): Promise<void> {
   await interruptible(async () => {
     const found = await run(root, plan, commandLine(options));
     await write(found, join(root, CHARACTERIZATION_FILE), options);
+    if (options.costs !== undefined) await writeCosts(found, options.costs);
     if (hasFailures(found)) process.exitCode = EXIT.failure;
   });
 }
@@ -151,6 +158,15 @@ async function write(found: Characterization, file: string, options: Characteriz
   for (const { name, peers } of found.configurations)
     for (const { peer, cpuMicros, error } of peers)
       process.stdout.write(`${name.padEnd(20)}${peer.padEnd(12)}${error ?? cpuMicros?.median.toFixed(2)}\n`);
+}
+
+/** Outrigger's costs; where it was not measured, those of the first proxy that was. */
+async function writeCosts(found: Characterization, file: string): Promise<void> {
+  const { costProfileOf, costProfileYaml } = await import('../../policies/planner/characterized-profile.ts');
+  const names = found.peers.map(({ name }) => name);
+  const text = costProfileYaml(costProfileOf(found, names.includes('outrigger') ? 'outrigger' : names[0]));
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, text);
 }
 
 /** A row that is open is no failure. */
