@@ -70,7 +70,7 @@ export function plainTable({ title, words, columns, rows, notes, command }: Text
 export function markdownTable({ title, words, columns, rows, notes, command }: TextTable): string {
   const line = (cells: readonly string[]): string => `| ${cells.map(escapeCell).join(' | ')} |`;
   return [
-    `## ${title}`,
+    `## ${escapeText(title)}`,
     '',
     line(columns),
     `| ${columns.map((name, i) => (i < words || name === 'marks' ? '---' : '---:')).join(' | ')} |`,
@@ -82,12 +82,12 @@ export function markdownTable({ title, words, columns, rows, notes, command }: T
 }
 
 function escapeCell(text: string): string {
-  return escapeText(text).replaceAll('|', '\\|').replaceAll(/\s+/g, ' ');
+  return escapeText(text).replaceAll('|', '\\|');
 }
 
 /** What comes from outside, as messages of errors do, is shown and never taken for markup. */
 export function escapeText(text: string): string {
-  return text.replaceAll(/[\\`*_~<[\]]/g, '\\$&');
+  return text.replaceAll(/\s+/g, ' ').replaceAll(/[\\`*_~<[\]]/g, '\\$&');
 }
 
 /** A fence of more backticks than the text has in a row (CommonMark §6.1). */
