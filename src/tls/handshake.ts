@@ -9,6 +9,7 @@ import { type PeerNames, rfc2253 } from './peer-names.ts';
 import type { SessionHarvest } from './secrets/client-sessions.ts';
 import { handshakeFailure, NOT_READY, type TlsFailure } from './tls-failure.ts';
 import type { TlsStats } from './tls-stats.ts';
+import { verifiedChains } from './tuned-context.ts';
 
 /** Hears how a handshake went; exactly one of the two is called, unless it is cancelled. */
 export interface HandshakeEvents {
@@ -88,7 +89,7 @@ export class Handshake extends TimerEntry implements PendingHandshake {
     const { check, stats } = this.env;
     const { socket } = this;
     const reused = socket.isSessionReused();
-    const certificate = socket.getPeerX509Certificate() ?? (reused ? this.harvest?.certificate : undefined);
+    const certificate = peerCertificate(socket) ?? (reused ? this.harvest?.certificate : undefined);
     const serverName = this.isServer ? askedName(socket) : this.serverName;
     const { failure, names, verified } = check.judge(socket, certificate, serverName);
     if (failure !== undefined) {
@@ -175,6 +176,14 @@ class SecuredInfo implements TlsInfo {
     this.subject ??= rfc2253(this.peer?.subject);
     return this.subject;
   }
+}
+
+/** The peer's certificate: the object of an earlier handshake where the peer sent the same chain. */
+function peerCertificate(socket: TLSSocket): X509Certificate | undefined {
+  const chain = verifiedChains()?.take(socket);
+  if (chain === undefined) return socket.getPeerX509Certificate();
+  chain.certificate ??= socket.getPeerX509Certificate();
+  return chain.certificate;
 }
 
 function ignore(): void {

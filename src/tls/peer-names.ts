@@ -24,11 +24,24 @@ const KINDS: Readonly<Record<string, 'dns' | 'uri' | 'ip' | 'email'>> = {
 /** One entry of Node's text: a kind, and a value that is a JSON string when it has characters that mean something. */
 const ENTRY = /(?:^|, )([A-Za-z ]+):("(?:[^"\\]|\\.)*"|[^,"]*)/y;
 
+type Named = Pick<X509Certificate, 'subjectAltName'>;
+
+const cache = new WeakMap<Named, PeerNames>();
+
 /**
- * Reads a certificate's subject alternative names from Node's text. A text that is not of its known form has no names
+ * Reads a certificate's subject alternative names from Node's text, once. A text that is not of its known form has no names
  * at all: who cannot be read is nobody.
  */
-export function peerNames(certificate: Pick<X509Certificate, 'subjectAltName'>): PeerNames {
+export function peerNames(certificate: Named): PeerNames {
+  let names = cache.get(certificate);
+  if (names === undefined) {
+    names = readNames(certificate);
+    cache.set(certificate, names);
+  }
+  return names;
+}
+
+function readNames(certificate: Named): PeerNames {
   const names = { dns: [] as string[], uri: [] as string[], ip: [] as string[], email: [] as string[] };
   const all: string[] = [];
   const text = certificate.subjectAltName ?? '';

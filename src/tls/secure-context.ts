@@ -9,7 +9,7 @@ import type { ResolvedContext } from './secrets/resolved-context.ts';
 import type { ContextReaders } from './secrets/rotating-context.ts';
 import { SourceReader, TlsLoadError } from './secrets/source-reader.ts';
 import { installTicketKeys, type TicketKeys } from './secrets/ticket-keys.ts';
-import { issueOneTicket } from './tls-internals.ts';
+import { tuneContext } from './tuned-context.ts';
 
 export { pemBlocks } from './secrets/pem.ts';
 export { TlsLoadError } from './secrets/source-reader.ts';
@@ -143,10 +143,8 @@ function contextsOf(
   }
   const create = (own: readonly KeyPair[]): SecureContext => {
     const context = secureContext(base, firstOfEachKind(own));
-    if (sessions?.keys !== undefined) {
-      installTicketKeys(context, sessions.keys);
-      issueOneTicket(context);
-    }
+    if (sessions?.keys !== undefined) installTicketKeys(context, sessions.keys);
+    tuneContext(context, validation?.crl !== undefined);
     return context;
   };
   return {
