@@ -16,7 +16,7 @@ export interface ProfiledPeerOptions {
 }
 
 /** Seconds of load are few: more is timed than a proxy in service would have timed. */
-const INSIDE_EVERY = '20';
+const INSIDE_EVERY = '10';
 
 /** Peers that read Envoy's configuration. */
 export const READS_CONFIG: ReadonlySet<PeerName> = new Set(['outrigger', 'envoy']);

@@ -19,7 +19,7 @@ export interface EventClock {
 const ROW_EVENTS = 64;
 const SKIPPED_EVENTS = 8;
 /** One row in so many is timed as a whole only: what its events take is what events take whose parts nobody times. */
-const PLAIN_ROW = 4;
+const PLAIN_ROW = 2;
 /**
  * So many first events are timed and forgotten. V8 compiles what it has seen run: code that it made of untimed events
  * alone is thrown away when it meets a timed one, which would then be the slower for it.

@@ -145,7 +145,7 @@ class ThreadProbe implements Probe {
 
   report(): ThreadTimes {
     const { meter, sampler, calibration, settings, clock } = this;
-    const routes = routeTimes(meter, this.gaps, calibration, sampler.plain);
+    const routes = routeTimes(meter, this.gaps, calibration, sampler.plain, sampler.events);
     return {
       mode: settings.mode,
       every: settings.mode === 'all' ? 1 : settings.every,

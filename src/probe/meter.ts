@@ -59,6 +59,8 @@ export class Meter {
   active = false;
   readonly parts = new PartNumbers();
   readonly routes = new Map<string, RouteSums>();
+  /** All of them, timed or not. */
+  requests = 0;
   timed = 0;
   /** CPU time of these. */
   cpuMs = 0;
@@ -81,7 +83,7 @@ export class Meter {
   private readonly inner = new Float64Array(MAX_PARTS);
   private readonly outer = new Float64Array(MAX_PARTS);
   private route = '';
-  private requests = 0;
+  private begun = 0;
   private bytes = 0;
 
   /** @param onGap - what led to an event that counts, with the sums that it belongs to */
@@ -97,7 +99,7 @@ export class Meter {
   beginEvent(counts = true): void {
     this.counts = counts;
     this.route = '';
-    this.requests = 0;
+    this.begun = 0;
     this.bytes = 0;
     this.longestMs = 0;
     this.longestIn = undefined;
@@ -153,12 +155,13 @@ export class Meter {
 
   /** A request begins; it is one of the route that is named next. */
   beginRequest(): void {
-    this.requests++;
+    this.begun++;
   }
 
   /** What was timed so far is forgotten. */
   forget(): void {
     this.routes.clear();
+    this.requests = 0;
     this.timed = 0;
     this.cpuMs = 0;
     this.disturbed = 0;
@@ -215,7 +218,7 @@ export class Meter {
     const count = this.parts.names.length;
     if (this.counts) {
       const sums = this.sumsOf(this.route);
-      sums.requests += this.requests;
+      sums.requests += this.begun;
       for (let i = 0; i < count; i++) {
         if ((inner[i] as number) === 0 && (outer[i] as number) === 0 && (ms[i] as number) === 0) continue;
         sums.ms[i] = (sums.ms[i] as number) + (ms[i] as number);
@@ -224,7 +227,7 @@ export class Meter {
       }
       this.longestIn ??= sums;
     }
-    this.requests = 0;
+    this.begun = 0;
     ms.fill(0, 0, count);
     inner.fill(0, 0, count);
     outer.fill(0, 0, count);

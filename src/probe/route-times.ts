@@ -13,11 +13,13 @@ export function routeTimes(
   gaps: ReadonlyMap<string, GapSums>,
   calibration: Calibration,
   plain: PlainSums,
+  events: number,
 ): { readonly list: RouteTimes[]; readonly probeNs: number } {
   const scale = slowDown(meter, plain, calibration);
   const gapScale = gapSlowDown(gaps.values(), plain);
   const scaledGaps = new Map([...gaps].map(([route, sums]) => [route, sums.scaled(gapScale)]));
   const dispatchMs = dispatchOf(scaledGaps.values());
+  const perRequest = requestScale(meter, events);
   let probeMs = meter.timed * calibration.eventMs;
   const list: RouteTimes[] = [];
   for (const sums of meter.routes.values()) {
@@ -31,7 +33,12 @@ export function routeTimes(
       parts.set('event_poll', pollMs);
     }
     const inNs = [...parts].filter(([, ms]) => ms !== 0).map(([part, ms]) => [part, Math.round(ms * 1e6)] as const);
-    list.push({ route: sums.route, requests: sums.requests, reads: sums.reads, parts: Object.fromEntries(inNs) });
+    list.push({
+      route: sums.route,
+      requests: sums.requests * perRequest,
+      reads: sums.reads,
+      parts: Object.fromEntries(inNs),
+    });
   }
   return { list, probeNs: Math.round(probeMs * 1e6) };
 }
@@ -63,8 +70,8 @@ function partsOf(
 const ENOUGH_EVENTS = 300;
 /** What leads to an event is slower still after one whose parts were timed. */
 const SLOWEST_GAP = 0.2;
-/** Timing parts slows an event down; a comparison that says anything else, or more, is of different events. */
-const SLOWEST = 0.5;
+/** Timing parts slows an event down, and where streams share a connection, more of them wait for it then. */
+const SLOWEST = 0.2;
 
 /**
  * How long events would have taken without their parts being timed, to how long they took less the calls of the probe:
@@ -94,4 +101,14 @@ function gapSlowDown(gaps: Iterable<GapSums>, plain: PlainSums): number {
   }
   if (plain.gaps < ENOUGH_EVENTS || count < ENOUGH_EVENTS) return 1;
   return Math.min(Math.max(plain.gapMs / plain.gaps / (ms / count), SLOWEST_GAP), 1);
+}
+
+/**
+ * How many requests an event of those that were timed stands for, to how many it had: where streams share a connection, an
+ * event that takes longer has more of them. All requests are counted; how they are divided among routes, timed ones show.
+ */
+function requestScale({ requests, timed, routes }: Meter, events: number): number {
+  let seen = 0;
+  for (const sums of routes.values()) seen += sums.requests;
+  return seen === 0 ? 1 : requests / ((seen * events) / timed);
 }

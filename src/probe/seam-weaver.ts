@@ -30,7 +30,7 @@ export function weaveSeams(
       case 'message':
         return { ...base, before: () => meter.beginMessage() };
       case 'request':
-        return { ...base, before: () => meter.beginRequest() };
+        return { ...base, isRequest: true, before: () => meter.beginRequest() };
       case 'route':
         return { ...base, after: (self: never) => meter.belongsTo(routeName(routeOfStream(self))) };
       case 'response':

@@ -5,6 +5,7 @@ import { MessageWriter } from '../http/http1/message-writer.ts';
 import { Http1ServerConnection } from '../http/http1/server-connection.ts';
 import { Http2ClientConnection } from '../http/http2/client-connection.ts';
 import { Http2ClientStream } from '../http/http2/client-stream.ts';
+import { Http2Connection } from '../http/http2/connection.ts';
 import { FrameOutput } from '../http/http2/frame-output.ts';
 import { FrameReader } from '../http/http2/frame-reader.ts';
 import { HeadWriter } from '../http/http2/head-writer.ts';
@@ -55,6 +56,8 @@ export const SEAMS: readonly Seam[] = [
   { of: Http1ClientConnection, methods: ['readHead'], part: 'http_parse' },
   { of: BodyReader, methods: ['read'], part: 'http_parse' },
   { of: FrameReader, methods: ['read'], part: 'http_parse' },
+  // The reader of frames calls the connection, which is where the most of HTTP/2 is done.
+  { of: Http2Connection, methods: ['onHeaderBlock'], part: 'packet_processing' },
   { of: HpackDecoder, methods: ['decode'], part: 'header_codec', is: 'message' },
   { of: Http2ServerStream, methods: ['onFields'], part: 'header_codec' },
   { of: Http2ClientStream, methods: ['onFields'], part: 'header_codec' },

@@ -8,6 +8,8 @@ export interface Weaving {
   readonly part?: number;
   /** Before the method. */
   readonly before?: (self: never, ...args: never[]) => void;
+  /** Counts requests, those of events that nobody times too. */
+  readonly isRequest?: boolean;
   /** Parameters of the method, where it does not show them itself. */
   readonly arity?: number;
   /** After it, unless it threw. */
@@ -80,7 +82,7 @@ type Maker = (meter: Meter, method: Method, part: number, before?: Method, after
  * short as can be, with constants in the place of variables, so that V8 puts it and the method where they are called.
  * Otherwise events that nobody times would cost a tenth more.
  */
-export function timed(meter: Meter, method: Method, { part, before, after, arity }: Weaving): Method {
+export function timed(meter: Meter, method: Method, { part, before, after, arity, isRequest }: Weaving): Method {
   const names = Array.from({ length: arity ?? arityOf(method) }, (_, index) => `a${index}`);
   const args = ['this', ...names].join(', ');
   const selfArgs = ['self', ...names].join(', ');
@@ -98,6 +100,7 @@ export function timed(meter: Meter, method: Method, { part, before, after, arity
       }
     }
     return function (${names.join(', ')}) {
+      ${isRequest === true ? 'meter.requests++;' : ''}
       return meter.active ? timed(${args}) : method.call(${args});
     };`;
   const make = new Function('meterOf', 'methodOf', 'partOf', 'beforeOf', 'afterOf', source) as Maker;
