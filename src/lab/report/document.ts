@@ -14,7 +14,7 @@ export interface ReportDocument {
 
 /** A sentence of the summary. What was missed is said as plainly as what was reached. */
 export interface Statement {
-  readonly verdict: 'reached' | 'missed' | 'open' | 'finding';
+  readonly verdict: 'reached' | 'partly' | 'missed' | 'open' | 'finding';
   readonly text: string;
 }
 

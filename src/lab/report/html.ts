@@ -49,8 +49,10 @@ ${body.join('\n')}
 `;
 }
 
-const VERDICTS: Readonly<Record<Statement['verdict'], string>> = {
+/** What a statement is, in a word. */
+export const VERDICTS: Readonly<Record<Statement['verdict'], string>> = {
   reached: 'reached',
+  partly: 'in part',
   missed: 'missed',
   open: 'open',
   finding: 'found',
@@ -110,7 +112,9 @@ function tableHtml(table: Table): string {
     });
     return `<tr>${cellsHtml.join('')}</tr>`;
   });
-  return `<div class="scroll" role="region" tabindex="0" aria-label="${escapeXml(title)}"><table><caption>${escapeXml(title)}</caption>
+  // The title stands outside of what scrolls, so that it stays in sight on a narrow screen.
+  return `<p class="table-title">${escapeXml(title)}</p>
+<div class="scroll" role="region" tabindex="0" aria-label="${escapeXml(title)}"><table aria-label="${escapeXml(title)}">
 <thead><tr>${head}</tr></thead>
 <tbody>${body.join('\n')}</tbody></table></div>`;
 }

@@ -1,5 +1,5 @@
 import type { ReportDocument, Section, Table } from './document.ts';
-import { isNumericColumn } from './html.ts';
+import { isNumericColumn, VERDICTS } from './html.ts';
 
 /**
  * The report as GitHub-flavoured Markdown.
@@ -16,9 +16,7 @@ export function renderMarkdown(
     `# ${escapeText(title)}`,
     `Measured ${escapeText(date.slice(0, 16).replace('T', ' '))} UTC.`,
     '## Summary',
-    summary
-      .map(({ verdict, text }) => `- **${verdict === 'finding' ? 'found' : verdict}**: ${escapeText(text)}`)
-      .join('\n'),
+    summary.map(({ verdict, text }) => `- **${VERDICTS[verdict]}**: ${escapeText(text)}`).join('\n'),
     '## Conditions',
     facts.map((fact) => `- ${escapeText(fact)}`).join('\n'),
     ...(warnings.length === 0

@@ -15,16 +15,18 @@ export function shortNumber(value: number): string {
 
 /** A share of 1 in percent. */
 export function percent(share: number, digits = 0): string {
-  return Number.isFinite(share) ? `${minus((share * 100).toFixed(digits))} %` : '–';
+  if (!Number.isFinite(share * 100)) return '–';
+  return Math.abs(share) < 1e5
+    ? `${minus((share * 100).toFixed(digits))} %`
+    : `${minus((share * 100).toExponential(1))} %`;
 }
 
 export function signedPercent(share: number, digits = 1): string {
-  if (!Number.isFinite(share)) return '–';
-  return share > 0 ? `+${percent(share, digits)}` : percent(share, digits);
+  return share > 0 && Number.isFinite(share * 100) ? `+${percent(share, digits)}` : percent(share, digits);
 }
 
 export function formatRatio(ratio: number): string {
-  return Number.isFinite(ratio) ? ratio.toFixed(2) : '–';
+  return ratio < 1e6 ? ratio.toFixed(2) : formatNumber(ratio);
 }
 
 /** Microseconds on an axis. */

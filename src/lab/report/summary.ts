@@ -75,7 +75,11 @@ function comparison(
   const list = missed.map(({ label, ratio }) => `${label} (${formatRatio(ratio)})`).join(', ');
   const none = worse === 'more' ? 'It is not above Envoy’s in any.' : 'It is not below Envoy’s in any.';
   const tail = missed.length === 0 ? none : `Not better than Envoy’s in ${missed.length} of ${found.length}: ${list}.`;
-  return { verdict: missed.length === 0 ? 'reached' : 'missed', text: `Outrigger ${verb} ${across}. ${tail}` };
+  const isMissed = !isBetter(median(found.map(({ ratio }) => ratio)));
+  return {
+    verdict: missed.length === 0 ? 'reached' : isMissed ? 'missed' : 'partly',
+    text: `Outrigger ${verb} ${across}. ${tail}`,
+  };
 }
 
 /** The paper's step from TCP to HTTP (Figure 6). */

@@ -6,7 +6,7 @@ import type { AttachedTap } from '../../../src/filter/taps.ts';
 import type { AdminServer } from '../../../src/observe/admin/index.ts';
 import { startAdminServer } from '../../../src/observe/admin/index.ts';
 import { createLogger } from '../../../src/observe/log.ts';
-import { Browser, CHROMIUM } from './browser.ts';
+import { Browser, CHROMIUM } from '../../support/browser.ts';
 import { FakeView } from './fake-view.ts';
 
 let server: AdminServer;

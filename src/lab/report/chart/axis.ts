@@ -1,4 +1,4 @@
-import { formatNumber } from '../number-text.ts';
+import { formatNumber, shortNumber } from '../number-text.ts';
 
 export interface Tick {
   readonly at: number;
@@ -35,11 +35,16 @@ export function linearAxis(values: readonly number[], maxTicks = MAX_TICKS): Axi
   };
 }
 
+/** What is smaller is zero to a reader. */
+const MOST_DIGITS = 9;
+
 /** Sums such as 0.1 + 0.2 are put right by the step's own digits. */
 function tick(at: number, step: number): Tick {
-  const digits = Math.max(0, -Math.floor(Math.log10(step)));
-  const value = Number(at.toFixed(Math.min(digits, 20)));
-  return { at: value, label: value.toLocaleString('en-US', { maximumFractionDigits: Math.min(digits, 20) }) };
+  const digits = Math.min(MOST_DIGITS, Math.max(0, -Math.floor(Math.log10(step))));
+  const value = Number(at.toFixed(digits));
+  const label =
+    Math.abs(value) < 1e9 ? value.toLocaleString('en-US', { maximumFractionDigits: digits }) : shortNumber(value);
+  return { at: value, label: label.replace('-', '−') };
 }
 
 /** The next of 1, 2, 5, 10, … */

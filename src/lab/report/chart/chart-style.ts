@@ -52,7 +52,7 @@ export const PATTERNS = `<defs>${[
 
 export const CHART_STYLE = `
 .chart { font: 12px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; }
-.chart text { fill: var(--ink); } .chart .soft { fill: var(--soft); } .chart .strong { font-weight: 600; }
+.chart text { fill: var(--ink); paint-order: stroke; stroke: var(--paper); stroke-width: 3px; stroke-linejoin: round; } .chart .soft { fill: var(--soft); } .chart .strong { font-weight: 600; }
 .grid { stroke: var(--faint); fill: none; } .axis { stroke: var(--soft); fill: none; }
 .spread, .cut { stroke: var(--ink); fill: none; stroke-width: 1.2; } .cut { stroke: var(--paper); stroke-width: 2; }
 .thin { stroke: var(--soft); fill: none; }

@@ -1,6 +1,16 @@
 import type { Axis } from './axis.ts';
 import { sparseTicks } from './axis.ts';
-import { type Chart, type Drawing, escapeXml, fittedText, px, textAt, textWidth } from './drawing.ts';
+import {
+  axisLength,
+  type Chart,
+  type Drawing,
+  escapeXml,
+  fittedText,
+  px,
+  textAt,
+  textWidth,
+  tickLabel,
+} from './drawing.ts';
 import { type LegendEntry, legend } from './legend.ts';
 import { marker, type Series } from './series.ts';
 
@@ -36,7 +46,7 @@ const ROW_GAP = 10;
 const LABEL_LINE = 18;
 /** Below this width labels stand above their rows. */
 const NARROW = 520;
-const MAX_LABEL = 190;
+const MAX_LABEL = 240;
 const AXIS_HEIGHT = 40;
 
 /** Horizontal rows with each proxy's figure on a line of its own, so that no two labels can meet. */
@@ -47,9 +57,9 @@ export function dotRows(spec: DotRows): Chart {
 function draw({ rows, axis, axisTitle, ...spec }: DotRows, width: number): Drawing {
   const isNarrow = width < NARROW;
   const labelWidth = isNarrow ? 0 : Math.min(MAX_LABEL, Math.max(0, ...rows.map(({ label }) => textWidth(label)))) + 12;
-  const noteWidth = Math.max(0, ...rows.flatMap(({ dots }) => dots.map(({ note }) => textWidth(note)))) + 16;
   const left = labelWidth + 8;
-  const plotWidth = Math.max(40, width - left - Math.min(noteWidth, width / 2));
+  const ends = rows.flatMap(({ dots }) => dots.map((dot) => ({ share: axis.scale(lastMark(dot)), text: dot.note })));
+  const plotWidth = axisLength(width - left, ends);
   const at = (value: number): number => left + axis.scale(value) * plotWidth;
   const head = legend(spec.legend, width);
   const parts: string[] = [head.body];
@@ -66,7 +76,7 @@ function draw({ rows, axis, axisTitle, ...spec }: DotRows, width: number): Drawi
     }
     if (missing !== undefined) parts.push(fittedText(left, y + DOT_STEP / 2, missing, width - left, { kind: 'soft' }));
     for (const dot of missing === undefined ? dots : []) {
-      parts.push(drawDot(dot, label, at, axis, y + DOT_STEP / 2));
+      parts.push(drawDot(dot, label, at, axis, y + DOT_STEP / 2, width));
       y += DOT_STEP;
     }
     if (dots.length === 0 || missing !== undefined) y += DOT_STEP;
@@ -78,7 +88,7 @@ function draw({ rows, axis, axisTitle, ...spec }: DotRows, width: number): Drawi
   if (axis.ticks.some(({ at: value }) => value === 0) && axis.scale(0) > 0)
     parts.push(`<path class="axis" d="M${px(at(0))} ${px(top)}V${px(bottom)}"/>`);
   for (const tick of sparseTicks(axis.ticks, at, tickGap(axis)))
-    parts.push(textAt(at(tick.at), bottom + 10, tick.label, { anchor: 'middle', kind: 'soft' }));
+    parts.push(tickLabel(at(tick.at), bottom + 10, tick.label, width));
   parts.push(axisTitleAt(axisTitle, left, plotWidth, width, bottom + 28));
   return { width, height: bottom + AXIS_HEIGHT, body: parts.join('\n') };
 }
@@ -96,7 +106,12 @@ export function tickGap({ ticks }: Axis): number {
   return Math.max(0, ...ticks.map(({ label }) => textWidth(label))) + 8;
 }
 
-function drawDot(dot: Dot, label: string, at: (value: number) => number, axis: Axis, y: number): string {
+/** The rightmost of what is drawn for a dot. */
+function lastMark({ value, high, predicted = value }: Dot): number {
+  return Math.max(...[value, high, predicted].map((one) => (Number.isFinite(one) ? one : 0)));
+}
+
+function drawDot(dot: Dot, label: string, at: (value: number) => number, axis: Axis, y: number, width: number): string {
   const { series, value, low, high, note, predicted } = dot;
   const hint = `<title>${escapeXml(`${label}, ${series.label}: ${note}`)}</title>`;
   if (!Number.isFinite(value)) return textAt(at(0), y, `${series.label}: –`, { kind: 'soft' });
@@ -114,7 +129,7 @@ function drawDot(dot: Dot, label: string, at: (value: number) => number, axis: A
     end = Math.max(end, at(high));
   }
   parts.push(axis.isBeyond(value) ? arrow(series, at(value), y) : marker(series, at(value), y));
-  parts.push(textAt(end + 9, y, note));
+  parts.push(fittedText(end + 9, y, note, width - end - 9));
   return `<g>${hint}${parts.join('')}</g>`;
 }
 

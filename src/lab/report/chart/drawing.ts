@@ -15,19 +15,30 @@ export interface Chart {
 
 export const FONT_SIZE = 12;
 
-/** Wide letters of a sans-serif font take about this much of the font's size: a bound, since nobody measures here. */
-const MEAN_LETTER = 0.58;
+/** Widths by kind of letter, as shares of the font's size: those of DejaVu Sans, which is wider than most. */
+const LETTERS: readonly (readonly [letters: RegExp, width: number])[] = [
+  [/[ .,:;'|!iIjl()[\]frt/-]/, 0.4],
+  [/[mwMW%@—…]/, 0.98],
+  [/[+−×=<>~→↑Δ]/, 0.84],
+  [/[A-Z&#]/, 0.75],
+  [/[\u0020-\u024f]/, 0.64],
+];
+/** Of all other scripts. */
+const WIDEST = 1.05;
 
-/** What a text takes at most, about; in pixels. */
-export function textWidth(text: string, fontSize = FONT_SIZE): number {
-  return text.length * fontSize * MEAN_LETTER;
+/** What a text takes at most, about, in pixels: nobody measures here. */
+export function textWidth(text: string): number {
+  let width = 0;
+  for (const letter of text) width += LETTERS.find(([letters]) => letters.test(letter))?.[1] ?? WIDEST;
+  return width * FONT_SIZE;
 }
 
 /** The text, or as much of it as fits into so many pixels. */
-export function fitText(text: string, width: number, fontSize = FONT_SIZE): string {
-  if (textWidth(text, fontSize) <= width) return text;
-  const letters = Math.max(1, Math.floor(width / (fontSize * MEAN_LETTER)) - 1);
-  return `${text.slice(0, letters).trimEnd()}…`;
+function fitText(text: string, width: number): string {
+  if (textWidth(text) <= width) return text;
+  const letters = [...text];
+  while (letters.length > 1 && textWidth(`${letters.join('')}…`) > width) letters.pop();
+  return `${letters.join('').trimEnd()}…`;
 }
 
 /** Control characters have no place in XML, not even escaped. */
@@ -49,6 +60,29 @@ export function px(value: number): string {
   return String(Math.round(value * 10) / 10);
 }
 
+/** The label of a tick below an axis, moved inwards where it would leave the picture. */
+export function tickLabel(x: number, y: number, label: string, width: number): string {
+  const half = textWidth(label) / 2;
+  if (x < half) return textAt(0, y, label, { kind: 'soft' });
+  if (x + half > width) return textAt(width, y, label, { anchor: 'end', kind: 'soft' });
+  return textAt(x, y, label, { anchor: 'middle', kind: 'soft' });
+}
+
+/**
+ * The length of an axis that leaves each text behind its mark enough room: a long text at a small value needs none.
+ *
+ * @param room from the axis' start to the edge of the picture
+ */
+export function axisLength(room: number, ends: readonly { readonly share: number; readonly text: string }[]): number {
+  const lengths = ends.map(({ share, text }) => (share > 0 ? (room - textWidth(text) - MARK_GAP) / share : room));
+  return Math.max(room * LEAST_AXIS, Math.min(room - MARK_GAP, ...lengths));
+}
+
+/** Between a mark and its text, and at the edge. */
+const MARK_GAP = 12;
+/** Texts that want more than the rest of the room are cut. */
+const LEAST_AXIS = 0.4;
+
 export interface TextOptions {
   readonly anchor?: 'start' | 'middle' | 'end';
   readonly kind?: 'label' | 'soft' | 'strong';
@@ -64,9 +98,12 @@ export function textAt(x: number, y: number, text: string, options: TextOptions 
   return `<text class="${kind}" x="${px(x)}" y="${px(y + FONT_SIZE / 3)}"${place}>${title}${escapeXml(text)}</text>`;
 }
 
+/** Bold letters are wider by this factor. */
+const BOLD = 1.12;
+
 /** Text of a column, cut where it is too long; the whole is then shown when pointed at. */
 export function fittedText(x: number, y: number, text: string, width: number, options: TextOptions = {}): string {
-  const shown = fitText(text, width);
+  const shown = fitText(text, options.kind === 'strong' ? width / BOLD : width);
   return textAt(x, y, shown, shown === text ? options : { ...options, hint: text });
 }
 

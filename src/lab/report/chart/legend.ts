@@ -1,4 +1,4 @@
-import { FONT_SIZE, px, textAt, textWidth } from './drawing.ts';
+import { FONT_SIZE, fittedText, px, textWidth } from './drawing.ts';
 import { marker, type Series } from './series.ts';
 
 export interface LegendEntry {
@@ -22,7 +22,10 @@ export function legend(entries: readonly LegendEntry[], width: number): { body: 
       x = 0;
       y += LINE;
     }
-    parts.push(sample(x + SAMPLE_WIDTH / 2, y), textAt(x + SAMPLE_WIDTH + 4, y, label));
+    parts.push(
+      sample(x + SAMPLE_WIDTH / 2, y),
+      fittedText(x + SAMPLE_WIDTH + 4, y, label, width - x - SAMPLE_WIDTH - 4),
+    );
     x += taken + GAP;
   }
   return { body: parts.join('\n'), height: entries.length === 0 ? 0 : y + LINE / 2 + 6 };

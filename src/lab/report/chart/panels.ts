@@ -37,7 +37,7 @@ const MAX_COLUMNS = 4;
 const GAP = 14;
 const PLOT_HEIGHT = 118;
 const TITLE_HEIGHT = 20;
-const FOOT_HEIGHT = 26;
+const FOOT_HEIGHT = 34;
 
 /** Small plots over the same axes, side by side as far as the width allows. */
 export function panels(spec: Panels): Chart {
@@ -60,18 +60,18 @@ function draw(spec: Panels, width: number): Drawing {
   const rows = Math.ceil(spec.panels.length / columns);
   const bottom = top + rows * height;
   parts.push(fittedText(0, bottom + 8, spec.xTitle, width, { kind: 'soft' }));
-  return { width, height: bottom + 22, body: parts.join('\n') };
+  return { width, height: bottom + 20, body: parts.join('\n') };
 }
 
 function drawPanel(panel: Panel, { x, y, hasPoints = true }: Panels, width: number): string {
   const left = Math.max(0, ...y.ticks.map(({ label }) => textWidth(label))) + 8;
-  const right = 16;
+  const widest = Math.max(0, ...x.ticks.map(({ label }) => textWidth(label)));
+  const right = Math.max(16, widest / 2);
   const plotWidth = width - left - right;
   const at = (value: number): number => left + x.scale(value) * plotWidth;
   const up = (value: number): number => TITLE_HEIGHT + (1 - y.scale(value)) * PLOT_HEIGHT;
   const bottom = TITLE_HEIGHT + PLOT_HEIGHT;
-  const xGap = Math.max(0, ...x.ticks.map(({ label }) => textWidth(label))) + 6;
-  const xTicks = sparseTicks(x.ticks, at, xGap);
+  const xTicks = sparseTicks(x.ticks, at, widest + 6);
   const yTicks = sparseTicks(y.ticks, up, 15);
   const grid = [
     ...yTicks.map((tick) => `M${px(left)} ${px(up(tick.at))}h${px(plotWidth)}`),
@@ -81,7 +81,7 @@ function drawPanel(panel: Panel, { x, y, hasPoints = true }: Panels, width: numb
     fittedText(left, TITLE_HEIGHT / 2 - 2, panel.title, width - left, { kind: 'strong' }),
     `<path class="grid" d="${grid}"/>`,
     ...yTicks.map((tick) => textAt(left - 5, up(tick.at), tick.label, { anchor: 'end', kind: 'soft' })),
-    ...xTicks.map((tick) => textAt(at(tick.at), bottom + 10, tick.label, { anchor: 'middle', kind: 'soft' })),
+    ...xTicks.map((tick) => textAt(at(tick.at), bottom + 15, tick.label, { anchor: 'middle', kind: 'soft' })),
   ];
   if (panel.missing !== undefined)
     parts.push(fittedText(left + 6, TITLE_HEIGHT + PLOT_HEIGHT / 2, panel.missing, plotWidth - 6, { kind: 'soft' }));

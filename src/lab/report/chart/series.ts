@@ -46,12 +46,15 @@ const NUMBERED: readonly Omit<Series, 'label'>[] = [
 ];
 
 const RADIUS = 4.5;
+/** A hollow mark is larger, so that it is seen around a filled one. */
+const HOLLOW_MORE = 1.5;
 
 /** The shape of a series; a hollow one is what was predicted. */
 export function marker(series: Series, x: number, y: number, isHollow = false): string {
   const style = `class="${isHollow ? 'hollow' : 'solid'} ${series.className}"`;
-  if (series.shape === 'circle') return `<circle ${style} cx="${px(x)}" cy="${px(y)}" r="${RADIUS}"/>`;
-  const r = series.shape === 'square' ? 4 : 5.5;
+  const more = isHollow ? HOLLOW_MORE : 0;
+  if (series.shape === 'circle') return `<circle ${style} cx="${px(x)}" cy="${px(y)}" r="${RADIUS + more}"/>`;
+  const r = (series.shape === 'square' ? 4 : 5.5) + more;
   if (series.shape === 'square')
     return `<rect ${style} x="${px(x - r)}" y="${px(y - r)}" width="${2 * r}" height="${2 * r}"/>`;
   const path =

@@ -1,6 +1,16 @@
 import { type Axis, sparseTicks } from './axis.ts';
 import { axisTitleAt, tickGap } from './dot-rows.ts';
-import { type Chart, type Drawing, escapeXml, fittedText, px, textAt, textWidth } from './drawing.ts';
+import {
+  axisLength,
+  type Chart,
+  type Drawing,
+  escapeXml,
+  fittedText,
+  px,
+  textAt,
+  textWidth,
+  tickLabel,
+} from './drawing.ts';
 import { legend } from './legend.ts';
 
 /** A part of a bar. Parts are told apart by their number, their pattern and their colour. */
@@ -39,7 +49,7 @@ const BAR_STEP = 21;
 const ROW_GAP = 9;
 const LABEL_LINE = 18;
 const NARROW = 620;
-const MAX_LABEL = 170;
+const MAX_LABEL = 215;
 const AXIS_HEIGHT = 40;
 const NUMBER_WIDTH = 18;
 
@@ -53,9 +63,9 @@ function draw({ rows, axis, axisTitle, parts: kinds }: StackedRows, width: numbe
   const bars = rows.flatMap((row) => row.bars);
   const labelWidth = isNarrow ? 0 : Math.min(MAX_LABEL, Math.max(0, ...rows.map(({ label }) => textWidth(label)))) + 12;
   const barLabelWidth = Math.max(0, ...bars.map(({ label }) => textWidth(label))) + 8;
-  const noteWidth = Math.max(0, ...bars.map(({ note }) => textWidth(note))) + 12;
   const left = labelWidth + barLabelWidth;
-  const plotWidth = Math.max(40, width - left - noteWidth);
+  const ends = bars.map((bar) => ({ share: axis.scale(lengthOf(bar)), text: bar.note }));
+  const plotWidth = axisLength(width - left, ends);
   const at = (value: number): number => left + axis.scale(value) * plotWidth;
   const head = legend(
     kinds.map((part) => ({ label: part.label, sample: (x, y) => swatch(part, x, y) })),
@@ -78,7 +88,7 @@ function draw({ rows, axis, axisTitle, parts: kinds }: StackedRows, width: numbe
     } else {
       for (const bar of own) {
         parts.push(textAt(left - 6, y + BAR_HEIGHT / 2, bar.label, { anchor: 'end' }));
-        parts.push(drawBar(bar, label, at, axis, y));
+        parts.push(drawBar(bar, label, at, axis, y, width));
         y += BAR_STEP;
       }
     }
@@ -87,12 +97,23 @@ function draw({ rows, axis, axisTitle, parts: kinds }: StackedRows, width: numbe
   const grid = axis.ticks.map((tick) => `M${px(at(tick.at))} ${px(top)}V${px(y)}`).join('');
   parts.unshift(`<path class="grid" d="${grid}"/>`);
   for (const tick of sparseTicks(axis.ticks, at, tickGap(axis)))
-    parts.push(textAt(at(tick.at), y + 10, tick.label, { anchor: 'middle', kind: 'soft' }));
+    parts.push(tickLabel(at(tick.at), y + 10, tick.label, width));
   parts.push(axisTitleAt(axisTitle, left, plotWidth, width, y + 28));
   return { width, height: y + AXIS_HEIGHT, body: parts.join('\n') };
 }
 
-function drawBar(bar: StackedBar, row: string, at: (value: number) => number, axis: Axis, y: number): string {
+function lengthOf({ segments }: StackedBar): number {
+  return segments.reduce((sum, { value }) => sum + (value > 0 ? value : 0), 0);
+}
+
+function drawBar(
+  bar: StackedBar,
+  row: string,
+  at: (value: number) => number,
+  axis: Axis,
+  y: number,
+  width: number,
+): string {
   const drawn: string[] = [];
   let sum = 0;
   let isCut = false;
@@ -113,7 +134,7 @@ function drawBar(bar: StackedBar, row: string, at: (value: number) => number, ax
   const end = at(sum);
   if (isCut)
     drawn.push(`<path class="cut" d="M${px(end - 9)} ${px(y - 2)}l4 ${BAR_HEIGHT + 4}m4 0l-4 -${BAR_HEIGHT + 4}"/>`);
-  drawn.push(textAt(end + 6, y + BAR_HEIGHT / 2, bar.note));
+  drawn.push(fittedText(end + 6, y + BAR_HEIGHT / 2, bar.note, width - end - 6));
   return drawn.join('');
 }
 

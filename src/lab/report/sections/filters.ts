@@ -7,12 +7,12 @@ import {
 import type { Characterization } from '../../characterize/characterization.ts';
 import { TABLE3, table3Error, table3Row } from '../../characterize/paper-columns.ts';
 import type { Combined } from '../../characterize/rounds.ts';
-import { cutLimit, linearAxis } from '../chart/axis.ts';
+import { cutLimit, linearAxis, logAxis } from '../chart/axis.ts';
 import { type Dot, type DotRow, dotRows } from '../chart/dot-rows.ts';
 import { type LegendEntry, pointEntry } from '../chart/legend.ts';
 import { marker, seriesOf } from '../chart/series.ts';
 import { type Cell, cells, type Figure, type Section, type Table } from '../document.ts';
-import { formatNumber, signedPercent } from '../number-text.ts';
+import { formatNumber, shortNumber, signedPercent } from '../number-text.ts';
 import { intervalText, labelOf, peerLabel, peersOf } from '../view.ts';
 
 /** What each filter costs, and whether costs add up; undefined where no configuration has a base. */
@@ -144,8 +144,8 @@ function additivityFigure(c: Characterization, { mixes }: AdditiveModel): Figure
         title: 'Predicted and measured CPU time of mixes of filters, by proxy',
         description:
           'A row for each mix; for each proxy a hollow mark for the prediction and a filled one for the measurement. The tables below have every number.',
-        axisTitle: 'CPU time per request, µs',
-        axis: linearAxis(values),
+        axisTitle: 'CPU time per request, µs (logarithmic)',
+        axis: logAxis(values, shortNumber),
         legend: entries,
         rows,
       }),

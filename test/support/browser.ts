@@ -19,8 +19,16 @@ const FLAGS = [
 
 interface Answer {
   readonly id?: number;
+  readonly method?: string;
+  readonly params?: Readonly<Record<string, unknown>>;
   readonly sessionId?: string;
-  readonly result?: { readonly result?: { readonly value?: unknown }; readonly targetId?: string; sessionId?: string };
+  readonly result?: {
+    readonly result?: { readonly value?: unknown };
+    readonly targetId?: string;
+    readonly sessionId?: string;
+    /** Of a screenshot or a print, base64. */
+    readonly data?: string;
+  };
   readonly error?: { readonly message: string };
 }
 
@@ -29,6 +37,7 @@ export class Browser implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #socket: WebSocket;
   readonly #waiting = new Map<number, (answer: Answer) => void>();
+  readonly #events: { readonly method: string; readonly params: Readonly<Record<string, unknown>> }[] = [];
   #lastId = 0;
   #session: string | undefined;
 
@@ -38,6 +47,7 @@ export class Browser implements AsyncDisposable {
     socket.addEventListener('message', ({ data }) => {
       const answer = JSON.parse(String(data)) as Answer;
       this.#waiting.get(answer.id ?? -1)?.(answer);
+      if (answer.method !== undefined) this.#events.push({ method: answer.method, params: answer.params ?? {} });
     });
   }
 
@@ -69,6 +79,16 @@ export class Browser implements AsyncDisposable {
   async evaluate(expression: string): Promise<unknown> {
     const parameters = { expression, returnByValue: true, awaitPromise: true };
     return (await this.#call('Runtime.evaluate', parameters))?.result?.value;
+  }
+
+  /** What the page has told since its domain was enabled, oldest first. */
+  events(method: string): Readonly<Record<string, unknown>>[] {
+    return this.#events.filter((event) => event.method === method).map(({ params }) => params);
+  }
+
+  /** A method of the DevTools protocol. @throws Error with the browser's words */
+  async call(method: string, params: object = {}): Promise<Answer['result']> {
+    return this.#call(method, params);
   }
 
   async #call(method: string, params: object): Promise<Answer['result']> {
