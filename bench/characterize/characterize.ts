@@ -29,10 +29,15 @@ export const CHARACTERIZATION_FILE = join(BENCH_FOLDER, 'characterization.json')
  * Runs a plan: rounds over all proxies and configurations, then the message sizes, then where the time goes.
  *
  * @param command what the user typed
- * @throws when another benchmark runs on this checkout
+ * @param folder for what it writes while it runs
+ * @throws when another benchmark runs in the folder
  */
-export async function characterize(root: string, plan: CharacterizePlan, command: string): Promise<Characterization> {
-  const folder = join(root, BENCH_FOLDER);
+export async function characterize(
+  root: string,
+  plan: CharacterizePlan,
+  command: string,
+  folder = join(root, BENCH_FOLDER),
+): Promise<Characterization> {
   mkdirSync(folder, { recursive: true });
   const release = takeLock(join(folder, 'lock'));
   process.once('exit', release);

@@ -63,7 +63,6 @@ export const CONFIGURATIONS: readonly Configuration[] = [
       scenario: `net_rbac_reject_${count}`,
       base: 'tcp',
       note: REJECT,
-      ...(count === 100 && { isQuick: true }),
     }),
   ),
   tcp({ name: 'sql', title: 'SQL', inPaper: true, open: FOLLOWS, base: 'tcp' }),

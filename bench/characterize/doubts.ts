@@ -10,9 +10,10 @@ export function doubts(all: readonly Measurement[]): string[] {
   const limited: string[] = [];
   const missed: string[] = [];
   const failed: string[] = [];
-  for (const { subject, ...rest } of all.map((one) => ({ subject: one.subject, character: one.character() }))) {
-    const { character } = rest;
-    const name = `${subject.scenario.name} (${subject.peer.name})`;
+  for (const one of all) {
+    const { scenario, peer } = one.subject;
+    const character = one.character();
+    const name = `${scenario.name} (${peer.name})`;
     const percent = character.cpuPercent;
     if (percent !== undefined && percent < SATURATED_PERCENT) limited.push(`${name} ${Math.round(percent)} %`);
     if (character.errors > 0) failed.push(`${name} ${character.errors}`);

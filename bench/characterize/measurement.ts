@@ -36,12 +36,12 @@ export class Measurement implements Contender {
   ): Promise<void> {
     const each = stepSeconds(plan);
     await inRounds(all, plan.rounds, async (one, round) => {
-      const isFirst = one.levels === undefined;
-      const seconds = each.saturation + plan.levels.length * (each.level + (isFirst ? each.probe : 0));
+      const levels = round < plan.levelRounds ? plan.levels : [];
+      const seconds = each.saturation + levels.length * (each.level + (round === 0 ? each.probe : 0));
       const { scenario, peer } = one.subject;
       progress.show(`${scenario.name}  ${peer.name}  round ${round + 1}/${plan.rounds}`);
       try {
-        await withTrial(env, peer, scenario, async (trial) => one.round(trial, plan));
+        await withTrial(env, peer, scenario, async (trial) => one.round(trial, plan.durationS, levels));
       } finally {
         progress.done(seconds);
       }
@@ -62,19 +62,19 @@ export class Measurement implements Contender {
     };
   }
 
-  private async round(trial: Trial, plan: CharacterizePlan): Promise<void> {
+  private async round(trial: Trial, durationS: number, levels: readonly number[]): Promise<void> {
     await saturate(trial, WARMUP_S);
-    this.saturation.push(await saturate(trial, plan.durationS));
-    this.levels ??= await this.chooseRates(trial, plan);
-    for (const { rate, runs } of this.levels)
-      runs.push(await holdRate(trial, rate, plan.durationS * 1000, RATE_WARMUP_MS));
+    this.saturation.push(await saturate(trial, durationS));
+    if (levels.length === 0) return;
+    this.levels ??= await this.chooseRates(trial, levels);
+    for (const { rate, runs } of this.levels) runs.push(await holdRate(trial, rate, durationS * 1000, RATE_WARMUP_MS));
   }
 
-  private async chooseRates(trial: Trial, plan: CharacterizePlan): Promise<Level[]> {
+  private async chooseRates(trial: Trial, levels: readonly number[]): Promise<Level[]> {
     const { requestsPerSecond, cpuMicros } = saturationFigures(this.saturation);
     const saturated = { requestsPerSecond: requestsPerSecond?.median ?? 0, cpuMicros: cpuMicros?.median ?? 0 };
     const chosen: Level[] = [];
-    for (const level of plan.levels) {
+    for (const level of levels) {
       const guess = guessRate(saturated, level);
       const probe = await holdRate(trial, guess, PROBE_MS, RATE_WARMUP_MS);
       const probed = { achievedRate: probe.result.achievedRate, cpuPercent: cpuPercent(probe) };

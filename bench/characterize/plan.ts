@@ -12,6 +12,8 @@ export interface CharacterizePlan {
   readonly durationS: number;
   /** Shares of a core below all of it that fixed rates bring the proxy to; none leaves fixed rates out. */
   readonly levels: readonly number[];
+  /** In how many of the rounds, from the first. */
+  readonly levelRounds: number;
   readonly breakdown: boolean;
   /** Bytes of the sweep; none leaves it out. */
   readonly sizes: readonly number[];
@@ -72,8 +74,8 @@ export const PROBE_MS = 700;
 /** Guesses at how long a proxy and its backend take to come up and go down, and a generator of fixed rates. */
 const OVERHEAD_S = 0.8;
 const GENERATOR_S = 0.7;
-const BREAKDOWN_OVERHEAD_S = 3;
-export const BREAKDOWN_WARMUP_S = 2;
+/** To warm up, for the load's margins and the counters, and to read the samples. */
+const BREAKDOWN_OVERHEAD_S = 8;
 
 /** How long the stacks are sampled: a second is enough for shares to whole percents. */
 export function breakdownSeconds({ durationS }: CharacterizePlan): number {
@@ -86,8 +88,7 @@ export function stepSeconds(plan: CharacterizePlan): Record<'saturation' | 'leve
     saturation: OVERHEAD_S + WARMUP_S + plan.durationS,
     level: GENERATOR_S + RATE_WARMUP_MS / 1000 + plan.durationS,
     probe: GENERATOR_S + (RATE_WARMUP_MS + PROBE_MS) / 1000,
-    // The load lasts a second longer than what is looked at, at both ends, twice: for stacks, and for counters.
-    breakdown: BREAKDOWN_OVERHEAD_S + BREAKDOWN_WARMUP_S + breakdownSeconds(plan) + 2 + 4,
+    breakdown: BREAKDOWN_OVERHEAD_S + breakdownSeconds(plan),
   };
 }
 
@@ -98,7 +99,7 @@ export function planSeconds(plan: CharacterizePlan): number {
   const sized = sizedSubjects(plan).length;
   const levels = plan.levels.length;
   return (
-    whole * (plan.rounds * (each.saturation + levels * each.level) + levels * each.probe) +
+    whole * (plan.rounds * each.saturation + levels * (plan.levelRounds * each.level + each.probe)) +
     sized * plan.sizeRounds * each.saturation +
     (plan.breakdown ? whole * each.breakdown : 0)
   );

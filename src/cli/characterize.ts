@@ -43,7 +43,7 @@ What is measured, for each proxy and configuration
   the first core to itself, load and backend share the others. Let nothing else run beside it.
 
 Examples
-  outrigger characterize --quick                        six configurations in less than four minutes
+  outrigger characterize --quick                        five configurations in less than four minutes
   outrigger characterize                                everything, for outrigger and envoy; says first how long
   outrigger characterize --configuration http,ratelimit,iptag,iprate_iptag --no-sizes --rounds 5
   outrigger characterize --configuration tcp,http --peer outrigger,envoy,nginx,haproxy
@@ -63,7 +63,7 @@ export function characterizeCommand(): Command {
     .option('--quick', 'a first look: few configurations, one short round, done within four minutes')
     .option('--configuration <list>', 'what to measure; may be repeated', collect)
     .option('--peer <list>', 'outrigger, envoy, nginx, haproxy; default: outrigger and envoy', collect)
-    .option('--rounds <n>', 'rounds of each load, default 3', parseCount)
+    .option('--rounds <n>', 'rounds of each load, default 3, of fixed rates 2', parseCount)
     .option('--duration <seconds>', 'length of each measured load, whole seconds, default 2', parseCount)
     .option('--no-levels', 'saturation only, no fixed rates')
     .option('--no-breakdown', 'leave out where the CPU time goes')
@@ -79,6 +79,8 @@ export function characterizeCommand(): Command {
 }
 
 const DEFAULT_ROUNDS = 3;
+/** Of costs at saturation differences are taken, of latency at fixed rates none. */
+const DEFAULT_LEVEL_ROUNDS = 2;
 const DEFAULT_DURATION_S = 2;
 
 async function characterize(options: CharacterizeOptions): Promise<void> {
@@ -118,6 +120,8 @@ async function makePlan(root: string, options: CharacterizeOptions): Promise<Cha
     wanted !== undefined
       ? asUsage(() => selectConfigurations(wanted))
       : CONFIGURATIONS.filter(({ isQuick }) => !quick || isQuick === true);
+  if (configurations.every(({ open }) => open !== undefined))
+    throw new UsageError(configurations.map(({ name, open }) => `${name} is open: it ${open}`).join('; '));
   if (options.peer?.includes('direct') === true)
     throw new UsageError('--peer direct: without a proxy there is nothing to characterize');
   const rounds = options.rounds ?? (quick ? 1 : DEFAULT_ROUNDS);
@@ -127,6 +131,7 @@ async function makePlan(root: string, options: CharacterizeOptions): Promise<Cha
     rounds,
     durationS: options.duration ?? (quick ? 1 : DEFAULT_DURATION_S),
     levels: options.levels ? LEVELS.filter((level) => level < 1) : [],
+    levelRounds: options.rounds ?? (quick ? 1 : DEFAULT_LEVEL_ROUNDS),
     breakdown: options.breakdown,
     sizes: options.sizes ? (quick ? QUICK_SIZES : SIZES) : [],
     sizeRounds: 1,
@@ -155,9 +160,14 @@ async function write(found: Characterization, file: string, options: Characteriz
     mkdirSync(dirname(to), { recursive: true });
     writeFileSync(to, json);
   }
-  for (const { name, peers } of found.configurations)
-    for (const { peer, cpuMicros, error } of peers)
-      process.stdout.write(`${name.padEnd(20)}${peer.padEnd(12)}${error ?? cpuMicros?.median.toFixed(2)}\n`);
+  // What took half an hour is safe before anything is made of it.
+  const { characterizationMarkdown, characterizationText } = await import(
+    '../lab/characterize/characterization-text.ts'
+  );
+  const text = characterizationText(found);
+  process.stdout.write(text);
+  if (options.text !== undefined) writeFileSync(options.text, text);
+  if (options.markdown !== undefined) writeFileSync(options.markdown, characterizationMarkdown(found));
 }
 
 /** Outrigger's costs; where it was not measured, those of the first proxy that was. */
@@ -169,11 +179,10 @@ async function writeCosts(found: Characterization, file: string): Promise<void> 
   writeFileSync(file, text);
 }
 
-/** A row that is open is no failure. */
+/** A row that is open has no peers, and is no failure. */
 function hasFailures({ configurations, sizes }: Characterization): boolean {
   const rows = [...configurations, ...sizes].flatMap(({ peers }) => peers);
-  const isOpen = configurations.every(({ open }) => open !== undefined);
-  return (rows.length === 0 && !isOpen) || rows.some(({ error }) => error !== undefined);
+  return rows.length === 0 || rows.some(({ error }) => error !== undefined);
 }
 
 /** The same run again, without the files that this one wrote. */

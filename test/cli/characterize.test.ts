@@ -1,0 +1,59 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { characterizeCommand } from '../../src/cli/characterize.ts';
+import { UsageError } from '../../src/cli/usage-error.ts';
+
+function characterize(...args: string[]): Promise<unknown> {
+  const command = characterizeCommand().configureOutput({ writeErr: () => undefined });
+  return command.parseAsync(args, { from: 'user' });
+}
+
+describe('outrigger characterize', () => {
+  afterEach(() => {
+    vi.unstubAllEnvs();
+    vi.restoreAllMocks();
+  });
+
+  it('starts nothing for a configuration or a peer that does not exist', async () => {
+    await expect(characterize('--configuration', 'http,nope')).rejects.toThrow(
+      new UsageError('no configuration is called "nope"; `outrigger characterize --list` shows them all'),
+    );
+    await expect(characterize('--configuration', 'http', '--peer', 'squid')).rejects.toThrow(
+      /no peer is called "squid"; there are direct, outrigger, envoy/,
+    );
+  });
+
+  it('starts nothing for rows that are open', async () => {
+    await expect(characterize('--configuration', 'sql')).rejects.toThrow(
+      'sql is open: it follows with the SQL filters',
+    );
+  });
+
+  it('starts nothing without a proxy', async () => {
+    await expect(characterize('--peer', 'direct')).rejects.toThrow(/without a proxy there is nothing/);
+  });
+
+  it('starts nothing for a peer that is asked for and not installed', async () => {
+    vi.stubEnv('OUTRIGGER_ENVOY', '/nowhere/envoy');
+    await expect(characterize('--configuration', 'http', '--peer', 'envoy')).rejects.toThrow(
+      /envoy: OUTRIGGER_ENVOY names \/nowhere\/envoy/,
+    );
+  });
+
+  it('takes whole numbers above zero only', async () => {
+    for (const option of ['--rounds', '--duration'])
+      for (const value of ['0', '-1', '1.5', 'x'])
+        await expect(characterize(option, value)).rejects.toThrow(/whole number above 0/);
+  });
+
+  it('lists the configurations with what each is in the benchmark, the open ones too', async () => {
+    let said = '';
+    vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+      said += text;
+      return true;
+    });
+    await characterize('--list');
+    expect(said).toMatch(/^rbac_reject_100 +RBAC Reject 100 +net_rbac_reject_100$/m);
+    expect(said).toMatch(/^iprate_iptag +HTTP Mix 1 +iprate_iptag +ratelimit \+ iptag$/m);
+    expect(said).toMatch(/^sql-admin +open: follows with the SQL filters$/m);
+  });
+});
