@@ -47,6 +47,10 @@ export interface ComponentReport {
   readonly cpuNs: number | null;
   /** What the probe itself has cost, by its calibration. */
   readonly probeNs: number;
+  /** What parts were multiplied by to fit the CPU time between the rows that were timed; the mean of the threads. */
+  readonly rowScale: number;
+  /** All threads have timed and forgotten their first events. */
+  readonly isWarm: boolean;
   /** What neither a part nor the probe accounts for; negative where the parts come out too large. Null without `cpuNs`. */
   readonly unattributedNs: number | null;
   readonly routes: readonly RouteReport[];
@@ -73,6 +77,8 @@ export function componentReport(threads: readonly ThreadTimes[]): ComponentRepor
     disturbed: sum(threads, ({ disturbed }) => disturbed),
     cpuNs,
     probeNs,
+    rowScale: threads.length === 0 ? 1 : sum(threads, ({ rowScale = 1 }) => rowScale) / threads.length,
+    isWarm: threads.length > 0 && threads.every(({ isWarm = true }) => isWarm),
     unattributedNs: cpuNs === null ? null : cpuNs - probeNs - attributed,
     routes,
     table2: Object.fromEntries(byTable2(all)),
@@ -187,6 +193,8 @@ export function componentMetrics(report: ComponentReport): string {
     `outrigger_probe_timed_events_total ${report.timed}`,
     '# TYPE outrigger_probe_cpu_seconds_total counter',
     `outrigger_probe_cpu_seconds_total ${seconds(report.probeNs)}`,
+    '# TYPE outrigger_probe_row_scale gauge',
+    `outrigger_probe_row_scale ${report.rowScale.toFixed(4)}`,
   );
   if (report.cpuNs !== null && report.unattributedNs !== null) {
     lines.push(

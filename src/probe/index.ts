@@ -73,6 +73,7 @@ class ThreadProbe implements Probe {
     this.meter.forget();
     this.gaps.clear();
     Object.assign(this.sampler.plain, { events: 0, cpuMs: 0, gaps: 0, gapMs: 0 });
+    Object.assign(this.sampler.pauses, { events: 0, cpuMs: 0 });
     this.startCpuMs = this.clock.cpuMs?.() ?? 0;
   }
 
@@ -145,7 +146,7 @@ class ThreadProbe implements Probe {
 
   report(): ThreadTimes {
     const { meter, sampler, calibration, settings, clock } = this;
-    const routes = routeTimes(meter, this.gaps, calibration, sampler.plain, sampler.events);
+    const routes = routeTimes(meter, this.gaps, calibration, sampler);
     return {
       mode: settings.mode,
       every: settings.mode === 'all' ? 1 : settings.every,
@@ -154,6 +155,8 @@ class ThreadProbe implements Probe {
       disturbed: meter.disturbed,
       threadCpuNs: clock.cpuMs === undefined ? undefined : Math.round((clock.cpuMs() - this.startCpuMs) * 1e6),
       probeNs: routes.probeNs,
+      rowScale: routes.rowScale,
+      isWarm: sampler.isWarm,
       routes: routes.list,
     };
   }

@@ -1,22 +1,30 @@
 import type { RouteTimes } from '../observe/probe.ts';
 import type { Calibration } from './calibration.ts';
-import type { PlainSums } from './events.ts';
+import type { PauseSums, PlainSums } from './events.ts';
 import { dispatchOf, type GapSums, gapParts } from './gaps.ts';
 import type { Meter, RouteSums } from './meter.ts';
 
 /** Both sides of a write, before they are told apart. */
 export const WRITE_CALL = 'write_call';
 
+/** What the sampler knows beside the meter. */
+export interface SampledSums {
+  readonly plain: PlainSums;
+  readonly pauses: PauseSums;
+  /** That were chosen from. */
+  readonly events: number;
+}
+
 /** The times of all routes by part, without the probe's own; and that. */
 export function routeTimes(
   meter: Meter,
   gaps: ReadonlyMap<string, GapSums>,
   calibration: Calibration,
-  plain: PlainSums,
-  events: number,
-): { readonly list: RouteTimes[]; readonly probeNs: number } {
-  const scale = slowDown(meter, plain, calibration);
-  const gapScale = gapSlowDown(gaps.values(), plain);
+  { plain, pauses, events }: SampledSums,
+): { readonly list: RouteTimes[]; readonly probeNs: number; readonly rowScale: number } {
+  const rowScale = scaleOfRows(plain, pauses);
+  const scale = rowScale * slowDown(meter, plain, calibration);
+  const gapScale = rowScale * gapSlowDown(gaps.values(), plain);
   const scaledGaps = new Map([...gaps].map(([route, sums]) => [route, sums.scaled(gapScale)]));
   const dispatchMs = dispatchOf(scaledGaps.values());
   const perRequest = requestScale(meter, events);
@@ -40,7 +48,7 @@ export function routeTimes(
       parts: Object.fromEntries(inNs),
     });
   }
-  return { list, probeNs: Math.round(probeMs * 1e6) };
+  return { list, probeNs: Math.round(probeMs * 1e6), rowScale };
 }
 
 function partsOf(
@@ -111,4 +119,18 @@ function requestScale({ requests, timed, routes }: Meter, events: number): numbe
   let seen = 0;
   for (const sums of routes.values()) seen += sums.requests;
   return seen === 0 ? 1 : requests / ((seen * events) / timed);
+}
+
+/** Rows that say something so different from all other events had other events. */
+const LARGEST_ROW_SCALE = 1.5;
+
+/**
+ * How long an event with what leads to it takes where nobody times it, to how long it takes in the rows. Rows are a sample,
+ * and neighbours on the processor make some of them long; how much CPU time goes by between two rows is known exactly.
+ */
+function scaleOfRows(plain: PlainSums, pauses: PauseSums): number {
+  if (plain.events < ENOUGH_EVENTS || plain.gaps < ENOUGH_EVENTS || pauses.events < ENOUGH_EVENTS) return 1;
+  const rowMs = plain.cpuMs / plain.events + plain.gapMs / plain.gaps;
+  const ratio = pauses.cpuMs / pauses.events / rowMs;
+  return Math.min(Math.max(ratio, 1 / LARGEST_ROW_SCALE), LARGEST_ROW_SCALE);
 }
