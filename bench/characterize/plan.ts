@@ -23,7 +23,13 @@ export interface CharacterizePlan {
 const KIB = 1024;
 /** Of the paper's appendix B.2. */
 export const SIZES = [16, 32, 64, 128, 256, 512, 1024].map((kib) => kib * KIB);
-export const QUICK_SIZES = [16 * KIB, 1024 * KIB];
+
+type Pace = Pick<CharacterizePlan, 'rounds' | 'levelRounds' | 'durationS' | 'sizes' | 'sizeRounds'>;
+
+/** For figures to be published. Of costs at saturation differences are taken, of latency none: fewer rounds do. */
+export const WHOLE: Pace = { rounds: 3, levelRounds: 2, durationS: 2, sizes: SIZES, sizeRounds: 1 };
+/** For a first look. */
+export const QUICK: Pace = { rounds: 1, levelRounds: 1, durationS: 1, sizes: [16 * KIB, 1024 * KIB], sizeRounds: 1 };
 
 /** A proxy with a configuration; with one of the message sizes where `bytes` is there. */
 export interface Subject {

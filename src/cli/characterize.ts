@@ -78,11 +78,6 @@ export function characterizeCommand(): Command {
     .action(characterize);
 }
 
-const DEFAULT_ROUNDS = 3;
-/** Of costs at saturation differences are taken, of latency at fixed rates none. */
-const DEFAULT_LEVEL_ROUNDS = 2;
-const DEFAULT_DURATION_S = 2;
-
 async function characterize(options: CharacterizeOptions): Promise<void> {
   if (options.list) return list();
   const root = await benchCheckout('characterize');
@@ -109,7 +104,7 @@ async function characterize(options: CharacterizeOptions): Promise<void> {
 }
 
 async function makePlan(root: string, options: CharacterizeOptions): Promise<CharacterizePlan> {
-  const [{ CONFIGURATIONS, selectConfigurations }, { QUICK_SIZES, SIZES }, { LEVELS }] = await Promise.all([
+  const [{ CONFIGURATIONS, selectConfigurations }, { QUICK, WHOLE }, { LEVELS }] = await Promise.all([
     import('../../bench/characterize/configurations.ts'),
     import('../../bench/characterize/plan.ts'),
     import('../lab/characterize/characterization.ts'),
@@ -124,17 +119,17 @@ async function makePlan(root: string, options: CharacterizeOptions): Promise<Cha
     throw new UsageError(configurations.map(({ name, open }) => `${name} is open: it ${open}`).join('; '));
   if (options.peer?.includes('direct') === true)
     throw new UsageError('--peer direct: without a proxy there is nothing to characterize');
-  const rounds = options.rounds ?? (quick ? 1 : DEFAULT_ROUNDS);
+  const pace = quick ? QUICK : WHOLE;
   return {
+    ...pace,
     configurations,
     peers: await choosePeers(root, options.peer, ['outrigger', 'envoy']),
-    rounds,
-    durationS: options.duration ?? (quick ? 1 : DEFAULT_DURATION_S),
+    rounds: options.rounds ?? pace.rounds,
+    levelRounds: options.rounds ?? pace.levelRounds,
+    durationS: options.duration ?? pace.durationS,
     levels: options.levels ? LEVELS.filter((level) => level < 1) : [],
-    levelRounds: options.rounds ?? (quick ? 1 : DEFAULT_LEVEL_ROUNDS),
     breakdown: options.breakdown,
-    sizes: options.sizes ? (quick ? QUICK_SIZES : SIZES) : [],
-    sizeRounds: 1,
+    sizes: options.sizes ? pace.sizes : [],
   };
 }
 
