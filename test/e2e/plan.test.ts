@@ -7,7 +7,7 @@ import { withoutAdm } from '../../policies/planner/loss.ts';
 import { optimize } from '../../policies/planner/optimize.ts';
 import { type PlanProblem, planProblem } from '../../policies/planner/problem.ts';
 import { type CompiledPlan, compilePlan } from '../../policies/planner/sidecar-file.ts';
-import { type FiveServices, fiveServices, STOCK_LIMIT } from '../policies/planner/five-services.ts';
+import { type FiveServices, fiveServices, POLICIES, STOCK_LIMIT } from '../policies/planner/five-services.ts';
 import { MeshProcesses } from '../policies/planner/mesh-processes.ts';
 
 /** Every request that tells placements apart, and the status that full placement gives it. */
@@ -102,6 +102,7 @@ test('an ADM is lost: its traffic is refused, never let through, until the stand
   // Nothing stands where the app's calls go: they fail, the allowed ones too.
   const during = [await allowed(), await denied()];
   for (const status of during) expect(['ECONNREFUSED', 503]).toContain(status);
+  const atLoss = await mesh.counted();
 
   const lost = problem.graph.services.findIndex(({ name }) => name === lostName);
   const left = withoutAdm(problem, assignment, lost)!;
@@ -111,20 +112,40 @@ test('an ADM is lost: its traffic is refused, never let through, until the stand
   expect(await denied()).toBe(403);
   expect(await mesh.call('web', 'stock', '/1', { method: 'POST' })).toBe(403);
   expect(await mesh.call('orders', 'stock', '/1')).toBe(200);
+  // The two POSTs are counted by those who stand in: nobody else could have denied them.
+  await expect.poll(() => mesh.counted(), { timeout: 30_000 }).toMatchObject({ denied: atLoss.denied + 2 });
 });
 
-test('a service is lost: its sender tries again, answers 503, and serves as soon as it is back', {
+test('a service is lost: what its senders are denied, try again, give up and get back, by their sidecars’ own count', {
   timeout: 240_000,
 }, async () => {
-  const services = await fiveServices();
+  const services = await fiveServices(
+    POLICIES.replace('spec: { attempts: 1 }', 'spec: { attempts: 2, on: [connect-failure, reset] }'),
+  );
   const problem = planProblem(parseCallGraph([{ file: 'five.yaml', text: services.text }]));
   const { assignment } = await optimize(problem, defaultProfile(), { objective: 'cpu', timeLimitMs: 30_000 });
   await using mesh = await started(services, problem, compilePlan(problem, assignment));
-  expect(await mesh.call('orders', 'mail', '/one')).toBe(200);
+  // POST: what may come twice is sent again on a fresh connection, whatever the policy says.
+  const mail = (path: string): Promise<number | string> => mesh.call('orders', 'mail', path, { method: 'POST' });
+  const ledger = async (): Promise<unknown> => mesh.counted();
+  expect(await mail('/one')).toBe(200);
+  expect(await ledger()).toEqual({ denied: 0, retried: 0, recovered: 0, givenUp: 0 });
+
+  // One process dies with the request: its sender has it from the next one and notices nothing.
+  mesh.crashWithNextRequest('mail');
+  expect(await mail('/one')).toBe(200);
+  await expect.poll(ledger, { timeout: 30_000 }).toEqual({ denied: 0, retried: 1, recovered: 1, givenUp: 0 });
+
   mesh.stopApp('mail');
-  expect(await mesh.call('orders', 'mail', '/one')).toBe(503);
-  // What is denied is denied whoever is there behind it.
-  expect(await mesh.call('orders', 'mail', '/bulk')).toBe(403);
+  for (let count = 0; count < 3; count++) expect(await mail('/one')).toBe(503);
+  await expect.poll(ledger, { timeout: 30_000 }).toEqual({ denied: 0, retried: 7, recovered: 1, givenUp: 3 });
+  // What is denied is denied whoever is there behind it, and is not tried again.
+  expect(await mail('/bulk')).toBe(403);
+  await expect.poll(ledger, { timeout: 30_000 }).toEqual({ denied: 1, retried: 7, recovered: 1, givenUp: 3 });
+
   await mesh.startApp('mail', services.apps.mail!);
-  await expect.poll(() => mesh.call('orders', 'mail', '/one'), { timeout: 30_000 }).toBe(200);
+  await expect.poll(() => mail('/one'), { timeout: 30_000 }).toBe(200);
+  const after = await mesh.counted();
+  expect(await mail('/one')).toBe(200);
+  await expect.poll(ledger, { timeout: 30_000 }).toEqual(after);
 });

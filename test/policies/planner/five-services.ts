@@ -37,7 +37,7 @@ export async function fiveServices(
   return { text: `${lines.join('\n')}\n${policies.replaceAll('$LIMITS', limits)}`, apps, limits };
 }
 
-const POLICIES = `policies:
+export const POLICIES = `policies:
   - name: no-internal
     kind: AuthorizationPolicy
     to: web

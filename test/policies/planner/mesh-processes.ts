@@ -8,15 +8,39 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CompiledPlan } from '../../../policies/planner/sidecar-file.ts';
 import { toYaml } from '../../../src/config/expand.ts';
+import { unusedPort } from '../../support/proxy-process.ts';
 
 const LAUNCHER = join(import.meta.dirname, '..', '..', '..', 'bin', 'outrigger');
 const START_TIMEOUT_MS = 60_000;
+
+/** What sidecars have counted, all of those that run added up. */
+export interface Counted {
+  /** Answered 403 by a rule. */
+  readonly denied: number;
+  /** Tries besides the first ones. */
+  readonly retried: number;
+  /** Requests that a further try saved. */
+  readonly recovered: number;
+  /** Requests that no try was left for. */
+  readonly givenUp: number;
+}
+
+const COUNTERS: Readonly<Record<keyof Counted, RegExp>> = {
+  denied: /^http\.[^.]+\.rbac\.(?!policy\.)(?!.*shadow_denied$).*denied$/,
+  retried: /^cluster\..*\.upstream_rq_retry$/,
+  recovered: /^cluster\..*\.upstream_rq_retry_success$/,
+  givenUp: /^cluster\..*\.upstream_rq_retry_limit_exceeded$/,
+};
 
 /** Sidecars of a plan and apps behind them, each sidecar in a process of its own. */
 export class MeshProcesses implements AsyncDisposable {
   private readonly folder = mkdtempSync(join(tmpdir(), 'outrigger-plan-'));
   private readonly children = new Map<string, ChildProcess>();
   private readonly apps = new Map<string, Server>();
+  /** Ports of the sidecars' admin servers. */
+  private readonly admins = new Map<string, number>();
+  /** Apps that die with the next request in hand. */
+  private readonly dying = new Set<string>();
   private compiled: CompiledPlan = { sidecars: new Map(), addresses: [] };
 
   /** How many sidecars run. */
@@ -35,6 +59,10 @@ export class MeshProcesses implements AsyncDisposable {
   /** An app that answers 200 with its name. */
   async startApp(name: string, address: string): Promise<void> {
     const server = createServer((request, response) => {
+      if (this.dying.delete(name)) {
+        request.socket.destroy();
+        return;
+      }
       request.resume();
       response.end(`${name} ${request.url}`);
     });
@@ -47,6 +75,25 @@ export class MeshProcesses implements AsyncDisposable {
     this.apps.get(name)?.closeAllConnections();
     this.apps.get(name)?.close();
     this.apps.delete(name);
+  }
+
+  /** The next request of this app is lost with the process that has it in hand; another process is there at once. */
+  crashWithNextRequest(name: string): void {
+    this.dying.add(name);
+  }
+
+  /** From /stats of every sidecar that runs. */
+  async counted(): Promise<Counted> {
+    const found: Record<keyof Counted, number> = { denied: 0, retried: 0, recovered: 0, givenUp: 0 };
+    for (const name of this.names.filter((one) => !one.startsWith('+'))) {
+      const text = await (await fetch(`http://127.0.0.1:${this.admins.get(name)}/stats`)).text();
+      for (const line of text.split('\n')) {
+        const [stat = '', value] = line.split(': ');
+        for (const [what, pattern] of Object.entries(COUNTERS) as [keyof Counted, RegExp][])
+          if (pattern.test(stat)) found[what] += Number(value);
+      }
+    }
+    return found;
   }
 
   /** The rate limit service, with the limits of a policy. */
@@ -65,7 +112,9 @@ export class MeshProcesses implements AsyncDisposable {
     }
     for (const [name, bootstrap] of compiled.sidecars) {
       const file = join(this.folder, `${name}.yaml`);
-      const text = toYaml(bootstrap);
+      if (!this.admins.has(name)) this.admins.set(name, await unusedPort());
+      const admin = { address: { socket_address: { address: '127.0.0.1', port_value: this.admins.get(name) } } };
+      const text = toYaml({ ...bootstrap, admin });
       const isRunning = this.children.has(name);
       const isSame = isRunning && readFileSync(file, 'utf8') === text;
       writeFileSync(file, text);
@@ -73,7 +122,8 @@ export class MeshProcesses implements AsyncDisposable {
       else if (!isSame) this.children.get(name)!.kill('SIGHUP');
     }
     for (const [name, bootstrap] of compiled.sidecars) {
-      for (const address of listenersOf(bootstrap)) await this.listening(name, address);
+      const admin = `127.0.0.1:${this.admins.get(name)}`;
+      for (const address of [...listenersOf(bootstrap), admin]) await this.listening(name, address);
     }
   }
 
