@@ -158,9 +158,9 @@ function componentTable(
   };
 }
 
-const NOT_IN_TABLE2 = 'Not in Table 2';
-const NOT_APART = 'User space, not taken apart';
-const UNKNOWN = 'Unattributed';
+export const NOT_IN_TABLE2 = 'Not in Table 2';
+export const NOT_APART = 'User space, not taken apart';
+export const UNKNOWN = 'Unattributed';
 const LAST = [NOT_IN_TABLE2, NOT_APART, UNKNOWN];
 
 /** Microseconds by the rows of Table 2, and by what has none there. */

@@ -1,5 +1,6 @@
-import { additiveModel } from '../characterize/additive-model.ts';
+import { type AdditiveModel, additiveModel } from '../characterize/additive-model.ts';
 import type { Characterization } from '../characterize/characterization.ts';
+import { findingsTable } from '../characterize/findings.ts';
 import { cells, type ReportDocument, type Section, type Table } from './document.ts';
 import { besideEnvoy } from './sections/beside-envoy.ts';
 import { componentSection } from './sections/components.ts';
@@ -29,6 +30,7 @@ export function characterizationReport(
       componentSection(c),
       filterSection(c, model),
       sizeSection(c),
+      paperSection(c, model),
       ...beside,
       commandSection(c),
     ].filter((section) => section !== undefined),
@@ -50,10 +52,32 @@ function facts({ machine, cores, peers, rounds, durationS, seconds, command }: C
   ];
 }
 
+/** The paper's sentences beside what was found here; undefined where the run has figures for none. */
+function paperSection(c: Characterization, model: AdditiveModel): Section | undefined {
+  const table = findingsTable(c, model);
+  if (table === undefined) return undefined;
+  return {
+    id: 'paper',
+    title: 'What the paper says, and what was found here',
+    paragraphs: [
+      'The paper measured Envoy under Istio on another machine: shares and ratios can be compared, times cannot.',
+    ],
+    tables: [
+      {
+        title: 'Statement by statement',
+        columns: table.columns,
+        rows: table.rows.map((row) => cells(...row)),
+        command: c.command,
+      },
+    ],
+    figures: [],
+  };
+}
+
 function commandSection(c: Characterization): Section {
   const table: Table = {
     title: 'What each configuration is, and what measures it alone',
-    columns: ['configuration', 'name', 'in the paper', 'base', 'parts', 'load', 'command'],
+    columns: ['configuration', 'name', 'in the paper', 'base', 'parts', 'load', 'notes', 'command'],
     rows: c.configurations.map((one) =>
       cells(
         labelOf(one),
@@ -61,7 +85,10 @@ function commandSection(c: Characterization): Section {
         one.inPaper ? 'yes' : 'no',
         one.base ?? '–',
         one.parts.length === 0 ? '–' : one.parts.join(' + '),
-        one.open === undefined ? one.load : `open: ${one.open}`,
+        one.open === undefined ? one.load : '–',
+        [one.open === undefined ? undefined : `open: ${one.open}`, one.note]
+          .filter((text) => text !== undefined)
+          .join('; '),
         one.command,
       ),
     ),

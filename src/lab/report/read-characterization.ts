@@ -17,6 +17,7 @@ const numbersByName = v.record(v.string(), number);
 
 const level = v.object({
   level: number,
+  loop: v.exactOptional(v.picklist(['open', 'closed'])),
   rate: number,
   cpuPercent: figure,
   cpuMicros: figure,
@@ -79,6 +80,8 @@ const characterization = v.object({
       title: v.string(),
       inPaper: v.boolean(),
       protocol: v.picklist(['tcp', 'http']),
+      scenario: v.exactOptional(v.string()),
+      note: v.exactOptional(v.string()),
       open: v.exactOptional(v.string()),
       base: v.exactOptional(v.string()),
       parts: texts,

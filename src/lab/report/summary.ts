@@ -1,11 +1,23 @@
 import type { AdditiveModel } from '../characterize/additive-model.ts';
 import type { Characterization, ConfigurationResult, Figure } from '../characterize/characterization.ts';
+import { findings } from '../characterize/findings.ts';
 import { PAPER_NUMBERS } from '../characterize/paper-columns.ts';
 import { median } from '../statistics.ts';
 import type { Statement } from './document.ts';
 import { formatNumber, formatRatio, percent } from './number-text.ts';
 import { componentSums } from './sections/components.ts';
-import { BASELINE, labelOf, levelOf, measuredOf, OWN, peerLabel, peersOf, ratioOf, rowOf } from './view.ts';
+import {
+  BASELINE,
+  labelOf,
+  levelOf,
+  measuredOf,
+  OWN,
+  peerLabel,
+  peersOf,
+  ratioOf,
+  rowOf,
+  SATURATED_PERCENT,
+} from './view.ts';
 
 /** What predictions are held to: the paper's own are printed within this. */
 const ADDITIVE_PERCENT = 10;
@@ -18,11 +30,12 @@ const LEVEL_TOLERANCE = 0.2;
 export function summarize(c: Characterization, model: AdditiveModel): Statement[] {
   return [
     ...ratioStatements(c),
-    ...tcpToHttp(c),
+    ...tcpToHttp(c, model),
     ...additivity(model, c),
     ...dearestFilters(model, c),
     ...largestComponents(c),
     ...unattributed(c),
+    ...saturation(c),
     ...levels(c),
     ...failures(c),
     ...openRows(c),
@@ -83,23 +96,13 @@ function comparison(
 }
 
 /** The paper's step from TCP to HTTP (Figure 6). */
-function tcpToHttp(c: Characterization): Statement[] {
-  const ratios = peersOf(c).flatMap((peer) => {
-    const [tcp, http] = ['tcp', 'http'].map((name) => {
-      const configuration = c.configurations.find((one) => one.name === name);
-      return configuration && rowOf(configuration, peer)?.requestsPerSecond?.median;
-    });
-    return tcp !== undefined && http !== undefined && http > 0 && tcp > 0
-      ? [`${formatNumber(tcp / http)}× with ${peerLabel(peer)}`]
-      : [];
-  });
+function tcpToHttp(c: Characterization, model: AdditiveModel): Statement[] {
+  const ratios = findings(c, model).flatMap(({ statement, peer, text }) =>
+    statement === 'tcp_to_http' ? [`${text} with ${peerLabel(peer)}`] : [],
+  );
   if (ratios.length === 0) return [];
-  return [
-    {
-      verdict: 'finding',
-      text: `From TCP to HTTP the highest rate falls by ${ratios.join(', ')} (the paper: ${PAPER_NUMBERS.tcpToHttp}×).`,
-    },
-  ];
+  const text = `From TCP to HTTP the highest rate falls by ${ratios.join(', ')} (the paper: ${PAPER_NUMBERS.tcpToHttp}×).`;
+  return [{ verdict: 'finding', text }];
 }
 
 function additivity({ mixes }: AdditiveModel, c: Characterization): Statement[] {
@@ -200,6 +203,24 @@ function unattributed(c: Characterization): Statement[] {
       },
     ];
   });
+}
+
+/** Where the closed loop did not keep the proxy busy: its highest rate is not known then. */
+function saturation(c: Characterization): Statement[] {
+  const all = c.configurations.flatMap((configuration) =>
+    configuration.peers.flatMap(({ peer, cpuPercent }) =>
+      cpuPercent === undefined ? [] : [{ name: `${labelOf(configuration)}, ${peerLabel(peer)}`, cpuPercent }],
+    ),
+  );
+  const idle = all.filter(({ cpuPercent }) => !(cpuPercent >= SATURATED_PERCENT));
+  if (idle.length === 0) return [];
+  const names = idle.map(({ name, cpuPercent }) => `${name} (${formatNumber(cpuPercent)} %)`);
+  return [
+    {
+      verdict: 'missed',
+      text: `In ${idle.length} of ${all.length} closed loops the proxy used less than ${SATURATED_PERCENT} % of its core: something else was the limit, and these rates are not its highest: ${some(names)}.`,
+    },
+  ];
 }
 
 /** Rates at which a proxy did not use what they were chosen for. */

@@ -15,6 +15,9 @@ export const BASELINE = 'envoy';
 /** Whose report it is. */
 export const OWN = 'outrigger';
 
+/** Below this share of its core a proxy waited: load or backend were the limit. */
+export const SATURATED_PERCENT = 80;
+
 /** Above this share of the median, rounds lie too far apart to be believed. */
 const UNRELIABLE_SPREAD = 0.2;
 export const UNRELIABLE_MARK = ' ~';

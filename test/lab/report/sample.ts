@@ -87,6 +87,7 @@ export function character(peer: string, micros: number): PeerCharacter {
     errors: 0,
     levels: LEVELS.map((level) => ({
       level,
+      loop: level === 1 ? 'closed' : 'open',
       rate: rate * level,
       cpuPercent: figure(level * 100),
       cpuMicros: figure(micros),

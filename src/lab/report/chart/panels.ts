@@ -10,6 +10,8 @@ export interface PanelPoint {
   readonly high?: number;
   /** Shown when pointed at. */
   readonly note: string;
+  /** Drawn hollow: it was measured in another way than the others. */
+  readonly isHollow?: boolean;
 }
 
 export interface Panel {
@@ -95,7 +97,7 @@ function drawPanel(panel: Panel, { x, y, hasPoints = true }: Panels, width: numb
       const whisker =
         low > 0 && high >= low ? `<path class="spread" d="M${px(at(point.x))} ${px(up(low))}V${px(up(high))}"/>` : '';
       const hint = `<title>${escapeXml(`${panel.title}, ${series.label}: ${point.note}`)}</title>`;
-      parts.push(`<g>${hint}${whisker}${marker(series, at(point.x), up(point.y))}</g>`);
+      parts.push(`<g>${hint}${whisker}${marker(series, at(point.x), up(point.y), point.isHollow)}</g>`);
     }
   }
   return parts.join('');

@@ -19,10 +19,9 @@ import {
   ratioCell,
   ratioOf,
   rowOf,
+  SATURATED_PERCENT,
 } from '../view.ts';
 
-/** Below this the proxy waited: load or backend were the limit. */
-const SATURATED_PERCENT = 80;
 /** The level whose latency stands in the table of ratios. */
 const USUAL_LEVEL = 0.5;
 
@@ -35,7 +34,8 @@ export function besideEnvoy(c: Characterization): Section {
     paragraphs: [
       'Every proxy gets the same configuration, the same load and one core. The highest rate and the CPU time per request ' +
         'are those of a closed loop that keeps the proxy busy; latencies are those of fixed rates, which were chosen for ' +
-        'each proxy so that it uses 20, 50 and 100 % of its core, and count from the moment at which a request was due.',
+        'each proxy so that it uses 20 and 50 % of its core, and count from the moment at which a request was due. ' +
+        'A proxy that spends less on a request is thus held to a higher rate.',
       LEGEND,
     ],
     tables: ratios === undefined ? [] : [ratios],
@@ -163,11 +163,12 @@ function throughputLatency(c: Characterization): Figure {
   const drawn = configurations.map((configuration): Panel => {
     const lines = peers.flatMap((peer) => {
       const levels = rowOf(configuration, peer)?.levels ?? [];
-      const points = levels.map(({ level, achievedRate, p99 }) => ({
+      const points = levels.map(({ level, loop, achievedRate, p99 }) => ({
         x: achievedRate.median,
         y: p99.median,
         low: p99.min,
         high: p99.max,
+        isHollow: loop === 'closed',
         note: `${percent(level)} of a core, ${formatNumber(achievedRate.median)} requests/s, p99 ${formatNumber(p99.median)} µs`,
       }));
       return points.length === 0 ? [] : [{ series: seriesOf(peer), points }];
@@ -181,7 +182,7 @@ function throughputLatency(c: Characterization): Figure {
     caption:
       'After Figure 6 of the paper: a plot for each configuration over the same two logarithmic axes. The points of a line ' +
       'are the rates at which the proxy uses 20, 50 and 100 % of its core: further right is more throughput, further down ' +
-      'is less latency.',
+      'is less latency. Hollow points are those of the closed loop, which waits for each answer before it asks again.',
     charts: [
       panels({
         title: 'Tail latency against throughput, by configuration and proxy',
@@ -215,6 +216,7 @@ function levelTable(configurations: readonly ConfigurationResult[], peers: reado
           ...(level.errors > 0 ? [`${level.errors} errors`] : []),
           ...(level.unanswered > 0 ? [`${level.unanswered} unanswered`] : []),
           ...level.generatorLimits,
+          ...(level.loop === 'closed' ? ['closed loop'] : []),
         ];
         return [
           { text: labelOf(configuration) },

@@ -1,17 +1,11 @@
 import { TABLE2 } from '../../../observe/components.ts';
 import type { Breakdown, Characterization } from '../../characterize/characterization.ts';
-import { UNATTRIBUTED, USER } from '../../profile/attribute.ts';
-import type { ProfilePart } from '../../profile/profile-report.ts';
+import { NOT_APART, NOT_IN_TABLE2, table2Sums, UNKNOWN } from '../../characterize/configuration-tables.ts';
 import { cutLimit, linearAxis } from '../chart/axis.ts';
 import { type Part, type StackedRow, stackedRows } from '../chart/stacked-rows.ts';
 import type { Cell, Figure, Section, Table } from '../document.ts';
 import { formatNumber, percent } from '../number-text.ts';
 import { labelOf, peerLabel, peersOf, rowOf } from '../view.ts';
-
-/** What the paper's Table 2 has no row for: the runtime of a language, and the kernel's other work. */
-const BESIDE = 'Not in Table 2';
-const USER_LABEL = 'User space, not taken apart';
-const UNATTRIBUTED_LABEL = 'Unattributed';
 
 const CLASSES: Readonly<Record<string, string>> = {
   'OS Read': 'os-read',
@@ -23,32 +17,17 @@ const CLASSES: Readonly<Record<string, string>> = {
   'Event Poll': 'poll',
   'Sidecar Write': 'sidecar-write',
   'OS Write': 'os-write',
-  [BESIDE]: 'beside',
-  [USER_LABEL]: 'user',
-  [UNATTRIBUTED_LABEL]: 'unattributed',
+  [NOT_IN_TABLE2]: 'beside',
+  [NOT_APART]: 'user',
+  [UNKNOWN]: 'unattributed',
 };
 
-export const COMPONENT_ROWS: readonly string[] = [...TABLE2, BESIDE, USER_LABEL, UNATTRIBUTED_LABEL];
-
-/** The row of the picture that a part belongs to; what nobody knows is never put into another row. */
-export function componentRow({ part, table2 }: Pick<ProfilePart, 'part' | 'table2'>): string {
-  if (part === USER) return USER_LABEL;
-  if (part === UNATTRIBUTED) return UNATTRIBUTED_LABEL;
-  return table2 !== null && (TABLE2 as readonly string[]).includes(table2) ? table2 : BESIDE;
-}
+export const COMPONENT_ROWS: readonly string[] = [...TABLE2, NOT_IN_TABLE2, NOT_APART, UNKNOWN];
 
 /** Microseconds per request by row, in the order of the rows; rows that nothing belongs to are absent. */
 export function componentSums({ parts }: Breakdown): Map<string, number> {
-  const sums = new Map<string, number>();
-  for (const row of COMPONENT_ROWS) {
-    const own = parts.filter((part) => componentRow(part) === row);
-    if (own.length > 0)
-      sums.set(
-        row,
-        own.reduce((sum, { usPerRequest }) => sum + (Number.isFinite(usPerRequest) ? usPerRequest : 0), 0),
-      );
-  }
-  return sums;
+  const sums = table2Sums(parts.filter(({ usPerRequest }) => Number.isFinite(usPerRequest)));
+  return new Map(COMPONENT_ROWS.flatMap((row) => (sums.has(row) ? [[row, sums.get(row)!]] : [])));
 }
 
 function partOf(row: string): Part {
@@ -124,15 +103,13 @@ function componentTable(c: Characterization, peer: string): Table[] {
     return breakdown === undefined ? [] : [{ label: labelOf(configuration), breakdown }];
   });
   if (rows.length === 0) return [];
-  const present = COMPONENT_ROWS.filter((row) =>
-    rows.some(({ breakdown }) => breakdown.parts.some((part) => componentRow(part) === row)),
-  );
+  const present = COMPONENT_ROWS.filter((row) => rows.some(({ breakdown }) => componentSums(breakdown).has(row)));
   const cellsOf = (breakdown: Breakdown): Cell[] => {
     const sums = componentSums(breakdown);
     return present.map((row) => {
       const value = sums.get(row);
       if (value === undefined) return { text: '–' };
-      const isDifference = breakdown.parts.some((part) => part.basis === 'by difference' && componentRow(part) === row);
+      const isDifference = table2Sums(breakdown.parts.filter(({ basis }) => basis === 'by difference')).has(row);
       const text = `${formatNumber(value)} (${percent(value / breakdown.cpuMicros)})`;
       return { text: `${text}${isDifference ? DIFFERENCE_MARK : ''}` };
     });
