@@ -59,7 +59,10 @@ export async function characterize(
     await Measurement.inRounds(env, { ...plan, rounds: plan.sizeRounds, levels: [] }, sized, progress);
     const why = plan.breakdown ? await whyNoBreakdown() : undefined;
     const missing = why === undefined ? [] : [`no breakdown of the CPU time: ${why}`];
-    if (plan.breakdown && why === undefined) missing.push(...(await breakDown(root, plan, whole, progress)));
+    if (plan.breakdown && why === undefined) {
+      const all = plan.sizeBreakdown ? [...whole, ...sized] : whole;
+      missing.push(...(await breakDown(root, plan, all, progress)));
+    }
     return {
       schema: CHARACTERIZATION_SCHEMA,
       startedAt: startedAt.toISOString(),

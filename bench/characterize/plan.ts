@@ -18,6 +18,8 @@ export interface CharacterizePlan {
   /** Bytes of the sweep; none leaves it out. */
   readonly sizes: readonly number[];
   readonly sizeRounds: number;
+  /** Where the CPU time goes with each of them too. */
+  readonly sizeBreakdown: boolean;
 }
 
 const KIB = 1024;
@@ -107,6 +109,6 @@ export function planSeconds(plan: CharacterizePlan): number {
   return (
     whole * (plan.rounds * each.saturation + levels * (plan.levelRounds * each.level + each.probe)) +
     sized * plan.sizeRounds * each.saturation +
-    (plan.breakdown ? whole * each.breakdown : 0)
+    (plan.breakdown ? (whole + (plan.sizeBreakdown ? sized : 0)) * each.breakdown : 0)
   );
 }

@@ -16,6 +16,7 @@ interface CharacterizeOptions {
   readonly levels: boolean;
   readonly breakdown: boolean;
   readonly sizes: boolean;
+  readonly sizeBreakdown?: true;
   readonly list?: true;
   readonly json?: string;
   readonly text?: string;
@@ -68,6 +69,7 @@ export function characterizeCommand(): Command {
     .option('--no-levels', 'saturation only, no fixed rates')
     .option('--no-breakdown', 'leave out where the CPU time goes')
     .option('--no-sizes', 'leave out the sweep of message sizes')
+    .option('--size-breakdown', 'where the CPU time goes with each message size too; ten seconds for each')
     .option('--list', 'list the configurations, and end')
     .option('--json <file>', 'write every figure there too')
     .option('--text <file>', 'write the tables as plain text')
@@ -130,6 +132,7 @@ async function makePlan(root: string, options: CharacterizeOptions): Promise<Cha
     levels: options.levels ? LEVELS.filter((level) => level < 1) : [],
     breakdown: options.breakdown,
     sizes: options.sizes ? pace.sizes : [],
+    sizeBreakdown: options.sizeBreakdown === true,
   };
 }
 
@@ -189,5 +192,6 @@ function commandLine(options: CharacterizeOptions): string {
   if (options.rounds !== undefined) parts.push(`--rounds ${options.rounds}`);
   if (options.duration !== undefined) parts.push(`--duration ${options.duration}`);
   for (const part of ['levels', 'breakdown', 'sizes'] as const) if (!options[part]) parts.push(`--no-${part}`);
+  if (options.sizeBreakdown) parts.push('--size-breakdown');
   return parts.join(' ');
 }
