@@ -6,6 +6,7 @@ import type {
   PeerCharacter,
 } from '../characterize/characterization.ts';
 import { type Combined, combine } from '../characterize/rounds.ts';
+import { isUnreliable } from '../statistics.ts';
 import { seriesOf } from './chart/series.ts';
 import type { Cell } from './document.ts';
 import { formatNumber, formatRatio } from './number-text.ts';
@@ -18,8 +19,6 @@ export const OWN = 'outrigger';
 /** Below this share of its core a proxy waited: load or backend were the limit. */
 export const SATURATED_PERCENT = 80;
 
-/** Above this share of the median, rounds lie too far apart to be believed. */
-const UNRELIABLE_SPREAD = 0.2;
 export const UNRELIABLE_MARK = ' ~';
 export const GENERATOR_MARK = ' !';
 
@@ -63,10 +62,6 @@ export function levelOf(row: PeerCharacter | undefined, level: number): LevelFig
 export function ratioOf(figure: Figure | undefined, base: Figure | undefined): Combined | undefined {
   if (figure === undefined || base === undefined) return undefined;
   return combine([figure, base], ([a, b]) => (b! > 0 && a! >= 0 ? a! / b! : Number.NaN));
-}
-
-export function isUnreliable(figure: Pick<Figure, 'median' | 'min' | 'max'>): boolean {
-  return figure.median !== 0 && (figure.max - figure.min) / Math.abs(figure.median) > UNRELIABLE_SPREAD;
 }
 
 /** A figure for a table; the ratio to the baseline in brackets where there is one. */

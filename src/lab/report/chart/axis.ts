@@ -14,16 +14,28 @@ export interface Axis {
 
 const MAX_TICKS = 7;
 
+/** No figure that somebody measured is smaller or larger; beyond, axes have no ticks that numbers can tell apart. */
+const SMALLEST = 1e-9;
+const LARGEST = 1e15;
+
+function plausible(values: readonly number[]): number[] {
+  return values.filter(Number.isFinite).map((value) => Math.max(-LARGEST, Math.min(value, LARGEST)));
+}
+
+function positiveOf(values: readonly number[]): number[] {
+  return plausible(values).filter((value) => value >= SMALLEST);
+}
+
 function clamp(share: number): number {
   return Math.min(1, Math.max(0, share));
 }
 
 /** An axis with zero in it, whose ticks are round numbers. */
 export function linearAxis(values: readonly number[], maxTicks = MAX_TICKS): Axis {
-  const finite = values.filter((value) => Number.isFinite(value));
+  const finite = plausible(values);
   const low = Math.min(0, ...finite);
   const high = Math.max(0, ...finite);
-  const span = high - low > 0 ? high - low : 1;
+  const span = high - low >= SMALLEST ? high - low : 1;
   const step = roundStep(span / maxTicks);
   const from = Math.floor(low / step) * step;
   const to = Math.max(from + step, Math.ceil(high / step) * step);
@@ -56,7 +68,7 @@ function roundStep(least: number): number {
 
 /** A logarithmic axis that just holds the values above zero; a tick at 1, 2, 5 or, over a long way, at powers of ten. */
 export function logAxis(values: readonly number[], format: (value: number) => string = formatNumber): Axis {
-  const positive = values.filter((value) => Number.isFinite(value) && value > 0);
+  const positive = positiveOf(values);
   const low = positive.length === 0 ? 1 : Math.min(...positive);
   const high = positive.length === 0 ? 10 : Math.max(...positive);
   const marks: number[] = [];
@@ -77,7 +89,7 @@ export function logAxis(values: readonly number[], format: (value: number) => st
 
 /** Doublings, as sizes of messages are: each value is a tick. */
 export function sizeAxis(values: readonly number[], format: (value: number) => string): Axis {
-  const sizes = [...new Set(values.filter((value) => Number.isFinite(value) && value > 0))].sort((a, b) => a - b);
+  const sizes = [...new Set(positiveOf(values))].sort((a, b) => a - b);
   const [low = 1] = sizes;
   const high = Math.max(sizes.at(-1) ?? 2, low * 2);
   return logBetween(
@@ -114,7 +126,7 @@ export function sparseTicks(ticks: readonly Tick[], at: (value: number) => numbe
  * marked as cut, with their number written beside them.
  */
 export function cutLimit(values: readonly number[]): number {
-  const sorted = values.filter((value) => Number.isFinite(value) && value > 0).sort((a, b) => a - b);
+  const sorted = positiveOf(values).sort((a, b) => a - b);
   const largest = sorted.at(-1) ?? 1;
   const usual = sorted[Math.floor((sorted.length - 1) * 0.75)] ?? largest;
   const limit = usual * CUT_FACTOR;
