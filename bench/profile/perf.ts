@@ -1,4 +1,13 @@
 import { spawn } from 'node:child_process';
+import {
+  type Counted,
+  type CountedEvent,
+  type CounterKind,
+  HARDWARE_KINDS,
+  isSupported,
+  parsePerfStat,
+  SOFTWARE_EVENTS,
+} from '../../src/lab/profile/counters.ts';
 import { type Sample, StackReader } from '../../src/lab/profile/stack-reader.ts';
 import { runToEnd } from '../run/children.ts';
 import { findProgram } from '../run/root.ts';
@@ -42,29 +51,54 @@ export async function readStacks(perf: string, file: string, onSample: (sample: 
   if (code !== 0) throw new Error(`perf script ended with ${code}: ${said.trim()}`);
 }
 
-const HARDWARE = [
-  'cycles',
-  'instructions',
-  'L1-icache-load-misses',
-  'l2_rqsts.miss',
-  'iTLB-load-misses',
-  'branch-misses',
-];
-const SOFTWARE = ['task-clock', 'context-switches', 'cpu-migrations', 'page-faults'];
-
-/** Counts events; one that the machine lacks is not in the result. */
+/** Counts events of the processes for so long under the names that this machine has for them. */
 export async function countEvents(
   perf: string,
   pids: readonly number[],
   seconds: number,
   cores: readonly number[],
-): Promise<Map<string, number>> {
-  const counts = new Map<string, number>();
-  for (const events of [SOFTWARE, HARDWARE]) {
-    for (const [name, value] of await countGroup(perf, events, pids, seconds, cores)) counts.set(name, value);
-  }
-  return counts;
+): Promise<Counted> {
+  const { events, absent } = await countableEvents(perf);
+  // One after the other: with more events at a time than there are counters, each is counted for a part of the time.
+  const software = await countGroup(perf, SOFTWARE_EVENTS, pids, seconds, cores);
+  if (events.length === 0) return { events: software, absent };
+  const hardware = await countGroup(perf, events, pids, seconds, cores);
+  const silent = HARDWARE_KINDS.filter(({ events: names }) =>
+    hardware.some(({ name, value }) => value === undefined && names.includes(name)),
+  );
+  return { events: [...software, ...hardware], absent: [...absent, ...silent] };
 }
+
+let countable: ReturnType<typeof eventsHere> | undefined;
+
+/** What this machine counts: found out once, and before the load to be counted, since it takes longer than that may. */
+export function countableEvents(perf: string): ReturnType<typeof eventsHere> {
+  countable ??= eventsHere((event) => isCountable(perf, event));
+  return countable;
+}
+
+/** Of each kind the first name that this machine counts. */
+export async function eventsHere(
+  counts: (event: string) => Promise<boolean>,
+): Promise<{ readonly events: string[]; readonly absent: CounterKind[] }> {
+  const events: string[] = [];
+  const absent: CounterKind[] = [];
+  for (const kind of HARDWARE_KINDS) {
+    let found: string | undefined;
+    for (const event of kind.events) {
+      if (await counts(event)) {
+        found = event;
+        break;
+      }
+    }
+    if (found === undefined) absent.push(kind);
+    else events.push(found);
+  }
+  return { events, absent };
+}
+
+/** perf writes numbers as the locale has them. */
+const ENGLISH = { LC_ALL: 'C' };
 
 async function countGroup(
   perf: string,
@@ -72,31 +106,19 @@ async function countGroup(
   pids: readonly number[],
   seconds: number,
   cores: readonly number[],
-): Promise<Map<string, number>> {
-  const known: string[] = [];
-  for (const event of events) if (await isCountable(perf, event)) known.push(event);
-  const counts = new Map<string, number>();
-  if (known.length === 0) return counts;
+): Promise<CountedEvent[]> {
   // perf stat writes to standard error, unless it is told otherwise.
-  const args = ['stat', '-x', ';', '--log-fd', '1', '-e', known.join(','), '-p', pids.join(',')];
-  const text = await runToEnd({ command: perf, args: [...args, '--', 'sleep', String(seconds)] }, cores);
-  for (const line of text.split('\n')) {
-    const [value = '', , name = ''] = line.split(';');
-    if (value !== '' && Number.isFinite(Number(value))) counts.set(eventName(name), Number(value));
-  }
-  return counts;
+  const args = ['stat', '-x', ';', '--log-fd', '1', '-e', events.join(','), '-p', pids.join(',')];
+  const command = { command: perf, args: [...args, '--', 'sleep', String(seconds)], env: ENGLISH };
+  return parsePerfStat(await runToEnd(command, cores));
 }
 
-/** perf counts this one in milliseconds; modifiers such as `:u` say nothing here. */
-function eventName(name: string): string {
-  const plain = name.replace(/:.*$/, '');
-  return plain === 'task-clock' ? 'task-clock-ms' : plain;
-}
-
+/** Whether perf knows the name, and the machine has the counter. */
 async function isCountable(perf: string, event: string): Promise<boolean> {
+  const args = ['stat', '-x', ';', '--log-fd', '1', '-e', event, 'true'];
   try {
-    const text = await runToEnd({ command: perf, args: ['stat', '-x', ';', '--log-fd', '1', '-e', event, 'true'] }, []);
-    return !/not supported|not counted/.test(text);
+    // What counts nothing of so short a program may count something of another: the run shows it.
+    return isSupported(await runToEnd({ command: perf, args, env: ENGLISH }, []));
   } catch {
     return false;
   }

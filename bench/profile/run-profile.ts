@@ -1,9 +1,15 @@
 import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Attribution, attributeKernel, attributeOutrigger } from '../../src/lab/profile/attribute.ts';
+import {
+  type Attribution,
+  attributeInterrupted,
+  attributeKernel,
+  attributeOutrigger,
+} from '../../src/lab/profile/attribute.ts';
+import { counterValues } from '../../src/lab/profile/counters.ts';
+import { compareInsideOutside } from '../../src/lab/profile/inside-outside.ts';
 import { JitMap } from '../../src/lab/profile/jit-map.ts';
 import {
-  type CounterValues,
   type InsideView,
   PROFILE_SCHEMA,
   type ProfileReport,
@@ -25,7 +31,7 @@ import { freePorts } from '../run/ports.ts';
 import { saturate, type Trial, type TrialEnv, withTrial } from '../run/trial.ts';
 import type { Scenario } from '../scenario.ts';
 import { filterNames } from './filter-names.ts';
-import { countEvents, findPerf, readStacks, recordStacks, SAMPLE_HZ, SAMPLED_EVENT } from './perf.ts';
+import { countableEvents, countEvents, findPerf, readStacks, recordStacks, SAMPLE_HZ, SAMPLED_EVENT } from './perf.ts';
 import { profiledPeer } from './profiled-peer.ts';
 import { traceSystemCalls } from './system-calls.ts';
 
@@ -41,18 +47,25 @@ export interface ProfileOptions {
   readonly inside: boolean;
   /** Only where it is: no system calls, no counters. */
   readonly stacksOnly?: boolean;
+  /** For many proxies one after the other: counters and stacks under one load, no system calls. */
+  readonly isBrief?: boolean;
   readonly command: string;
 }
 
 /** The proxy serves so long before anything is looked at: code is compiled, connections are open. */
 const WARM_UP_S = 3;
+const BRIEF_WARM_UP_S = 2;
 /** Load runs longer than what is looked at, at both ends. */
 const MARGIN_S = 1;
 const COUNTED_S = 2;
+const MOST_WARM_UPS = 5;
+/** bpftrace takes that long to put its probes in. */
+const TRACER_START_S = 2;
+const BRIEF_COUNTED_S = 1;
 
 /** Starts the peer with a backend, and looks at it under load. @throws when something it needs is missing */
 export async function profile(options: ProfileOptions): Promise<ProfileReport> {
-  const { root, peer, scenario, canonical, durationS } = options;
+  const { root, peer, scenario, canonical, durationS, isBrief = false } = options;
   const perf = findPerf();
   if (perf === undefined) throw new Error("perf is not installed (Debian's package linux-perf)");
   const folder = join(root, '.bench');
@@ -64,6 +77,8 @@ export async function profile(options: ProfileOptions): Promise<ProfileReport> {
   const env: TrialEnv = { root, workFolder, proxyCores: cores.proxy, loadCores: cores.load, loadFor, fixtures };
   const [adminPort] = options.inside && peer.name === 'outrigger' ? await freePorts(1) : [];
   const looked = profiledPeer({ root, peer, canonical, adminPort });
+  const isCounted = options.stacksOnly !== true;
+  const countedGroups = isCounted && (await countableEvents(perf)).events.length > 0 ? 2 : 1;
   const startedAt = new Date().toISOString();
   const facts = machineFacts();
   try {
@@ -71,18 +86,29 @@ export async function profile(options: ProfileOptions): Promise<ProfileReport> {
     const jitCopy: { dump: Buffer | undefined } = { dump: undefined };
     const seen = await withTrial(env, looked, scenario, async (trial) => {
       const pids = processTree(trial.pid as number);
-      await saturate(trial, WARM_UP_S);
+      await saturate(trial, isBrief ? BRIEF_WARM_UP_S : WARM_UP_S);
+      if (adminPort !== undefined) await untilWarm(trial, adminPort);
       const before = adminPort === undefined ? undefined : await components(adminPort);
-      const sampled = await underLoad(trial, durationS, () =>
-        recordStacks(perf, pids, durationS, recording, cores.load),
-      );
+      const sampled = await underLoad(trial, durationS + (isBrief ? countedGroups * BRIEF_COUNTED_S : 0), async () => {
+        // Counters first: should the load end too soon, a proxy that idles leaves no samples that would be wrong.
+        const counted = isBrief ? await countEvents(perf, pids, BRIEF_COUNTED_S, cores.load) : undefined;
+        await recordStacks(perf, pids, durationS, recording, cores.load);
+        return counted;
+      });
       const after = adminPort === undefined ? undefined : await components(adminPort);
-      const rest = options.stacksOnly === true ? undefined : await lookFurther(trial, perf, pids, cores.load);
+      const rest = isBrief || !isCounted ? undefined : await lookFurther(trial, perf, pids, cores.load);
       // V8 writes the last of its map when it ends.
       if (peer.name === 'outrigger') jitCopy.dump = await lastWords(trial);
-      return { sampled, rest, inside: insideView(before, after) };
+      const inside = insideView(before, after, sampled.load.result.requests);
+      return { sampled, rest, inside, pid: trial.pid as number };
     });
-    const samples = await partsSampled(perf, recording, attribution(options, jitCopy.dump));
+    const { attribute, interrupted } = attribution(options, jitCopy.dump);
+    // The main thread's samples as the probes would give them: theirs is the account of that thread alone.
+    const served = new Map<string, number>();
+    const samples = await partsSampled(perf, recording, (sample) => {
+      if (interrupted !== undefined && sample.threadId === seen.pid) count(served, interrupted(sample));
+      return attribute(sample);
+    });
     const { result, cpu } = seen.sampled.load;
     const cpuUsPerRequest = cpu.processMicros / result.requests;
     const parts = partsOfSamples(samples, cpuUsPerRequest);
@@ -107,7 +133,13 @@ export async function profile(options: ProfileOptions): Promise<ProfileReport> {
       parts,
       ...paperSums(parts),
       ...(seen.rest ?? NOTHING_FURTHER),
-      ...(seen.inside === undefined ? {} : { inside: seen.inside }),
+      ...(seen.sampled.looked && { counters: counterValues(seen.sampled.looked, perSecond * BRIEF_COUNTED_S) }),
+      ...(seen.inside === undefined
+        ? {}
+        : {
+            inside: seen.inside,
+            insideOutside: compareInsideOutside(seen.inside, served, seen.inside.cpuUsPerRequest),
+          }),
       notes: [],
     };
   } finally {
@@ -127,11 +159,11 @@ async function lookFurther(
   pids: readonly number[],
   cores: readonly number[],
 ): Promise<Pick<ProfileReport, 'systemCalls' | 'counters'>> {
-  const traced = await underLoad(trial, COUNTED_S, () => traceSystemCalls(pids, COUNTED_S, cores));
+  const traced = await underLoad(trial, COUNTED_S + TRACER_START_S, () => traceSystemCalls(pids, COUNTED_S, cores));
   const counted = await underLoad(trial, 2 * COUNTED_S, () => countEvents(perf, pids, COUNTED_S, cores));
   return {
     systemCalls: callsPerRequest(traced.looked, traced.load.result.requestsPerSecond * COUNTED_S),
-    counters: countersPerRequest(counted.looked, counted.load.result.requestsPerSecond * COUNTED_S),
+    counters: counterValues(counted.looked, counted.load.result.requestsPerSecond * COUNTED_S),
   };
 }
 
@@ -164,20 +196,30 @@ async function lastWords(trial: Trial): Promise<Buffer | undefined> {
   return file === undefined ? undefined : readFileSync(file);
 }
 
-function attribution({ root, peer, canonical }: ProfileOptions, dump: Buffer | undefined): Attribution {
-  if (peer.name !== 'outrigger') return attributeKernel;
+interface Attributions {
+  readonly attribute: Attribution;
+  /** As Outrigger's own probes see it. */
+  readonly interrupted?: Attribution;
+}
+
+function attribution({ root, peer, canonical, inside }: ProfileOptions, dump: Buffer | undefined): Attributions {
+  if (peer.name !== 'outrigger') return { attribute: attributeKernel };
   if (dump === undefined) throw new Error('V8 wrote no map of its code');
-  return attributeOutrigger(JitMap.parse(dump), new SourcePlaces(root, filterNames(canonical)));
+  const jit = JitMap.parse(dump);
+  const places = new SourcePlaces(root, filterNames(canonical));
+  const attribute = attributeOutrigger(jit, places);
+  return inside ? { attribute, interrupted: attributeInterrupted(jit, places) } : { attribute };
 }
 
 async function partsSampled(perf: string, file: string, partOf: Attribution): Promise<Map<string, number>> {
   const counts = new Map<string, number>();
-  await readStacks(perf, file, (sample: Sample) => {
-    const part = partOf(sample);
-    counts.set(part, (counts.get(part) ?? 0) + 1);
-  });
+  await readStacks(perf, file, (sample: Sample) => count(counts, partOf(sample)));
   if (counts.size === 0) throw new Error('perf took no sample');
   return counts;
+}
+
+function count(counts: Map<string, number>, part: string): void {
+  counts.set(part, (counts.get(part) ?? 0) + 1);
 }
 
 function callsPerRequest(traced: Awaited<ReturnType<typeof traceSystemCalls>>, requests: number): SystemCallTimes {
@@ -193,32 +235,25 @@ function callsPerRequest(traced: Awaited<ReturnType<typeof traceSystemCalls>>, r
   };
 }
 
-function countersPerRequest(counts: ReadonlyMap<string, number>, requests: number): CounterValues {
-  const instructions = counts.get('instructions');
-  const derived: Record<string, number> = {};
-  const perKilo = (name: string, event: string): void => {
-    const value = counts.get(event);
-    if (value !== undefined && instructions !== undefined) derived[name] = (1000 * value) / instructions;
-  };
-  const cycles = counts.get('cycles');
-  if (instructions !== undefined && cycles !== undefined) derived.ipc = instructions / cycles;
-  perKilo('l1i_mpki', 'L1-icache-load-misses');
-  perKilo('l2_mpki', 'l2_rqsts.miss');
-  perKilo('itlb_walks_per_kilo_instruction', 'iTLB-load-misses');
-  return {
-    kind: instructions === undefined ? 'software' : 'hardware',
-    note: instructions === undefined ? 'this machine lets nobody count cycles or instructions' : '',
-    perRequest: Object.fromEntries([...counts].map(([name, value]) => [name, value / requests])),
-    derived,
-  };
-}
-
 async function components(port: number): Promise<ComponentReport> {
   return (await (await fetch(`http://127.0.0.1:${port}/components`)).json()) as ComponentReport;
 }
 
-/** What the probes saw between two reports. */
-function insideView(from: ComponentReport | undefined, to: ComponentReport | undefined): InsideView | undefined {
+/** The probes forget their first events, which a slow machine takes long for. */
+async function untilWarm(trial: Trial, adminPort: number): Promise<void> {
+  for (let i = 0; i < MOST_WARM_UPS; i++) {
+    if ((await components(adminPort)).isWarm) return;
+    await saturate(trial, WARM_UP_S);
+  }
+  throw new Error('the probes have not seen enough events to begin with');
+}
+
+/** What the probes saw between two reports, over the requests that the load counted. */
+function insideView(
+  from: ComponentReport | undefined,
+  to: ComponentReport | undefined,
+  requests: number,
+): InsideView | undefined {
   if (from === undefined || to === undefined) return undefined;
   const times = (report: ComponentReport): Map<string, number> => {
     const sums = new Map<string, number>();
@@ -226,14 +261,12 @@ function insideView(from: ComponentReport | undefined, to: ComponentReport | und
       for (const { part, ns } of parts) sums.set(part, (sums.get(part) ?? 0) + ns / 1000);
     return sums;
   };
-  const requestsOf = ({ routes }: ComponentReport): number =>
-    routes.reduce((sum, { requests, reads }) => sum + (requests > 0 ? requests : reads / 2), 0);
-  const requests = requestsOf(to) - requestsOf(from);
   const before = times(from);
   const cpuNs = (to.cpuNs ?? 0) - (from.cpuNs ?? 0);
   const looseNs = (to.unattributedNs ?? 0) - (from.unattributedNs ?? 0);
   return {
     requests,
+    rowScale: to.rowScale,
     cpuUsPerRequest: cpuNs / 1000 / requests,
     unattributedShare: cpuNs === 0 ? 0 : looseNs / cpuNs,
     usPerRequest: Object.fromEntries(

@@ -6,7 +6,6 @@ import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { findProgram } from '../../bench/run/root.ts';
 import { type ProfileReport, unattributedShare } from '../../src/lab/profile/profile-report.ts';
-import { comparison } from '../../src/lab/profile/profile-text.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const CONFIG = `
@@ -39,12 +38,14 @@ test('a profile knows nearly all of the CPU time, and the probes within the prox
     const names = report.parts.map(({ part }) => part);
     expect(names).toEqual(expect.arrayContaining(['os_read', 'os_ipc', 'os_write', 'http_parse', 'event_poll']));
     expect(names).toContain('filter/envoy.filters.http.ip_tagging');
-    // Shares of the whole: both accounts are of the same requests, but not of the same moments.
-    const inside = Object.values(report.inside?.usPerRequest ?? {}).reduce((sum, us) => sum + us, 0);
-    for (const row of comparison(report)) {
-      const difference = Math.abs(row.inside / inside - row.outside / report.cpuUsPerRequest);
-      expect(difference, `${row.title}: ${row.inside} µs inside, ${row.outside} µs outside`).toBeLessThan(0.15);
+    const { rows = [], total } = report.insideOutside ?? {};
+    expect(rows.map(({ title }) => title)).toContain('Write, both sides');
+    // Within 15 % on a machine that does nothing else; tests have neighbours, which no two looks meet alike.
+    for (const row of rows) {
+      const apart = Math.abs(row.inside - row.outside) / report.cpuUsPerRequest;
+      expect(apart, `${row.title}: ${row.inside} µs inside, ${row.outside} µs outside`).toBeLessThan(0.15);
     }
+    expect(Math.abs(total?.deviation ?? 1)).toBeLessThan(0.15);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

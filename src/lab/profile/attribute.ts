@@ -23,18 +23,40 @@ export function attributeKernel({ frames }: Sample): string {
 export function attributeOutrigger(jit: JitMap, places: SourcePlaces): Attribution {
   return ({ frames, timeNs }) => {
     const kernel = leadingKernel(frames);
-    if (kernel.length > 0) {
-      const part = kernelPart(kernel, frames[kernel.length]);
-      if (part !== 'kernel_other') return part;
-      // What user space caused without a call, a page fault for one, is the kernel's all the same.
-      return part;
-    }
-    for (const frame of frames) {
-      const part = jsPart(frame, timeNs, jit, places) ?? nativePart(frame);
-      if (part !== undefined && part !== '') return part;
-    }
-    return UNATTRIBUTED;
+    // What user space caused without a call, a page fault for one, is the kernel's all the same.
+    if (kernel.length > 0) return kernelPart(kernel, frames[kernel.length]);
+    return userPart(frames, timeNs, jit, places) ?? UNATTRIBUTED;
   };
+}
+
+/**
+ * The same as the probes see it, to whom garbage collection, compilation, page faults and interrupts are a part of what
+ * they interrupt.
+ */
+export function attributeInterrupted(jit: JitMap, places: SourcePlaces): Attribution {
+  const direct = attributeOutrigger(jit, places);
+  return (sample) => {
+    const part = direct(sample);
+    if (part !== 'runtime' && part !== 'kernel_other') return part;
+    const kernel = leadingKernel(sample.frames);
+    const user = sample.frames.slice(kernel.length);
+    return userPart(user, sample.timeNs, jit, places, 'runtime') ?? UNATTRIBUTED;
+  };
+}
+
+/** @param except - a part that does not count: the frames around are asked */
+function userPart(
+  frames: readonly Frame[],
+  timeNs: number,
+  jit: JitMap,
+  places: SourcePlaces,
+  except = '',
+): string | undefined {
+  for (const frame of frames) {
+    const part = jsPart(frame, timeNs, jit, places) ?? nativePart(frame);
+    if (part !== undefined && part !== '' && part !== except) return part;
+  }
+  return undefined;
 }
 
 function leadingKernel(frames: readonly Frame[]): readonly Frame[] {

@@ -1,5 +1,6 @@
 import { byMeshInsight, byTable2, COMPONENTS, componentOf, partTitle } from '../../observe/components.ts';
 import { UNATTRIBUTED, USER } from './attribute.ts';
+import type { InsideOutside } from './inside-outside.ts';
 
 export const PROFILE_SCHEMA = 'outrigger.profile/1';
 
@@ -39,11 +40,16 @@ export interface CounterValues {
   readonly perRequest: Readonly<Record<string, number>>;
   /** `ipc`, `l1i_mpki`, `l2_mpki`, `itlb_walks_per_kilo_instruction`; with hardware counters only. */
   readonly derived: Readonly<Record<string, number>>;
+  /** What a processor may count and this one does not, or nobody is allowed to. */
+  readonly absent?: readonly string[];
 }
 
 /** The probes' own account of the same load, for Outrigger. */
 export interface InsideView {
+  /** As the load counted them. */
   readonly requests: number;
+  /** What the parts of the probes were scaled by (`rowScale` of /components). */
+  readonly rowScale?: number;
   readonly cpuUsPerRequest: number;
   readonly unattributedShare: number;
   readonly usPerRequest: Readonly<Record<string, number>>;
@@ -71,6 +77,8 @@ export interface ProfileReport {
   readonly systemCalls: SystemCallTimes;
   readonly counters: CounterValues;
   readonly inside?: InsideView;
+  /** With `inside`: both accounts, row by row. */
+  readonly insideOutside?: InsideOutside;
   readonly notes: readonly string[];
 }
 

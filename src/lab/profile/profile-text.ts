@@ -1,3 +1,4 @@
+import { type ComparedRow, type InsideOutside, LARGE_SHARE } from './inside-outside.ts';
 import type { ProfileReport } from './profile-report.ts';
 
 /** The report as text: the components, then the rows of both papers, system calls and counters. */
@@ -19,7 +20,7 @@ export function profileText(report: ProfileReport): string {
     ...papers(report.meshInsight, report.cpuUsPerRequest),
     '',
   ];
-  const { systemCalls, counters, inside } = report;
+  const { systemCalls, counters, insideOutside } = report;
   if (systemCalls.calls.length === 0) lines.push(`System calls: ${systemCalls.note}`);
   else {
     lines.push(row('System call', 'µs/request', 'calls/request', `mean µs (${systemCalls.tool}, waiting included)`));
@@ -29,37 +30,27 @@ export function profileText(report: ProfileReport): string {
   lines.push('', `Counters: ${counters.kind}${counters.note === '' ? '' : ` (${counters.note})`}`);
   for (const [name, value] of Object.entries({ ...counters.perRequest, ...counters.derived }))
     lines.push(row(name, value >= 100 ? String(Math.round(value)) : value.toPrecision(3)));
-  if (inside !== undefined) {
-    lines.push('', row('Inside and outside', 'inside', 'outside', 'µs/request'));
-    for (const { title, inside: within, outside } of comparison(report))
-      lines.push(row(title, us(within), us(outside)));
-  }
+  if (insideOutside !== undefined) lines.push('', ...bothAccounts(insideOutside));
   for (const note of report.notes) lines.push('', note);
   return `${lines.join('\n')}\n`;
 }
 
-/** Rows that the proxy's own probes and the profile from outside can both tell, microseconds per request. */
-export function comparison({ inside, parts }: ProfileReport): { title: string; inside: number; outside: number }[] {
-  const within = inside?.usPerRequest ?? {};
-  const outside = (names: readonly string[]): number =>
-    parts
-      .filter(({ part }) => names.includes(part) || names.includes(part.split('/')[0] as string))
-      .reduce((sum, part) => sum + part.usPerRequest, 0);
-  const inner = (names: readonly string[]): number =>
-    Object.entries(within)
-      .filter(([part]) => names.includes(part) || names.includes(part.split('/')[0] as string))
-      .reduce((sum, [, value]) => sum + value, 0);
-  return COMPARED.map(([title, ...names]) => ({ title, inside: inner(names), outside: outside(names) }));
+/** Both accounts, and how far apart they are. */
+function bothAccounts({ rows, total, largestDeviation }: InsideOutside): string[] {
+  const line = ({ title, inside, outside, deviation, share }: ComparedRow): string => {
+    const apart = deviation === null ? '–' : signedPercent(deviation);
+    return row(title, us(inside), us(outside), share < LARGE_SHARE ? `${apart} (small)` : apart);
+  };
+  return [
+    row('Inside and outside', 'inside', 'outside', 'inside to outside, µs/request'),
+    ...[...rows, total].map(line),
+    `  Largest deviation of the rows from ${percent(LARGE_SHARE)} of the whole on: ${percent(largestDeviation)}`,
+  ];
 }
 
-/** What the probes cannot tell apart is compared as one. */
-const COMPARED: readonly (readonly [title: string, ...parts: string[]])[] = [
-  ['Write, both sides', 'os_write', 'os_ipc', 'sidecar_write'],
-  ['Read and poll, both sides', 'os_read', 'sidecar_read', 'event_poll'],
-  ['Parsing and headers', 'http_parse', 'header_codec'],
-  ['Packets and routing', 'packet_processing', 'routing'],
-  ['Filters', 'filter'],
-];
+function signedPercent(share: number): string {
+  return `${share < 0 ? '−' : '+'}${percent(Math.abs(share))}`;
+}
 
 function papers(sums: Readonly<Record<string, number>>, total: number): string[] {
   return Object.entries(sums).map(([name, value]) => row(name, us(value), percent(value / total)));

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { byDifference } from '../../../src/lab/profile/difference.ts';
+import { compareInsideOutside } from '../../../src/lab/profile/inside-outside.ts';
 import {
   PROFILE_SCHEMA,
   type ProfileReport,
@@ -7,7 +8,7 @@ import {
   partsOfSamples,
   unattributedShare,
 } from '../../../src/lab/profile/profile-report.ts';
-import { comparison, profileText } from '../../../src/lab/profile/profile-text.ts';
+import { profileText } from '../../../src/lab/profile/profile-text.ts';
 
 function reportOf(samples: Readonly<Record<string, number>>, cpuUsPerRequest = 20): ProfileReport {
   const parts = partsOfSamples(new Map(Object.entries(samples)), cpuUsPerRequest);
@@ -74,16 +75,18 @@ test('a difference below 0 is shown as it is', () => {
 });
 
 test('the text has both tables, says where figures come from, and what is missing', () => {
-  const inside = {
-    requests: 10,
-    cpuUsPerRequest: 20,
-    unattributedShare: 0,
-    usPerRequest: { os_write: 9, 'filter/rbac': 2 },
-  };
-  const report = { ...reportOf({ os_write: 40, os_ipc: 10, user: 50 }), inside };
-  const text = profileText(report);
+  const inside = { requests: 10, cpuUsPerRequest: 20, unattributedShare: 0, usPerRequest: { os_write: 9 } };
+  const insideOutside = compareInsideOutside(
+    inside,
+    new Map([
+      ['os_write', 50],
+      ['unattributed', 50],
+    ]),
+    20,
+  );
+  const text = profileText({ ...reportOf({ os_write: 40, os_ipc: 10, user: 50 }), inside, insideOutside });
   for (const shown of ['Table 2', 'MeshInsight', 'IPC', 'bpftrace is not installed', 'none here', 'not taken apart'])
     expect(text).toContain(shown);
-  expect(comparison(report)[0]).toEqual({ title: 'Write, both sides', inside: 9, outside: 10 });
-  expect(comparison(report).at(-1)).toEqual({ title: 'Filters', inside: 2, outside: 0 });
+  expect(text).toMatch(/Write, both sides +9\.00 +10\.00 +−10\.0 %/);
+  expect(text).toContain('on: 10.0 %');
 });
