@@ -36,9 +36,9 @@ export function spread(values: readonly number[]): Spread | undefined {
 
 type Range = Pick<Spread, 'median' | 'min' | 'max'>;
 
-/** (max − min) / median: 0 for one value. */
+/** (max − min) / |median|: 0 for one value. */
 export function relativeSpread(figure: Range): number {
-  return figure.median === 0 ? 0 : (figure.max - figure.min) / figure.median;
+  return figure.median === 0 ? 0 : (figure.max - figure.min) / Math.abs(figure.median);
 }
 
 export function isUnreliable(figure: Range): boolean {

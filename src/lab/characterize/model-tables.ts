@@ -4,7 +4,7 @@ import { paperMicros, type Table3Row, table3Error, table3Row } from './paper-col
 import { configurationOf, cpuFigure, peerNames } from './rounds.ts';
 import { MAX_RESIDUAL_PERCENT, type SizeFit } from './size-fit.ts';
 import type { SymbolCost } from './symbol-cost.ts';
-import { figureText, NOTHING, numberText, percentText, type TextTable } from './text-table.ts';
+import { figureText, NOTHING, numberText, percentText, rangeText, type TextTable } from './text-table.ts';
 
 /** Table 3 of the paper for each peer, the paper's own column at the end of each row. */
 export function additivityTables(c: Characterization, model: AdditiveModel): TextTable[] {
@@ -67,7 +67,7 @@ function singleRow(c: Characterization, cost: FilterCost): string[] {
   const share = cost.relative === undefined ? '' : ` [${percentText(100 * cost.relative.median)}]`;
   return [
     titleOf(c, cost.configuration),
-    cost.micros === undefined ? NOTHING : `${figureText(cost.micros)}${share}`,
+    `${rangeText(cost.micros)}${share}`,
     NOTHING,
     symbolText(cost.symbols),
     NOTHING,
@@ -81,7 +81,7 @@ function singleRow(c: Characterization, cost: FilterCost): string[] {
 function mixRow(c: Characterization, mix: MixCheck): string[] {
   return [
     titleOf(c, mix.configuration),
-    figureText(mix.measuredFilter),
+    rangeText(mix.measuredFilter),
     estimateText(mix.predictedFilter, mix.filterErrorPercent),
     symbolText(mix.measuredSymbols),
     mix.predictedSymbols === undefined

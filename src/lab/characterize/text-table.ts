@@ -24,7 +24,7 @@ export function figureText(figure: Figure | undefined, baseline?: Figure | undef
   if (!isFigure(figure)) return NOTHING;
   const ratio = isFigure(baseline) ? pairedRatio(figure.values, baseline.values) : undefined;
   return (
-    formatNumber(figure.median) +
+    numberText(figure.median) +
     (ratio === undefined ? '' : ` [${ratio.median.toFixed(2)}]`) +
     (isUnreliable(figure) ? UNRELIABLE_MARK : '')
   );
@@ -50,7 +50,14 @@ export function shareText(share: number): string {
 
 /** A number or a dash. */
 export function numberText(value: number | undefined): string {
-  return value === undefined ? NOTHING : formatNumber(value);
+  return value === undefined ? NOTHING : formatNumber(value).replace('-', '−');
+}
+
+/** `4.00 (3.90 to 4.20)`: for differences, whose rounds may lie far apart without being wrong. */
+export function rangeText(figure: Figure | undefined): string {
+  if (!isFigure(figure)) return NOTHING;
+  const range = figure.min === figure.max ? '' : ` (${numberText(figure.min)} to ${numberText(figure.max)})`;
+  return numberText(figure.median) + range;
 }
 
 /** Aligned, for a terminal. */
@@ -63,7 +70,21 @@ export function plainTable({ title, words, columns, rows, notes, command }: Text
       )
       .join('  ')
       .trimEnd();
-  return [title, line(columns), ...rows.map(line), ...notes, `Again: ${command}`].join('\n');
+  const below = notes.flatMap((note) => wrapped(note));
+  return [title, line(columns), ...rows.map(line), ...below, `Again: ${command}`].join('\n');
+}
+
+/** Characters of a line of prose. */
+const WIDTH = 120;
+
+function wrapped(text: string): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(/\s+/)) {
+    const last = lines.at(-1);
+    if (last === undefined || last.length + word.length >= WIDTH) lines.push(word);
+    else lines[lines.length - 1] = `${last} ${word}`;
+  }
+  return lines;
 }
 
 /** GitHub-flavoured. */

@@ -23,6 +23,8 @@ describe('statistics', () => {
   it('mark figures whose rounds differ by more than a fifth', () => {
     expect(isUnreliable(spread([100, 110, 119]) as Spread)).toBe(false);
     expect(isUnreliable(spread([100, 110, 130]) as Spread)).toBe(true);
+    // A difference may be negative.
+    expect(isUnreliable(spread([-100, -110, -130]) as Spread)).toBe(true);
   });
 
   it('compare rounds in pairs, so that a machine that slows down for both changes no ratio', () => {
