@@ -28,6 +28,14 @@ describe('outrigger characterize', () => {
     );
   });
 
+  it('starts nothing for costs of which there would be no base', async () => {
+    await expect(
+      characterize('--configuration', 'tcp,ratelimit', '--peer', 'outrigger', '--costs', 'costs.yaml'),
+    ).rejects.toThrow(
+      '--costs: the costs of policies are differences from the configuration http, which is not measured',
+    );
+  });
+
   it('starts nothing without a proxy', async () => {
     await expect(characterize('--peer', 'direct')).rejects.toThrow(/without a proxy there is nothing/);
   });
