@@ -7,10 +7,21 @@ import type { Figure, Table as ReportTable, Section } from '../../src/lab/report
 import { percent, shortMicros } from '../../src/lab/report/number-text.ts';
 import type { Spread } from '../../src/lab/statistics.ts';
 import { addedTable } from './added-table.ts';
-import { factLines, processTables } from './console.ts';
+import { factLines } from './console.ts';
+import { idleTable } from './idle-table.ts';
 import type { BenchReport } from './result.ts';
+import { scalingTable } from './scaling-table.ts';
 import { LAST_PERCENTILE, percentileAxis } from './svg.ts';
-import { cpuTable, formatNumber, LEGEND, latencyTable, ratioTable, type Table } from './tables.ts';
+import {
+  cpuTable,
+  formatNumber,
+  LEGEND,
+  latencyTable,
+  memoryTable,
+  ratioTable,
+  startTable,
+  type Table,
+} from './tables.ts';
 
 /**
  * A run of the benchmark as a section of a report.
@@ -22,6 +33,7 @@ export function benchSection(report: BenchReport, index: number): Section {
   const ratios = ratioTable(report);
   const figures = [latencyFigure(report, suffix), memoryFigure(report, suffix), startFigure(report, suffix)];
   const added = addedTable(report);
+  const scaling = scalingTable(report);
   return {
     id: `benchmark${suffix}`,
     title: `Benchmark of ${report.startedAt.slice(0, 10)}${index === 0 ? '' : `, run ${index + 1}`}`,
@@ -30,7 +42,7 @@ export function benchSection(report: BenchReport, index: number): Section {
       ...(ratios === undefined ? [] : [{ ...reportTable(ratios), command: report.command }]),
       ...(added === undefined ? [] : [{ ...reportTable(added), command: report.command }]),
       ...report.scenarios.map((result) => ({ ...reportTable(cpuTable(result)), command: result.command })),
-      ...processTables(report).map((table) => ({ ...reportTable(table), command: report.command })),
+      ...(scaling === undefined ? [] : [{ ...reportTable(scaling), command: report.command }]),
     ],
     figures: figures.filter((figure) => figure !== undefined),
   };
@@ -77,7 +89,7 @@ function latencyFigure(report: BenchReport, suffix: string): Figure | undefined 
         yTitle: '↑ latency (logarithmic)',
         x: { ...percentiles, isBeyond: (value) => value > LAST_PERCENTILE },
         y: logAxis(values, shortMicros),
-        series: report.peers.map(({ name }) => seriesOf(name)),
+        series: [...new Map(drawn.flatMap(({ lines }) => lines.map(({ series }) => [series.label, series]))).values()],
         panels: drawn,
         hasPoints: false,
       }),
@@ -112,6 +124,7 @@ function memoryFigure(report: BenchReport, suffix: string): Figure | undefined {
     title: 'Resident memory',
     unit: 'MiB',
     scale: 1 / 1024,
+    tables: [memoryTable(report), idleTable(report)],
   });
 }
 
@@ -122,13 +135,22 @@ function startFigure(report: BenchReport, suffix: string): Figure | undefined {
     title: 'Start',
     unit: 'ms',
     scale: 1,
+    tables: [startTable(report)],
   });
+}
+
+interface KindsSpec {
+  readonly id: string;
+  readonly title: string;
+  readonly unit: string;
+  readonly scale: number;
+  readonly tables: readonly (Table | undefined)[];
 }
 
 function kindsFigure(
   report: BenchReport,
   kinds: readonly Kind[],
-  { id, title, unit, scale }: { id: string; title: string; unit: string; scale: number },
+  { id, title, unit, scale, tables }: KindsSpec,
 ): Figure | undefined {
   const rows = kinds.flatMap(({ label, of }): DotRow[] => {
     const dots = of.flatMap(({ peer, figure }) =>
@@ -165,7 +187,7 @@ function kindsFigure(
         rows,
       }),
     ],
-    tables: processTables(report).map(reportTable),
+    tables: tables.filter((table) => table !== undefined).map(reportTable),
     command: report.command,
   };
 }

@@ -99,9 +99,17 @@ export function isNumericColumn(table: Table, column: number): boolean {
   return column > 0 && own.some((text) => text !== '' && text !== '–') && own.every((text) => NUMERIC.test(text));
 }
 
+/** Sentences and lists get room, so that they do not become towers of words. */
+function isLongColumn({ rows }: Table, column: number): boolean {
+  return column > 0 && rows.some((row) => (row[column]?.text.length ?? 0) > LONG_TEXT);
+}
+
+const LONG_TEXT = 24;
+
 function tableHtml(table: Table): string {
   const { title, columns, rows } = table;
-  const numeric = columns.map((_, i) => (isNumericColumn(table, i) ? ' class="number"' : ''));
+  const kinds = columns.map((_, i) => (isNumericColumn(table, i) ? 'number' : isLongColumn(table, i) ? 'long' : ''));
+  const numeric = kinds.map((kind) => (kind === '' ? '' : ` class="${kind}"`));
   const head = columns.map((column, i) => `<th scope="col"${numeric[i]}>${escapeXml(column)}</th>`).join('');
   const body = rows.map((row) => {
     const cellsHtml = row.map(({ text, hint }, i) => {

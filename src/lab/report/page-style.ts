@@ -36,6 +36,7 @@ table { border-collapse: collapse; font-size: 13.5px; font-variant-numeric: tabu
 .table-title { font-size: 13.5px; margin: 18px 0 4px; }
 th, td { padding: 3px 10px 3px 0; border-bottom: 1px solid var(--faint); text-align: left; vertical-align: top; }
 td.number { text-align: right; white-space: nowrap; } th.number { text-align: right; }
+.long { min-width: 16em; }
 thead th { vertical-align: bottom; } tbody th { font-weight: 400; white-space: nowrap; }
 ${CHART_STYLE}
 @media (max-width: ${NARROW_SCREEN_PX - 1}px) { .chart.wide { display: none; } .chart.narrow { display: block; }
@@ -45,7 +46,7 @@ ${CHART_STYLE}
   body { font-size: 10.5pt; } main { max-width: none; padding: 0; }
   .chart.wide { display: block; max-height: 215mm; margin: 0 auto; } .chart.narrow { display: none; }
   h2, h3, .table-title, figcaption { break-after: avoid; } figure { break-inside: auto; } .chart, tr, li { break-inside: avoid; }
-  .scroll { overflow: visible; } table { font-size: 7.5pt; } th, td { overflow-wrap: anywhere; padding-right: 6px; } tbody th, td.number { white-space: normal; }
+  .scroll { overflow: visible; } table { font-size: 7.5pt; } th, td { overflow-wrap: anywhere; padding-right: 6px; } tbody th, td.number { white-space: normal; } td:nth-child(2) { white-space: nowrap; } .long { min-width: 9em; }
   summary { list-style: none; color: var(--ink); } details::details-content { content-visibility: visible; height: auto; } a { color: inherit; }
 }
 `;
