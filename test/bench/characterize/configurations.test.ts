@@ -99,7 +99,7 @@ describe('the configurations', () => {
     },
   );
 
-  it('that are no mix add one thing to their base, but the routes', () => {
+  it('that are no mix add one thing to their base, but the routes', { timeout: 60_000 }, () => {
     const single = CONFIGURATIONS.filter(({ open, base, parts }) => !open && base !== undefined && parts.length === 0);
     for (const { name, base } of single) {
       const added = without(workOf(name), workOf(base as string));
