@@ -15,6 +15,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { RunningCli, runCli } from '../cli/run-cli.ts';
+import { paperLike } from '../lab/characterize/characterization.ts';
 
 /**
  * The package as people install it: `npm pack`, then `npm install -g` into a folder of its own. Slow: it builds. The
@@ -204,6 +205,21 @@ describe('the installed package', () => {
     expect(code).toBe(2);
     expect(stdout).toContain(`${file}:3:1`);
     expect(stdout).toContain('did you mean');
+  });
+
+  test('plans by the published figures: those of the benchmark, and of a characterization where it has one', async () => {
+    const graph = join(folder, 'graph.yaml');
+    const text = 'services: { web: {} }\npolicies: [{ name: log, kind: AccessLog, to: web }]\n';
+    writeFileSync(graph, text);
+    const published = join(dirname(launcher), '../lib/node_modules/outrigger/docs/characterization.json');
+    const costs = async (): Promise<{ source: string; notes: string[] }> =>
+      JSON.parse((await runCli(['plan', graph, '--json'], { launcher, env, cwd: folder })).stdout).costs;
+    rmSync(published, { force: true });
+    expect((await costs()).source).toMatch(/^docs\/benchmark\.json/);
+    writeFileSync(published, JSON.stringify(paperLike()));
+    const { source, notes } = await costs();
+    expect(source).toMatch(/^docs\/characterization\.json/);
+    expect(notes).toContainEqual(expect.stringMatching(/^AccessLog: 20 µs of CPU \(configuration logging/));
   });
 
   test('carries declarations that a strict compiler accepts', () => {
