@@ -71,7 +71,7 @@ export function markdownTable(table: Table): string {
 }
 
 /** Text of ours or of the run's, never markup: names and errors may hold anything. */
-function escapeText(text: string): string {
+export function escapeText(text: string): string {
   return text
     .replaceAll(/\s+/g, ' ')
     .replaceAll(/[\\`*_{}[\]<>|~#&]/g, (character) =>
