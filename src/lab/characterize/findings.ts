@@ -1,3 +1,4 @@
+import { TABLE2 } from '../../observe/components.ts';
 import { USER } from '../profile/attribute.ts';
 import { pairedRatio } from '../statistics.ts';
 import type { AdditiveModel } from './additive-model.ts';
@@ -5,7 +6,7 @@ import type { Breakdown, Characterization } from './characterization.ts';
 import { table2Sums } from './configuration-tables.ts';
 import { PAPER_NUMBERS, PAPER_STATEMENTS } from './paper-columns.ts';
 import { characterOf, peerNames } from './rounds.ts';
-import { percentText, shareText, type TextTable } from './text-table.ts';
+import { numberText, percentText, shareText, type TextTable } from './text-table.ts';
 
 /** One of the paper's statements, and what was found here. */
 export interface Finding {
@@ -25,7 +26,11 @@ export function findings(c: Characterization, model: AdditiveModel): Finding[] {
       tcpToHttp(c, peer),
       range('filters_cycles', peer, filterShares(c, peer, 'http'), 'of the HTTP configurations with filters'),
       range('parsing', peer, parsingShares(c, peer), 'of the HTTP configurations, header en- and decoding included'),
+      writes(c, peer),
       additive(model, peer),
+      counted('ipc_tcp', c, peer, 'tcp', 'ipc', 'instructions per cycle'),
+      counted('ipc_http', c, peer, 'http', 'ipc', 'instructions per cycle'),
+      counted('icache', c, peer, undefined, 'l1i_mpki', 'per thousand instructions'),
     ].filter((finding) => finding !== undefined),
   );
 }
@@ -64,17 +69,17 @@ export function filterShares(c: Characterization, peer: string, protocol: 'tcp' 
 
 function parsingShares(c: Characterization, peer: string): number[] {
   const rows = ['HTTP Protocol Parse', 'Header En/Decoder'];
-  return breakdowns(c, peer, 'http', () => true).map((one) => shareOf(one, rows));
+  return breakdowns(c, peer, 'http').map((one) => shareOf(one, rows));
 }
 
 function breakdowns(
   c: Characterization,
   peer: string,
-  protocol: 'tcp' | 'http',
-  isMeant: (base: string | undefined) => boolean,
+  protocol: 'tcp' | 'http' | undefined,
+  isMeant: (base: string | undefined) => boolean = () => true,
 ): Breakdown[] {
   return c.configurations
-    .filter((one) => one.protocol === protocol && isMeant(one.base))
+    .filter((one) => (protocol === undefined || one.protocol === protocol) && isMeant(one.base))
     .flatMap(({ peers }) => peers.find((one) => one.peer === peer)?.breakdown ?? []);
 }
 
@@ -83,6 +88,42 @@ function shareOf({ parts, cpuMicros }: Breakdown, rows: readonly string[]): numb
   const sums = table2Sums(parts);
   if (parts.some(({ part }) => part === USER) && !rows.some((row) => sums.has(row))) return Number.NaN;
   return rows.reduce((sum, row) => sum + (sums.get(row) ?? 0), 0) / cpuMicros;
+}
+
+/** Where write system calls stand among the rows of Table 2, in the two configurations without filters. */
+function writes(c: Characterization, peer: string): Finding | undefined {
+  const places = ['http', 'tcp'].flatMap((name) => {
+    const row = characterOf(c, name, peer);
+    const breakdown = row.why === undefined ? row.value.breakdown : undefined;
+    const sums = breakdown && table2Sums(breakdown.parts);
+    const write = sums?.get('OS Write');
+    if (breakdown === undefined || sums === undefined || write === undefined) return [];
+    if (breakdown.parts.some(({ part }) => part === USER)) return [];
+    const larger = TABLE2.filter((one) => (sums.get(one) ?? 0) > write).length;
+    return [{ name, place: larger + 1, share: write / breakdown.cpuMicros }];
+  });
+  if (places.length === 0) return undefined;
+  const each = places.map(({ name, place, share }) => `${name}: place ${place} with ${shareText(share)}`);
+  const ranks = places.map(({ place }) => place);
+  return { statement: 'next_writes', peer, from: Math.min(...ranks), to: Math.max(...ranks), text: each.join('; ') };
+}
+
+/** What the processor counted, where it counts. */
+function counted(
+  statement: Finding['statement'],
+  c: Characterization,
+  peer: string,
+  protocol: 'tcp' | 'http' | undefined,
+  counter: string,
+  unit: string,
+): Finding | undefined {
+  const values = breakdowns(c, peer, protocol)
+    .map(({ counters }) => counters.derived[counter] ?? Number.NaN)
+    .filter(Number.isFinite);
+  if (values.length === 0) return undefined;
+  const [from, to] = [Math.min(...values), Math.max(...values)];
+  const text = `${from === to ? '' : `${numberText(from)} to `}${numberText(to)} ${unit}`;
+  return { statement, peer, from, to, text };
 }
 
 function range(

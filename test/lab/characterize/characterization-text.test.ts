@@ -164,7 +164,35 @@ test('the paper’s statements stand beside what was found', () => {
   expect(found).toContainEqual(['filters contribute', 'outrigger', expect.stringMatching(/^5\.0 % to 8\.7 %/)]);
   // Its user space is not taken apart: nobody knows the share of its filters.
   expect(found).not.toContainEqual(['filters contribute', 'envoy', expect.anything()]);
-  expect(found).toContainEqual(['the performance', 'envoy', 'iprate_iptag 0.0 %: 1 of 1 within 9.6 %']);
+  expect(found).toContainEqual(['the performance', 'envoy', 'iprate_iptag 0.0 %: 1 of 1 within 10 %']);
+});
+
+test('write calls have a place among the components, and counters are there where the processor counts', () => {
+  const [statement, , peer, here] = tableOf(whole(), /^What the paper says/).rows.find(([text]) =>
+    /^write/.test(text!),
+  )!;
+  expect([statement, peer, here]).toEqual([
+    expect.stringContaining('come next with HTTP'),
+    'outrigger',
+    'http: place 2 with 31.6 %; tcp: place 2 with 31.6 %',
+  ]);
+  const counting = (ipc: number, mpki: number): PeerCharacter => {
+    const profile = breakdown(30, { os_write: 100 });
+    const counters = { ...profile.counters, kind: 'hardware' as const, derived: { ipc, l1i_mpki: mpki } };
+    return peerOf('outrigger', [30], { breakdown: { ...profile, counters } });
+  };
+  const { rows } = tableOf(
+    characterization([
+      configuration('tcp', [counting(0.8, 50)], { protocol: 'tcp' }),
+      configuration('http', [counting(0.55, 70)]),
+      configuration('iptag', [counting(0.5, 75)], { base: 'http' }),
+    ]),
+    /^What the paper says/,
+  );
+  const found = rows.map(([text, , , said]) => `${text!.split(' ').at(-2)}: ${said}`);
+  expect(found).toContain('TCP: 0.80 instructions per cycle');
+  expect(found).toContain('HTTP: 0.50 to 0.55 instructions per cycle');
+  expect(found).toContain('thousand: 50.0 to 75.0 per thousand instructions');
 });
 
 test('each table is followed by the command that makes it again', () => {
