@@ -50,7 +50,10 @@ export function planCommand(): Command {
         .choices(['cpu', 'balance', 'latency'])
         .default('cpu'),
     )
-    .option('--costs <file>', 'cost profile; unless given, the one measured on this project')
+    .option(
+      '--costs <file>',
+      'cost profile, as outrigger characterize --costs writes it; unless given, the one measured on this project',
+    )
     .option('--previous <file>', 'plan.json of an earlier plan: the new one moves as little as possible')
     .option('--slack <number>', 'with --previous: so many ADMs more than the smallest number', parseCount)
     .option('--survive <number>', 'the plan outlives the loss of any one ADM: 1', parseSurvive)
