@@ -45,7 +45,7 @@ ${CHART_STYLE}
   @page { margin: 14mm; }
   body { font-size: 10.5pt; } main { max-width: none; padding: 0; }
   .chart.wide { display: block; max-height: 215mm; margin: 0 auto; } .chart.narrow { display: none; }
-  h2, h3, .table-title, figcaption { break-after: avoid; } figure { break-inside: auto; } .chart, tr, li { break-inside: avoid; }
+  h2, h3, .table-title, figcaption, figcaption p { break-after: avoid; } figcaption { break-inside: avoid; } nav { display: none; } figure { break-inside: auto; } .chart, tr, li { break-inside: avoid; }
   .scroll { overflow: visible; } table { font-size: 7.5pt; } th, td { overflow-wrap: anywhere; padding-right: 6px; } tbody th, td.number { white-space: normal; } td:nth-child(2) { white-space: nowrap; } .long { min-width: 9em; }
   summary { list-style: none; color: var(--ink); } details::details-content { content-visibility: visible; height: auto; } a { color: inherit; }
 }

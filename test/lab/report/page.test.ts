@@ -137,6 +137,9 @@ test('the page fits into windows wide and narrow, in light, dark and print, and 
     expect(count).toBeGreaterThan(300);
     expect({ [name]: poor }).toEqual({ [name]: [] });
     const ground = await browser.evaluate('getComputedStyle(document.body).backgroundColor');
+    // On paper nobody can unfold a table.
+    const folded = `[...document.querySelectorAll('details table')].filter((table) => !table.checkVisibility({ contentVisibilityAuto: true })).length`;
+    expect([name, await browser.evaluate(folded)]).toEqual([name, form.media === 'print' ? 0 : 11]);
     expect(ground).toBe(form.scheme === 'dark' && form.media === 'screen' ? 'rgb(22, 24, 27)' : 'rgb(255, 255, 255)');
   }
   expect(complaints(browser)).toEqual([]);
