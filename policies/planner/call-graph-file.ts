@@ -1,5 +1,5 @@
-import { parseSource, type SourceDocument } from '../../src/config/document.ts';
-import { ConfigError, type ConfigProblem, type Path } from '../../src/config/errors.ts';
+import type { SourceDocument } from '../../src/config/document.ts';
+import { ConfigError, type Path } from '../../src/config/errors.ts';
 import { problemsOf, readText } from '../../src/config/load.ts';
 import { describe, runSchema } from '../../src/config/schema/schema.ts';
 import { isRecord } from '../../src/config/sidecar/units.ts';
@@ -8,7 +8,8 @@ import { type Finding, findingOf } from '../../src/config/validate.ts';
 import { parsePolicies, selects, titleOf } from '../file.ts';
 import type { Policy } from '../policy.ts';
 import type { Call, CallGraph, Cluster, Node, Service } from './call-graph.ts';
-import { CallGraphFile, MAX_CALLS, MAX_POLICIES, MAX_SERVICES, type ServiceEntry } from './call-graph-schema.ts';
+import { CallGraphFile, MAX_CALLS, type ServiceEntry } from './call-graph-schema.ts';
+import { fail, parseLarge, refuseTooManyPlacements, refuseTooMuch } from './graph-limits.ts';
 import { orderingCycle } from './ordering.ts';
 import type { PlannedPolicy } from './planned-policy.ts';
 import { plannedDocument, readPolicyEntry } from './policy-entry.ts';
@@ -47,12 +48,8 @@ export function parseCallGraph(texts: readonly { readonly file: string; readonly
   return graph;
 }
 
-function fail(file: string, message: string, allowed: string): never {
-  throw new ConfigError(file, [{ line: 1, column: 1, path: '', message, allowed }]);
-}
-
 function parsePart(file: string, text: string): Part {
-  const source = parseSource(text);
+  const source = parseLarge(file, text);
   if (Array.isArray(source)) throw new ConfigError(file, source);
   const raw = source.data;
   if (raw === null || raw === undefined) fail(file, 'the file is empty', 'services, calls, policies');
@@ -67,23 +64,6 @@ function parsePart(file: string, text: string): Part {
       problemsOf(result.issues.map(findingOf), source, (path) => path),
     );
   return { file, source, data: result.value as CallGraphFile };
-}
-
-/** Counted before anything is looked at: the places of parts of such a file would not fit into memory. */
-function refuseTooMuch(file: string, text: string, raw: Record<string, unknown>): void {
-  const problems: ConfigProblem[] = [];
-  for (const [key, max] of [
-    ['services', MAX_SERVICES],
-    ['calls', MAX_CALLS],
-    ['policies', MAX_POLICIES],
-  ] as const) {
-    const part = raw[key];
-    const count = Array.isArray(part) ? part.length : isRecord(part) ? Object.keys(part as object).length : 0;
-    if (count <= max) continue;
-    const line = text.slice(0, Math.max(0, text.search(new RegExp(`^["']?${key}["']?:`, 'm')))).split('\n').length;
-    problems.push({ line, column: 1, path: key, message: `has ${count} entries`, allowed: `at most ${max}` });
-  }
-  if (problems.length > 0) throw new ConfigError(file, problems);
 }
 
 /** Names of all files and what they stand for; problems are told by the file that has them. */
@@ -101,7 +81,8 @@ class Assembly {
     const found: number[] = [];
     for (const [position, name] of names.entries()) {
       const index = this.indexByName.get(name);
-      if (name === '*') found.push(...this.indexByName.values());
+      // Not spread: as many arguments would not fit onto the stack.
+      if (name === '*') for (const each of this.indexByName.values()) found.push(each);
       else if (index !== undefined) found.push(index);
       else
         this.report(part, names.length === 1 ? path : [...path, position], `there is no service "${name}"`, {
@@ -109,6 +90,12 @@ class Assembly {
         });
     }
     return [...new Set(found)];
+  }
+
+  /** Of a policy, where `*` is what nothing stands for: everybody, and whoever is not in the graph too. */
+  resolveEnds(part: Part, path: Path, names: readonly string[] | undefined): number[] | undefined {
+    const found = names === undefined ? undefined : this.resolve(part, path, names);
+    return names?.includes('*') ? undefined : found;
   }
 
   throwIfAny(): void {
@@ -122,7 +109,7 @@ class Assembly {
 
 function assemble(parts: readonly Part[], documents: readonly Policy[]): CallGraph {
   const assembly = new Assembly();
-  const nodes = readNodes(parts);
+  const nodes = readNodes(parts, assembly);
   const services = readServices(parts, nodes, assembly);
   const calls = readCalls(parts, services, assembly);
   const policies: PlannedPolicy[] = [];
@@ -132,8 +119,8 @@ function assemble(parts: readonly Part[], documents: readonly Policy[]): CallGra
       const path: Path = ['policies', index];
       if (places.has(entry.name)) assembly.report(part, [...path, 'name'], `the policy "${entry.name}" is there twice`);
       places.set(entry.name, [part, path]);
-      const to = entry.to === undefined ? undefined : assembly.resolve(part, [...path, 'to'], entry.to);
-      const from = entry.from === undefined ? undefined : assembly.resolve(part, [...path, 'from'], entry.from);
+      const to = assembly.resolveEnds(part, [...path, 'to'], entry.to);
+      const from = assembly.resolveEnds(part, [...path, 'from'], entry.from);
       const line = `${part.file}:${lineOf(part, path)}`;
       const read = readPolicyEntry(entry, { to, from, file: part.file, place: line });
       if (Array.isArray(read)) {
@@ -150,6 +137,7 @@ function assemble(parts: readonly Part[], documents: readonly Policy[]): CallGra
   for (const document of documents) policies.push(plannedDocument(document, selected(document, services)));
   checkNames(policies, places, assembly);
   assembly.throwIfAny();
+  refuseTooManyPlacements(parts[0]!.file, services.length, policies);
   return { services, calls, policies, nodes, cluster: readCluster(parts) };
 }
 
@@ -191,27 +179,43 @@ function checkNames(
     assembly.report(place[0], [...place[1], 'after'], `policies wait for each other: ${cycle.join(' after ')}`);
 }
 
-function readNodes(parts: readonly Part[]): Node[] {
-  return parts.flatMap(({ data }) =>
-    Object.entries(data.nodes).map(([name, { cpu, memory }]) => ({
-      name,
-      cpuCores: cpu ?? Number.POSITIVE_INFINITY,
-      memoryMiB: memory === undefined ? Number.POSITIVE_INFINITY : memory / MIB,
-    })),
-  );
+/** Names become those of files and of objects of the cluster. */
+const MAX_NAME = 200;
+const NAMES = `letters, digits, - . and _, at most ${MAX_NAME}`;
+
+function isName(name: string): boolean {
+  return name.length <= MAX_NAME && /^[A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?$/.test(name);
+}
+
+/** A name from outside: neither endless nor with characters that a terminal would obey. */
+function shown(name: string): string {
+  return JSON.stringify(name.length > MAX_NAME ? `${name.slice(0, 40)}…` : name);
+}
+
+function readNodes(parts: readonly Part[], assembly: Assembly): Node[] {
+  const nodes = new Map<string, Node>();
+  for (const part of parts) {
+    for (const [name, { cpu, memory }] of Object.entries(part.data.nodes)) {
+      const path: Path = ['nodes', name];
+      if (nodes.has(name)) assembly.report(part, path, `the node "${name}" is in another file too`);
+      if (!isName(name)) assembly.report(part, path, `${shown(name)} is no name`, { allowed: NAMES });
+      const cpuCores = cpu ?? Number.POSITIVE_INFINITY;
+      nodes.set(name, { name, cpuCores, memoryMiB: memory === undefined ? Number.POSITIVE_INFINITY : memory / MIB });
+    }
+  }
+  return [...nodes.values()];
 }
 
 function readServices(parts: readonly Part[], nodes: readonly Node[], assembly: Assembly): Service[] {
   const services: Service[] = [];
-  const nodeNames = nodes.map(({ name }) => name);
+  const nodeNames = new Set(nodes.map(({ name }) => name));
   for (const part of parts) {
     for (const [name, entry] of Object.entries(part.data.services)) {
       const path: Path = ['services', name];
       if (assembly.indexByName.has(name)) assembly.report(part, path, `the service "${name}" is in another file too`);
-      if (!/^[A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?$/.test(name))
-        assembly.report(part, path, `"${name}" is no name`, { allowed: 'letters, digits, - . and _' });
+      if (!isName(name)) assembly.report(part, path, `${shown(name)} is no name`, { allowed: NAMES });
       for (const node of entry.node ?? []) {
-        if (!nodeNames.includes(node))
+        if (!nodeNames.has(node))
           assembly.report(part, [...path, 'node'], `there is no node "${node}"`, {
             suggestion: nearest(node, nodeNames),
           });
@@ -230,7 +234,7 @@ function service(name: string, entry: ServiceEntry): Service {
     external: entry.external,
     takesSidecar: !entry.external && sidecar?.allowed !== false,
     replicas: entry.replicas,
-    nodes: entry.node ?? [],
+    nodes: [...new Set(entry.node)],
     sidecarCpuCores: sidecar?.cpu ?? Number.POSITIVE_INFINITY,
     sidecarMemoryMiB: sidecar?.memory === undefined ? Number.POSITIVE_INFINITY : sidecar.memory / MIB,
     namespace: entry.namespace,
@@ -257,6 +261,12 @@ function readCalls(parts: readonly Part[], services: readonly Service[], assembl
             continue;
           }
           const key = sender * services.length + receiver;
+          if (byPair.size >= MAX_CALLS && !byPair.has(key))
+            fail(
+              part.file,
+              `calls[${index}] makes them more than ${MAX_CALLS} pairs of services`,
+              'fewer, or fewer of *',
+            );
           const there = byPair.get(key);
           const rate = entry.rate + (there?.rate ?? 0);
           const bodyKiB = Math.max(entry.body / 1024, there?.bodyKiB ?? 0);

@@ -41,14 +41,23 @@ const NAME = string({
 /** One name or several. */
 const names = (): Schema<string[]> => oneOrMany(nonEmptyString(), list(nonEmptyString(), { min: 1 }));
 
-/** A number that is there: neither NaN nor infinite. */
-export function quantity(options: { above?: number; max?: number } = {}): Schema<number> {
+/** Beyond this, sums and products of quantities would leave what a solver's arithmetic tells apart. */
+const MAX_QUANTITY = 1e9;
+
+/** A number that is there: neither NaN nor infinite, nor beyond anything that somebody could measure. */
+export function quantity(options: { above?: number } = {}): Schema<number> {
   const inner = double({ min: 0, ...options });
   return defineSchema<number>('quantity', 'a number', (input, dataset, config) => {
     const { issues, typed, value } = runSchema(inner, input, config);
     Object.assign(dataset, { issues, typed, value });
     if (issues === undefined && !Number.isFinite(value))
       addProblem(dataset, new Problem(`expected a finite number, got ${describe(input)}`), input);
+    else if (issues === undefined && (value as number) > MAX_QUANTITY)
+      addProblem(
+        dataset,
+        new Problem(`${describe(input)} is out of range`, { allowed: `at most ${MAX_QUANTITY}` }),
+        input,
+      );
   });
 }
 

@@ -43,21 +43,27 @@ export function orderingCycle(policies: readonly PlannedPolicy[]): string[] | un
   const byName = new Map(policies.map((policy) => [policy.name, policy]));
   const settled = new Set<string>();
   for (const { name } of policies) {
-    const path: string[] = [];
-    const visit = (current: string): string[] | undefined => {
-      if (path.includes(current)) return [...path.slice(path.indexOf(current)), current];
-      if (settled.has(current)) return undefined;
-      path.push(current);
-      for (const next of byName.get(current)?.after ?? []) {
-        const found = visit(next);
-        if (found !== undefined) return found;
-      }
-      path.pop();
-      settled.add(current);
-      return undefined;
+    // A stack of its own: orders may be as long as the list of policies.
+    const path = new Map<string, Iterator<string>>();
+    const enter = (one: string): void => {
+      path.set(one, (byName.get(one)?.after ?? [])[Symbol.iterator]());
     };
-    const cycle = visit(name);
-    if (cycle !== undefined) return cycle;
+    const stack: string[] = [];
+    if (!settled.has(name)) {
+      enter(name);
+      stack.push(name);
+    }
+    for (let current = stack.at(-1); current !== undefined; current = stack.at(-1)) {
+      const { value: next, done } = path.get(current)!.next();
+      if (done === true) {
+        path.delete(current);
+        settled.add(stack.pop()!);
+      } else if (path.has(next)) return [...stack.slice(stack.indexOf(next)), next];
+      else if (!settled.has(next)) {
+        enter(next);
+        stack.push(next);
+      }
+    }
   }
   return undefined;
 }

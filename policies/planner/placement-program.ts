@@ -66,7 +66,10 @@ export class PlacementProgram {
       constraints.map(({ clause }) => clause),
     );
     this.formula.propagateUnits();
-    const mentioned = new Set(constraints.flatMap(({ clause }) => clause.map(variableOf)));
+    const mentioned = new Set<number>();
+    for (const { clause } of constraints) for (const literal of clause) mentioned.add(variableOf(literal));
+    // A side that no constraint speaks of is free; an ADM that none asks for is not there.
+    for (const placement of problem.placements.keys()) mentioned.add(sideOf(problem, placement));
     for (const variable of mentioned) {
       if (this.formula.values[variable] === -1) this.columns.set(variable, this.program.addColumn(0));
     }

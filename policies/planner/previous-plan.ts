@@ -20,7 +20,10 @@ export function readPlan(file: string): Plan {
   if (!Array.isArray(data!.adms) || !data!.adms.every((adm) => isText(adm?.service)))
     wrong('adms', 'is no list of ADMs');
   const isPlacement = (one: Plan['placements'][number] | null): boolean =>
-    isText(one?.policy) && isText(one?.receiver) && ['sender', 'receiver', 'both'].includes(String(one?.side));
+    isText(one?.policy) &&
+    isText(one?.receiver) &&
+    ['sender', 'receiver', 'both'].includes(String(one?.side)) &&
+    (one?.senders === undefined || (Array.isArray(one.senders) && one.senders.every(isText)));
   if (!Array.isArray(data!.placements) || !data!.placements.every(isPlacement))
     wrong('placements', 'is no list of placements');
   return data as Plan;

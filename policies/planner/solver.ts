@@ -27,6 +27,8 @@ export class Solver implements AsyncDisposable {
   /** @throws Error when the solver itself fails */
   async solve(program: IntegerProgram, options: SolveOptions): Promise<RawResult> {
     const { start, absoluteGap = 1e-9, onProgress } = options;
+    // HiGHS has no answer for a program in which everything is decided.
+    if (program.costs.length === 0) return decided(program);
     const leftMs = options.deadlineMs - performance.now();
     const best: { objective: number; bound: number; values: Float64Array | undefined } = {
       objective: start === undefined ? Number.POSITIVE_INFINITY : program.objective(start),
@@ -95,6 +97,13 @@ export class Solver implements AsyncDisposable {
     this.worker?.terminate();
     this.worker = undefined;
   }
+}
+
+function decided({ rows }: IntegerProgram): RawResult {
+  const isPossible = rows.every(({ lower, upper }) => lower <= 0 && upper >= 0);
+  return isPossible
+    ? { status: 'optimal', objective: 0, bound: 0, values: new Float64Array(0) }
+    : { status: 'infeasible', objective: Number.NaN, bound: Number.NaN, values: undefined };
 }
 
 /** A solution that was there before may be better than what a stopped solver ends with. */

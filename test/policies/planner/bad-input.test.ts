@@ -30,6 +30,11 @@ test.each([
     `${BASE.replace('to: b', 'to: b, rate: .nan')}`,
     'expected a number, got the number NaN',
   ],
+  [
+    'a rate beyond what can be added up',
+    `${BASE.replace('to: b', 'to: b, rate: 1e308')}`,
+    'calls[0].rate  the number 1e+308 is out of range; allowed: at most 1000000000',
+  ],
   ['an endless rate', `${BASE.replace('to: b', 'to: b, rate: .inf')}`, 'expected a finite number'],
   [
     'a negative cost',
@@ -69,6 +74,12 @@ test.each([
     `${BASE}policies:\n- { name: p, kind: RetryPolicy, spec: { attempt: 1 } }`,
     'policies[0].spec.attempt  unknown field',
   ],
+  ['an endless name', `services: { ${'a'.repeat(100_000)}: {} }`, '"aaaa'],
+  [
+    'a node that a terminal would obey',
+    'services: { a: {} }\nnodes: { "\\e[31mred": {} }',
+    '"\\u001b[31mred" is no name',
+  ],
   ['no services', 'services: {}', 'the call graph is empty'],
   ['nothing at all', '', 'the file is empty'],
   ['a list', '- a', 'expected a map, got a list'],
@@ -81,6 +92,48 @@ test('a million calls are refused before they are read', { timeout: 120_000 }, (
   const text = `services: { a: {}, b: {} }\ncalls:\n${'- {from: a, to: b}\n'.repeat(1_000_000)}`;
   expect(problemOf(text)).toBe('g.yaml:2:1  calls  has 1000000 entries; allowed: at most 200000');
 });
+
+test.each([
+  ['JSON', `{"services":{"a":{},"b":{}},"calls":[${'{"from":"a","to":"b"},'.repeat(999_999)}{"from":"a","to":"b"}]}`],
+  ['YAML with anchors', `services: { a: &x {}, b: *x }\ncalls:\n${'- {from: a, to: b}\n'.repeat(1_000_000)}`],
+  ['a star', `services:\n${every(2000, (at) => `  s${at}: {}\n`)}calls: [{ from: "*", to: "*" }]`],
+  [
+    'policies that are everywhere',
+    `services:\n${every(2000, (at) => `  s${at}: {}\n`)}policies:\n${every(2000, (at) => `- { name: p${at}, kind: AccessLog }\n`)}`,
+  ],
+  [
+    'policies at one service',
+    `${BASE}policies:\n${every(20_000, (at) => `- { name: p${at}, kind: AccessLog, to: b }\n`)}`,
+  ],
+])('too much for memory is refused in a moment: %s', { timeout: 60_000 }, (_, text) => {
+  const problem = problemOf(text);
+  expect(problem).toContain('allowed: ');
+  expect(problem.length).toBeLessThan(300);
+});
+
+test('an order as long as the list of policies is followed', () => {
+  const names = every(2000, (at) => `- { name: p${at}, kind: AccessLog, to: b, after: p${at + 1} }\n`);
+  expect(problemOf(`${BASE}policies:\n${names}- { name: p2000, kind: AccessLog, to: b }`)).toBe('no problem');
+  expect(problemOf(`${BASE}policies:\n${names}- { name: p2000, kind: AccessLog, to: b, after: p0 }`)).toContain(
+    'policies wait for each other: p0 after p1 after',
+  );
+});
+
+test('a policy for * is about everybody, as one that names nobody', async () => {
+  const text = `services: { a: {}, b: {}, out: { external: true } }
+calls: [{ from: out, to: a }, { from: a, to: b }]
+policies: [{ name: guard, kind: AuthorizationPolicy }]`;
+  const starred = text.replace('kind:', 'to: "*", from: "*", kind:');
+  const [plain, same] = [text, starred].map((one) => planProblem(parseCallGraph([{ file: 'g.yaml', text: one }])));
+  const told = ({ placements }: ReturnType<typeof planProblem>) =>
+    placements.map(({ policy, receiver, refusal }) => [policy.name, receiver, refusal]);
+  expect(told(same!)).toEqual(told(plain!));
+  expect(await conflictsOf(starred)).toEqual([]);
+});
+
+function every(count: number, line: (at: number) => string): string {
+  return Array.from({ length: count }, (_, at) => line(at)).join('');
+}
 
 const PROFILE =
   'source: mine\npass: { cpu_us: 20 }\nmemory_mib: 50\npolicies:\n  RateLimit: { sender: { cpu_us: 5 } }\n';
@@ -148,6 +201,31 @@ policies:
   expect(conflict[0]).toBe('node n1 has 60 MiB for sidecars');
   expect(conflict).toContain('"limit" at b needs an ADM at b'.replace('needs', 'at the receiver needs'));
   expect(conflict.join()).not.toContain('other');
+});
+
+test('a clash of a node’s CPU names what it cannot carry, and nothing that has no part in it', async () => {
+  const text = `nodes: { n1: { cpu: 0.0001 } }
+services: { a: {}, b: {}, c: { node: n1 } }
+calls: [{ from: [a, c], to: b, rate: 1000 }]
+policies:
+- { name: tries, kind: RetryPolicy, from: [a, c] }
+- { name: one, kind: AuthorizationPolicy, to: b }
+- { name: other, kind: AuthorizationPolicy, to: b }`;
+  expect(await conflictsOf(text)).toEqual([
+    [
+      'node n1 has 0.0001 cores for sidecars',
+      '"tries" at b cannot be at the receiver: it is for the sender\'s side only (g.yaml:5)',
+    ],
+  ]);
+});
+
+test('a node that is named twice is one node', async () => {
+  const text = `nodes: { n1: { memory: 60MiB } }
+services: { out: { external: true }, b: { node: [n1, n1], replicas: 2 } }
+calls: [{ from: out, to: b }]
+policies: [{ name: limit, kind: RateLimit, to: b }]`;
+  const [conflict = []] = await conflictsOf(text);
+  expect(conflict[0]).toBe('node n1 has 60 MiB for sidecars');
 });
 
 test('a policy that nobody could take over is told where losses are to be survived', async () => {
