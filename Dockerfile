@@ -20,5 +20,5 @@ EXPOSE 15000 15001 15006 15021 15090
 HEALTHCHECK --interval=5s --timeout=3s --start-period=5s --retries=3 \
   CMD ["/outrigger/bin/node", "/outrigger/dist/outrigger.js", "healthcheck"]
 STOPSIGNAL SIGTERM
-ENTRYPOINT ["/outrigger/bin/node", "--disable-warning=ExperimentalWarning", "--max-semi-space-size=16", "--snapshot-blob", "/outrigger/dist/run.snapshot", "/outrigger/dist/outrigger.js"]
+ENTRYPOINT ["/outrigger/bin/node", "--disable-warning=ExperimentalWarning", "--min-semi-space-size=2", "--max-semi-space-size=16", "--snapshot-blob", "/outrigger/dist/run.snapshot", "/outrigger/dist/outrigger.js"]
 CMD ["run", "-c", "/etc/outrigger/sidecar.yaml", "--watch", "--filter-dir", "/etc/outrigger/filters"]

@@ -39,6 +39,12 @@ const LAZY: Readonly<Record<string, string>> = {
 };
 const FILTERS = 'filters/index.ts';
 
+/**
+ * Main-bundle files that chunks copy: of what is shared whole (`import * as …`) nothing can be shaken, and of Valibot's
+ * 130 KB an ordinary run calls six functions. Its functions keep nothing between calls.
+ */
+const COPIED = /(?:^|\/)node_modules\/valibot\//;
+
 /** Size of the sources that chunks may have in common, and that each start pays for. */
 const MAX_COMMON_BYTES = 50_000;
 
@@ -141,7 +147,7 @@ export function otherParts(
         const lazyChunk = lazy.get(file);
         if (lazyChunk !== undefined && lazyChunk !== chunk)
           return { path: resolved.path, namespace: 'lazy', sideEffects: false };
-        if (chunk !== undefined && main.has(file)) return { path: SHARED + file, external: true };
+        if (chunk !== undefined && main.has(file) && !COPIED.test(file)) return { path: SHARED + file, external: true };
         const home = kind === 'dynamic-import' && !main.has(file) ? chunkOf(file) : undefined;
         if (home === undefined || home === chunk || chunks.get(home)?.includes(file) !== true) return undefined;
         return { path: `${CHUNK}${home}:${file}`, external: true };

@@ -1,5 +1,7 @@
+import { join } from 'node:path';
+import { build } from 'esbuild';
 import { expect, test } from 'vitest';
-import { chunkScript, divide, mainEntry, type SharedNames } from '../../scripts/run-chunks.ts';
+import { chunkScript, divide, mainEntry, otherParts, type SharedNames } from '../../scripts/run-chunks.ts';
 
 type Inputs = Parameters<typeof divide>[0];
 
@@ -82,4 +84,25 @@ test('a chunk gets what it takes of the main bundle', () => {
 test('a chunk that takes something whole says of what', () => {
   const code = 'import("shared:src/a.ts"); const modules = {}; export { modules };';
   expect(() => chunkScript(code, '', new Map())).toThrow('src/a.ts');
+});
+
+test('a chunk has its own copy of what it takes of Valibot, of which the main bundle then holds no more than it calls', async () => {
+  const file = 'node_modules/valibot/dist/index.mjs';
+  const division = { main: new Set([file, 'src/a.ts']), chunks: new Map(), lazy: new Map() };
+  const atPlace = (path: string): string => (path.endsWith(file) ? file : 'src/a.ts');
+  const { outputFiles } = await build({
+    stdin: {
+      contents: `import * as v from 'valibot'; import './run-chunks.ts'; export const schema = v.string();`,
+      resolveDir: join(import.meta.dirname, '../../scripts'),
+    },
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    write: false,
+    plugins: [otherParts(division, 'tls', atPlace)],
+  });
+  const text = outputFiles[0]?.text ?? '';
+  expect(text).toContain('shared:src/a.ts');
+  expect(text).not.toContain('shared:node_modules');
+  expect(text.length).toBeLessThan(10_000);
 });

@@ -37,17 +37,11 @@ export function message<const E extends v.ObjectEntries>(
   return new MessageSchema(entries, rules as readonly Rule<never>[]) as unknown as Schema<MessageOf<E>> & MessageFacts;
 }
 
-/** Names and tables of a message, made when it is first read: most messages occur in few configurations. */
-interface MessageNames {
-  readonly fields: readonly string[];
-  /** In snake_case and in camelCase. */
-  readonly fieldByKey: ReadonlyMap<string, string>;
-}
-
 class MessageSchema extends OwnSchema implements MessageFacts {
   readonly entries: v.ObjectEntries;
   private readonly rules: readonly Rule<never>[];
-  private names: MessageNames | undefined = undefined;
+  /** Made when it is first asked for: most messages occur in few configurations, and most keys are in snake_case. */
+  private fieldByCamelCase: ReadonlyMap<string, string> | undefined = undefined;
 
   constructor(entries: v.ObjectEntries, rules: readonly Rule<never>[]) {
     super('message', 'a map');
@@ -68,30 +62,30 @@ class MessageSchema extends OwnSchema implements MessageFacts {
   }
 
   protected override read(input: unknown, dataset: Dataset, config: RunConfig): void {
-    this.names ??= namesOf(this.entries);
-    const { fields, fieldByKey } = this.names;
+    const { entries } = this;
+    const fields = Object.keys(entries);
     if (typeof input !== 'object' || input === null || Array.isArray(input)) {
       addProblem(dataset, new Problem(`expected a map, got ${describe(input)}`, { allowed: listed(fields) }), input);
       return;
     }
     const output: Record<string, unknown> = {};
-    const given = this.readGiven(input as Record<string, unknown>, this.names, dataset);
+    const given = this.readGiven(input as Record<string, unknown>, dataset);
     // With an unknown key among them, the missing field is most likely that one: a second error would only distract.
-    const context = { known: fieldByKey, mayMiss: dataset.issues !== undefined };
+    const context = { known: entries, mayMiss: dataset.issues !== undefined };
     for (const field of fields) this.readField(field, given.get(field), output, dataset, config);
     dataset.value = output;
     for (const rule of this.rules) applyRule(rule, output as never, given, dataset, context);
   }
 
   /** The key under which each field was written; reports keys that name no field. */
-  private readGiven(raw: Record<string, unknown>, names: MessageNames, dataset: Dataset): Map<string, Given> {
+  private readGiven(raw: Record<string, unknown>, dataset: Dataset): Map<string, Given> {
     const given = new Map<string, Given>();
     for (const key of Object.keys(raw)) {
-      const field = names.fieldByKey.get(key);
+      const field = this.fieldOf(key);
       if (field === undefined) {
         const reason = this.unsupported.get(key);
         if (raw[key] === null && reason !== undefined) continue;
-        addProblem(dataset, unknownField(key, names.fields, reason), raw[key]);
+        addProblem(dataset, unknownField(key, Object.keys(this.entries), reason), raw[key]);
       } else if (given.has(field)) {
         addProblem(
           dataset,
@@ -101,6 +95,13 @@ class MessageSchema extends OwnSchema implements MessageFacts {
       } else if (raw[key] !== null && raw[key] !== undefined) given.set(field, { key, value: raw[key] });
     }
     return given;
+  }
+
+  /** What a key in either form names. */
+  private fieldOf(key: string): string | undefined {
+    if (Object.hasOwn(this.entries, key)) return key;
+    this.fieldByCamelCase ??= new Map(Object.keys(this.entries).map((field) => [camelCase(field), field]));
+    return this.fieldByCamelCase.get(key);
   }
 
   private readField(
@@ -117,16 +118,6 @@ class MessageSchema extends OwnSchema implements MessageFacts {
   }
 }
 
-function namesOf(entries: v.ObjectEntries): MessageNames {
-  const fields = Object.keys(entries);
-  const fieldByKey = new Map<string, string>();
-  for (const field of fields) {
-    fieldByKey.set(field, field);
-    fieldByKey.set(camelCase(field), field);
-  }
-  return { fields, fieldByKey };
-}
-
 function unknownField(key: string, fields: readonly string[], reason: string | undefined): Problem {
   if (reason !== undefined) return new Problem(`is not supported: ${reason}`, { path: [key] });
   const isCamel = /[a-z][A-Z]/.test(key);
@@ -141,8 +132,8 @@ interface Given {
 }
 
 interface RuleContext {
-  /** The fields of the message by the keys that name them. */
-  readonly known: ReadonlyMap<string, string>;
+  /** The fields of the message. */
+  readonly known: Readonly<Record<string, unknown>>;
   /** True when an error about the keys has been reported already. */
   readonly mayMiss: boolean;
 }
@@ -170,14 +161,14 @@ function oneofProblem(
   context: RuleContext,
 ): Problem | undefined {
   const present = fields.filter((field) => given.has(field));
-  const names = fields.filter((field) => context.known.has(field)).join(', ');
+  if (present.length === 1 || (present.length === 0 && (!required || context.mayMiss))) return undefined;
+  const names = fields.filter((field) => Object.hasOwn(context.known, field)).join(', ');
   if (present.length > 1) {
     const { key } = given.get(present[1]!)!;
     const allowed = `${required ? 'exactly' : 'at most'} one of ${names}`;
     const text = `cannot be given together with "${given.get(present[0]!)!.key}"`;
     return new Problem(text, { path: [key], allowed });
   }
-  if (present.length > 0 || !required || context.mayMiss) return undefined;
   return new Problem(names.includes(',') ? `one of ${names} is required` : `${names} is required`);
 }
 
