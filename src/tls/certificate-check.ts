@@ -1,5 +1,4 @@
 import type { X509Certificate } from 'node:crypto';
-import type { TLSSocket } from 'node:tls';
 import type { DataSource } from '../config/schema/core.ts';
 import type { SpiffeValidatorConfig } from '../config/schema/spiffe.ts';
 import type { CertificateValidationContext } from '../config/schema/tls.ts';
@@ -7,6 +6,7 @@ import { CertificatePins } from './certificate-pins.ts';
 import { createChainAuthority } from './chain-authority.ts';
 import { compileNameMatchers, coversHost, type NameMatcher, type PeerNames, peerNames } from './peer-names.ts';
 import { SourceReader } from './secrets/source-reader.ts';
+import type { SecureSocket } from './secure-socket.ts';
 import { SpiffeAuthority } from './spiffe/spiffe-authority.ts';
 import { NO_CERTIFICATE, type TlsFailure, WRONG_PIN } from './tls-failure.ts';
 
@@ -25,7 +25,7 @@ export type ReadSource = (source: DataSource, what: string) => Buffer;
 /** Who vouches for certificates. */
 export interface Authority {
   /** Undefined when somebody does. Called for resumed sessions too: what was good then may not be good now. */
-  refusal(socket: TLSSocket, certificate: X509Certificate, names: PeerNames): TlsFailure | undefined;
+  refusal(socket: SecureSocket, certificate: X509Certificate, names: PeerNames): TlsFailure | undefined;
   /** What is said of a certificate without a name that is wanted. */
   wrongName(names: PeerNames, certificate: X509Certificate): TlsFailure;
 }
@@ -83,7 +83,7 @@ export class CertificateCheck {
     this.namesServer = namesServer;
   }
 
-  judge(socket: TLSSocket, certificate: X509Certificate | undefined, serverName: string): Verdict {
+  judge(socket: SecureSocket, certificate: X509Certificate | undefined, serverName: string): Verdict {
     if (certificate === undefined) return this.required ? REFUSED : UNKNOWN;
     const names = peerNames(certificate);
     const failure = this.refusal(socket, certificate, names, serverName);
@@ -96,7 +96,7 @@ export class CertificateCheck {
   }
 
   private refusal(
-    socket: TLSSocket,
+    socket: SecureSocket,
     certificate: X509Certificate,
     names: PeerNames,
     serverName: string,

@@ -1,5 +1,4 @@
 import { X509Certificate } from 'node:crypto';
-import type { TLSSocket } from 'node:tls';
 import type { CertificateValidationContext } from '../config/schema/tls.ts';
 import type { Authority, ReadSource } from './certificate-check.ts';
 import { certificateFacts } from './certificate-facts.ts';
@@ -8,6 +7,7 @@ import { DerError } from './der.ts';
 import type { PeerNames } from './peer-names.ts';
 import { RevocationList } from './revocation-list.ts';
 import { TlsLoadError } from './secrets/source-reader.ts';
+import type { SecureSocket } from './secure-socket.ts';
 import { type TlsFailure, untrusted, wrongName } from './tls-failure.ts';
 import { verifyProblem } from './tls-internals.ts';
 
@@ -35,7 +35,7 @@ export function createChainAuthority(
 
 /** What OpenSSL found is all there is to say. */
 class OpenSslAuthority implements Authority {
-  refusal(socket: TLSSocket, certificate: X509Certificate): TlsFailure | undefined {
+  refusal(socket: SecureSocket, certificate: X509Certificate): TlsFailure | undefined {
     const problem = verifyProblem(socket) ?? expiry(certificate);
     return problem === undefined ? undefined : untrusted(problem);
   }
@@ -59,7 +59,7 @@ class StricterAuthority extends OpenSslAuthority {
     this.ignoresTime = ignoresTime;
   }
 
-  override refusal(socket: TLSSocket, certificate: X509Certificate): TlsFailure | undefined {
+  override refusal(socket: SecureSocket, certificate: X509Certificate): TlsFailure | undefined {
     const found = verifyProblem(socket) ?? (this.ignoresTime ? undefined : expiry(certificate));
     // OpenSSL tells the last problem alone: what hides behind one of time, the verifier finds.
     if (found !== undefined && !(this.ignoresTime && TIME_PROBLEMS.has(found))) return untrusted(found);

@@ -1,9 +1,9 @@
 import type { X509Certificate } from 'node:crypto';
-import type { TLSSocket } from 'node:tls';
 import type { CertificateView, TlsCertificates } from '../observe/stream-info.ts';
 import { certificateFacts } from './certificate-facts.ts';
 import { DerError, DerReader, TAG } from './der.ts';
 import { type PeerNames, peerNames, rfc2253 } from './peer-names.ts';
+import type { SecureSocket } from './secure-socket.ts';
 
 /** Longer chains are cut: nobody needs more of them in a log line or a header. */
 const MAX_CHAIN = 8;
@@ -12,13 +12,13 @@ const MAX_CHAIN = 8;
 export class ConnectionCertificates implements TlsCertificates {
   readonly peer: CertificateView | undefined;
   forwarded: TlsCertificates['forwarded'] = undefined;
-  private readonly socket: TLSSocket;
+  private readonly socket: SecureSocket;
   private readonly peerCertificate: X509Certificate | undefined;
   private chain: readonly CertificateView[] | undefined = undefined;
   private own: CertificateView | undefined = undefined;
   private session: string | undefined = undefined;
 
-  constructor(socket: TLSSocket, peer: X509Certificate | undefined, names: PeerNames) {
+  constructor(socket: SecureSocket, peer: X509Certificate | undefined, names: PeerNames) {
     this.socket = socket;
     this.peerCertificate = peer;
     this.peer = peer === undefined ? undefined : new LazyCertificate(peer, names);

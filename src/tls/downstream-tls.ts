@@ -18,6 +18,8 @@ import type { ResolvedContext } from './secrets/resolved-context.ts';
 import { type ContextReaders, type MadeContext, RotatingContext } from './secrets/rotating-context.ts';
 import { readTicketKeys, SHARED_KEYS_BYTES, SharedTicketKeys, type TicketKeys } from './secrets/ticket-keys.ts';
 import { createContexts } from './secure-context.ts';
+import type { SecureSocket } from './secure-socket.ts';
+import { alpnBytes, type ServerSettings, ServerSocket } from './server-socket.ts';
 import { TlsConnection } from './tls-connection.ts';
 import { TlsStats } from './tls-stats.ts';
 
@@ -43,6 +45,8 @@ export interface DownstreamTlsEnv {
 /** What the handshakes of one version of the context work with. */
 interface ServerContext extends MadeContext {
   readonly options: TLSSocketOptions;
+  /** For handshakes without a socket of Node's; undefined where the server name decides about the certificate. */
+  readonly settings: ServerSettings | undefined;
   readonly env: HandshakeEnv;
 }
 
@@ -88,16 +92,20 @@ export class DownstreamTls {
       },
     );
     const check = new CertificateCheck(validation, required);
+    const basic = {
+      secureContext: fallback,
+      requestCert: asksForCertificate(validation),
+      // Without a certificate the handshake fails; one that is not good fails in `CertificateCheck`.
+      rejectUnauthorized: required || validation?.custom_validator_config !== undefined,
+    };
     return {
       certificates,
       expirations,
       env: { check, stats: this.stats },
+      settings: forServerName === undefined ? { ...basic, alpn: alpnBytes(common.alpn_protocols) } : undefined,
       options: {
         isServer: true,
-        secureContext: fallback,
-        requestCert: asksForCertificate(validation),
-        // Without a certificate the handshake fails; one that is not good fails in `CertificateCheck`.
-        rejectUnauthorized: required || validation?.custom_validator_config !== undefined,
+        ...basic,
         ...(common.alpn_protocols.length === 0 ? {} : { ALPNProtocols: [...common.alpn_protocols] }),
         ...(forServerName === undefined ? {} : { SNICallback: chooser(forServerName) }),
       },
@@ -111,12 +119,14 @@ export class DownstreamTls {
       this.context.countNotReady();
       return new RefusedHandshake(socket, events);
     }
-    const secured = new TLSSocket(socket, current.options);
+    const { settings } = current;
+    const lean = settings === undefined ? undefined : ServerSocket.over(socket, settings);
+    const secured = lean ?? new TLSSocket(socket, current.options);
     return new Handshake(secured, { isServer: true, serverName: '', timeoutMs: this.timeoutMs }, current.env, events);
   }
 
   /** The connection on a socket whose handshake is over. */
-  open(secured: TLSSocket, below: Socket, tls: TlsInfo, handler: ConnectionHandler): Connection {
+  open(secured: SecureSocket, below: Socket, tls: TlsInfo, handler: ConnectionHandler): Connection {
     return TlsConnection.from(secured, below, tls, handler);
   }
 

@@ -1,12 +1,12 @@
 import type { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
 import { TimerEntry, timers } from '../network/timer.ts';
 import type { TlsInfo } from '../observe/stream-info.ts';
 import type { CertificateCheck } from './certificate-check.ts';
 import { ConnectionCertificates } from './connection-certificates.ts';
 import { type PeerNames, rfc2253 } from './peer-names.ts';
 import type { SessionHarvest } from './secrets/client-sessions.ts';
+import type { SecureSocket } from './secure-socket.ts';
 import { handshakeFailure, NOT_READY, type TlsFailure } from './tls-failure.ts';
 import type { TlsStats } from './tls-stats.ts';
 import { verifiedChains } from './tuned-context.ts';
@@ -14,7 +14,7 @@ import { verifiedChains } from './tuned-context.ts';
 /** Hears how a handshake went; exactly one of the two is called, unless it is cancelled. */
 export interface HandshakeEvents {
   /** `socket` speaks in clear text from here on; nothing has been read yet. `serverName` is what the client asked for, '' for nothing. */
-  onSecure(socket: TLSSocket, tls: TlsInfo, serverName: string): void;
+  onSecure(socket: SecureSocket, tls: TlsInfo, serverName: string): void;
   /** The connection is closed. */
   onHandshakeFailure(failure: TlsFailure): void;
 }
@@ -51,7 +51,7 @@ export class RefusedHandshake implements PendingHandshake {
 
 /** One handshake, on either side, up to the verdict on the peer's certificate. */
 export class Handshake extends TimerEntry implements PendingHandshake {
-  private readonly socket: TLSSocket;
+  private readonly socket: SecureSocket;
   private readonly isServer: boolean;
   private readonly serverName: string;
   private readonly env: HandshakeEnv;
@@ -64,7 +64,7 @@ export class Handshake extends TimerEntry implements PendingHandshake {
    * @param harvest what keeps the sessions of a server, once it is believed.
    */
   constructor(
-    socket: TLSSocket,
+    socket: SecureSocket,
     side: { readonly isServer: boolean; readonly serverName: string; readonly timeoutMs: number },
     env: HandshakeEnv,
     events: HandshakeEvents,
@@ -157,7 +157,7 @@ class SecuredInfo implements TlsInfo {
   constructor(
     version: string,
     cipher: string,
-    socket: TLSSocket,
+    socket: SecureSocket,
     verified: boolean,
     names: PeerNames,
     peer: X509Certificate | undefined,
@@ -179,7 +179,7 @@ class SecuredInfo implements TlsInfo {
 }
 
 /** The peer's certificate: the object of an earlier handshake where the peer sent the same chain. */
-function peerCertificate(socket: TLSSocket): X509Certificate | undefined {
+function peerCertificate(socket: SecureSocket): X509Certificate | undefined {
   const chain = verifiedChains()?.take(socket);
   if (chain === undefined) return socket.getPeerX509Certificate();
   chain.certificate ??= socket.getPeerX509Certificate();
@@ -191,13 +191,13 @@ function ignore(): void {
 }
 
 /** `servername` is false when the client named none. */
-function askedName(socket: TLSSocket): string {
+function askedName(socket: SecureSocket): string {
   const { servername } = socket as unknown as { readonly servername?: string | false | null };
   return servername || '';
 }
 
 /** The group of the key exchange, which Node tells clients only. */
-function curveOf(socket: TLSSocket): string {
+function curveOf(socket: SecureSocket): string {
   const info = socket.getEphemeralKeyInfo() as { readonly name?: string } | null;
   return CURVES[info?.name ?? ''] ?? info?.name ?? '';
 }

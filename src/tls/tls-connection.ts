@@ -8,6 +8,7 @@ import { resetSocket } from '../network/reset-socket.ts';
 import { StreamConnection } from '../network/stream-connection.ts';
 import { type StreamHandle, streamBinding, type WriteRequest } from '../network/stream-handle.ts';
 import type { TlsInfo } from '../observe/stream-info.ts';
+import type { SecureSocket } from './secure-socket.ts';
 import { tlsHandles, type WriteQueue } from './tls-internals.ts';
 
 const UV_EOF = -4095;
@@ -74,7 +75,7 @@ export class TlsConnection implements Connection {
   readonly localPort: number;
   closed = false;
   congested = false;
-  private readonly socket: TLSSocket;
+  private readonly socket: SecureSocket;
   private readonly below: Socket;
   private readonly handle: StreamHandle;
   private readonly queue: WriteQueue;
@@ -92,7 +93,7 @@ export class TlsConnection implements Connection {
   private failure: Error | undefined;
 
   private constructor(
-    socket: TLSSocket,
+    socket: SecureSocket,
     below: Socket,
     handles: { readonly handle: StreamHandle; readonly queue: WriteQueue },
     tls: TlsInfo,
@@ -129,11 +130,11 @@ export class TlsConnection implements Connection {
   }
 
   /** Takes over a socket whose handshake has just ended; on documented API where Node is not as expected. */
-  static from(socket: TLSSocket, below: Socket, tls: TlsInfo, handler: ConnectionHandler): Connection {
+  static from(socket: SecureSocket, below: Socket, tls: TlsInfo, handler: ConnectionHandler): Connection {
     // Node tells of errors in records, but leaves the connection open.
     socket.on('_tlsError', (error: Error) => socket.destroy(error));
     const handles = tlsHandles(socket, below);
-    if (handles === undefined) return new StreamConnection(socket, handler, tls, below);
+    if (handles === undefined) return new StreamConnection(socket as TLSSocket, handler, tls, below);
     return new TlsConnection(socket, below, handles, tls, handler);
   }
 

@@ -1,5 +1,5 @@
 import { isIP, type Socket } from 'node:net';
-import { connect, type SecureContext, type TLSSocket } from 'node:tls';
+import { connect, type SecureContext } from 'node:tls';
 import type { UpstreamTlsContext } from '../config/schema/tls.ts';
 import type { Logger } from '../filter/env.ts';
 import type { Connection, ConnectionHandler } from '../network/connection.ts';
@@ -17,6 +17,7 @@ import { ClientSessions, SessionHarvest } from './secrets/client-sessions.ts';
 import type { ResolvedContext } from './secrets/resolved-context.ts';
 import { type ContextReaders, type MadeContext, RotatingContext } from './secrets/rotating-context.ts';
 import { createContexts } from './secure-context.ts';
+import type { SecureSocket } from './secure-socket.ts';
 import { TlsConnection } from './tls-connection.ts';
 import { TlsStats } from './tls-stats.ts';
 
@@ -104,7 +105,7 @@ export class UpstreamTls {
   }
 
   /** The connection on a socket whose handshake is over. */
-  open(secured: TLSSocket, below: Socket, tls: TlsInfo, handler: ConnectionHandler): Connection {
+  open(secured: SecureSocket, below: Socket, tls: TlsInfo, handler: ConnectionHandler): Connection {
     return TlsConnection.from(secured, below, tls, handler);
   }
 

@@ -1,6 +1,6 @@
 import type { X509Certificate } from 'node:crypto';
-import type { TLSSocket } from 'node:tls';
 import type { OpenSsl } from './openssl.ts';
+import type { SecureSocket } from './secure-socket.ts';
 
 /** A chain that OpenSSL found good is not looked at again for so long. */
 const REMEMBERED_MS = 60_000;
@@ -82,7 +82,7 @@ export class VerifiedChains {
    * The chain of a peer whose handshake has just ended; undefined where OpenSSL found something, and wherever the
    * server's `Finished` does not come before the client's certificate: on clients, in TLS 1.2, in resumed sessions.
    */
-  take(socket: TLSSocket): VerifiedChain | undefined {
+  take(socket: SecureSocket): VerifiedChain | undefined {
     if (this.pending.size === 0) return undefined;
     const finished = socket.getFinished()?.latin1Slice();
     if (finished === undefined) return undefined;

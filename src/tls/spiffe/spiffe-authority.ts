@@ -1,11 +1,11 @@
 import type { X509Certificate } from 'node:crypto';
-import type { TLSSocket } from 'node:tls';
 import type { SpiffeValidatorConfig } from '../../config/schema/spiffe.ts';
 import type { CertificateValidationContext } from '../../config/schema/tls.ts';
 import type { Authority, ReadSource } from '../certificate-check.ts';
 import { ChainVerifier } from '../chain-verifier.ts';
 import { DerError } from '../der.ts';
 import type { PeerNames } from '../peer-names.ts';
+import type { SecureSocket } from '../secure-socket.ts';
 import { notSpiffe, type TlsFailure, untrusted } from '../tls-failure.ts';
 import { readSvid, SvidProblem } from './svid.ts';
 import { loadTrustBundles, type TrustBundles } from './trust-bundles.ts';
@@ -46,7 +46,7 @@ export class SpiffeAuthority implements Authority {
     );
   }
 
-  refusal(socket: TLSSocket, certificate: X509Certificate, names: PeerNames): TlsFailure | undefined {
+  refusal(socket: SecureSocket, certificate: X509Certificate, names: PeerNames): TlsFailure | undefined {
     try {
       const id = readSvid(certificate, names);
       if (id instanceof SvidProblem) return notSpiffe(id.reason);
