@@ -96,7 +96,8 @@ function repeatPattern(text: string, count: number): string {
     if (typed_config !== undefined) typed_config.rules.policies.strangers.principals = strangers(count);
     for (const action of ['allow', 'deny'] as const) {
       const rules = rbac?.[action];
-      if (rbac !== undefined && rules?.[0]?.name === 'other') rbac[action] = [...otherRules(count - 1), ...rules.slice(1)];
+      if (rbac !== undefined && rules?.[0]?.name === 'other')
+        rbac[action] = [...otherRules(count - 1), ...rules.slice(1)];
     }
   }
   return stringify(file);
