@@ -32,12 +32,20 @@ export function publishedCharacterization(root = packageInfo().root): Characteri
   return existsSync(file) ? checkCharacterization(file, parseReportInput(file, readFileSync(file, 'utf8')).data) : null;
 }
 
+let own: Characterization | null | undefined;
+
+/** Read once: it does not change while a process runs. */
+function ownCharacterization(): Characterization | null {
+  if (own === undefined) own = publishedCharacterization();
+  return own;
+}
+
 /**
  * The profile measured on this project: CPU per request from the published characterization, and where that lacks a kind
  * from the newest published runs of the benchmark. What neither tells of latency is the processor's time: what a request
  * is delayed by at least, without queues.
  */
-export function defaultProfile(published: Characterization | null = publishedCharacterization()): CostProfile {
+export function defaultProfile(published: Characterization | null = ownCharacterization()): CostProfile {
   const benchmark = benchmarkProfile();
   if (published === null) return benchmark;
   const measured = costProfileOf(published);
