@@ -93,8 +93,10 @@ export function sentBytes(scenario: Scenario): number {
   return scenario.grpc !== undefined || scenario.direction === 'upload' ? scenario.bodyBytes : 0;
 }
 
-/** True when nginx and HAProxy can be given the same work: no filters, and ports on both sides. */
+/** True when nginx and HAProxy can be given the same work: no filters, ports on both sides, at most TLS before HTTP. */
 export function isPlain(scenario: Scenario): boolean {
-  if (scenario.pipes !== undefined || scenario.tls !== undefined || scenario.inspectsHttp === true) return false;
-  return scenario.config === 'tcp' || scenario.config === 'http';
+  const { config, inspectsHttp, pipes, policies, tls } = scenario;
+  if (pipes !== undefined || inspectsHttp === true) return false;
+  if (tls === undefined) return config === 'tcp' || config === 'http';
+  return policies?.length === 0 && tls.downstream === 'tls' && tls.upstream === undefined;
 }

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { findProgram } from '../run/root.ts';
 import { type HttpVersion, isPlain } from '../scenario.ts';
@@ -18,6 +18,7 @@ export function findHaproxy(): FoundPeer {
       async prepare(run) {
         const file = join(run.directory, 'haproxy.cfg');
         writeFileSync(file, haproxyConfig(run));
+        writeCertificate(run);
         return { command: program, args: ['-f', file, '-db'], cwd: run.directory };
       },
     },
@@ -42,9 +43,25 @@ defaults
   timeout server 1h
 
 listen bench
-${reuse}  bind 127.0.0.1:${run.listenPort} backlog 1024${proto(downstream)}
+${reuse}  bind 127.0.0.1:${run.listenPort} backlog 1024${hasTls(run) ? ` ssl crt ${certificateFile(run)}` : ''}${proto(downstream)}
   server app 127.0.0.1:${run.backendPort}${proto(upstream)}
 `;
+}
+
+function hasTls({ scenario, fixtures }: PeerRun): boolean {
+  return scenario.tls?.downstream !== undefined && fixtures !== undefined;
+}
+
+function certificateFile({ directory }: PeerRun): string {
+  return join(directory, 'server.pem');
+}
+
+/** It wants the certificate and its key in one file. */
+function writeCertificate(run: PeerRun): void {
+  const { fixtures } = run;
+  if (fixtures === undefined || !hasTls(run)) return;
+  const read = (name: string): string => readFileSync(join(fixtures.folder, 'server', name), 'utf8');
+  writeFileSync(certificateFile(run), read('svid.pem') + read('svid-key.pem'));
 }
 
 function proto(version: HttpVersion): string {

@@ -78,8 +78,8 @@ ${nginxHttpPreamble(run.directory)}
     keepalive_requests 1000000000;
   }
   server {
-    ${nginxListen(program, run.listenPort, run.scenario.downstream === 'http2')}
-    location / {
+    ${nginxListen(program, run.listenPort, run.scenario.downstream === 'http2', run.scenario.tls !== undefined)}
+${certificate(run)}    location / {
       proxy_pass http://app;
       proxy_http_version 1.1;
       proxy_set_header Connection "";
@@ -89,6 +89,13 @@ ${nginxHttpPreamble(run.directory)}
   }
 }
 `;
+}
+
+/** What the listener shows, where the clients speak TLS. */
+function certificate({ scenario, fixtures }: PeerRun): string {
+  if (scenario.tls?.downstream === undefined || fixtures === undefined) return '';
+  const folder = join(fixtures.folder, 'server');
+  return `    ssl_certificate ${folder}/svid.pem;\n    ssl_certificate_key ${folder}/svid-key.pem;\n    ssl_protocols TLSv1.2 TLSv1.3;\n`;
 }
 
 function tcpConfig(run: PeerRun, loadModule: string): string {

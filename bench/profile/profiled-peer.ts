@@ -1,7 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Peer, PeerName, PeerRun } from '../peers/peer.ts';
+import { downstreamTls } from '../policies/policy-config.ts';
 import type { Command } from '../run/children.ts';
+import { withTlsOf } from './canonical.ts';
 
 /** What V8 must be told so that its code has names, lines and frames. */
 const NODE_FLAGS = ['--disable-warning=ExperimentalWarning', '--perf-prof', '--interpreted-frames-native-stack'];
@@ -31,7 +33,9 @@ export function profiledPeer({ root, peer, canonical, adminPort }: ProfiledPeerO
       let file = command.args[command.args.indexOf('-c') + 1] as string;
       if (canonical !== undefined) {
         file = join(run.directory, 'profiled.json');
-        writeFileSync(file, JSON.stringify(withPorts(canonical, run)));
+        const socket = downstreamTls(run);
+        const shown = socket === undefined ? canonical : withTlsOf(canonical, socket);
+        writeFileSync(file, JSON.stringify(withPorts(shown, run)));
       }
       const args = command.args.map((arg, index) => (command.args[index - 1] === '-c' ? file : arg));
       if (peer.name !== 'outrigger') return { ...command, args };

@@ -3,7 +3,6 @@ import { basename } from 'node:path';
 import { Command, Option } from 'commander';
 import type { ProfileOptions } from '../../bench/profile/run-profile.ts';
 import type { Scenario } from '../../bench/scenario.ts';
-import type { ProfileReport } from '../lab/profile/profile-report.ts';
 import { readNumber } from './serve-options.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -16,6 +15,7 @@ interface ProfileFlags {
   readonly inside?: true;
   readonly difference: boolean;
   readonly rounds: string;
+  readonly sizes: string;
   readonly json?: string;
 }
 
@@ -27,8 +27,8 @@ What is done
   the machine counts them, else CPU time and software events; the report says which).
 
   Outrigger is taken apart by its symbols and V8's map of its code. The others' binaries are stripped: their kernel side
-  has symbols, and their user space is taken apart by difference, with each HTTP filter left out in turn and with TCP in
-  place of HTTP; the report marks such figures.
+  has symbols, and their user space is taken apart by difference, with each HTTP filter left out in turn, without TLS, and
+  with TCP in place of HTTP; larger bodies tell what each byte costs. The report marks such figures.
 
   It needs perf (linux-perf), and for system calls bpftrace and root. It runs from a checkout.
 
@@ -55,6 +55,7 @@ export function profileCommand(): Command {
     .option('--inside', 'Outrigger only: let its own probes look at the same load, and show both')
     .option('--no-difference', 'leave user space of stripped proxies as one')
     .option('--rounds <n>', 'rounds of what is taken apart by difference, the order reversed each time', '3')
+    .option('--sizes <bytes>', "bodies to take apart by, besides the scenario's; '' for none", '16384,65536')
     .option('--json <file>', 'write every figure (outrigger.profile/1, docs/components.md)')
     .allowExcessArguments(false)
     .addHelpText('after', HELP)
@@ -67,8 +68,12 @@ async function profileAction(flags: ProfileFlags): Promise<void> {
   const { profileText } = await import('../lab/profile/profile-text.ts');
   process.stderr.write(`outrigger: looking at ${flags.peer}, ${options.configName}\n`);
   let report = await profile(options);
-  if (flags.peer !== 'outrigger' && flags.difference)
-    report = await takeApart(report, options, readNumber('--rounds', flags.rounds, 1, 100, true));
+  if (flags.peer !== 'outrigger' && flags.difference) {
+    const { takeApart } = await import('../../bench/profile/take-apart.ts');
+    const rounds = readNumber('--rounds', flags.rounds, 1, 100, true);
+    const say = (text: string): boolean => process.stderr.write(`outrigger: ${text}\n`);
+    report = await takeApart(report, options, { rounds, sizes: readSizes(flags.sizes), say });
+  }
   process.stdout.write(profileText(report));
   if (flags.json !== undefined) writeFileSync(flags.json, `${JSON.stringify(report, undefined, 2)}\n`);
 }
@@ -81,6 +86,7 @@ async function readOptions(flags: ProfileFlags): Promise<ProfileOptions> {
     import('../../bench/scenarios.ts'),
     import('../../bench/profile/profiled-peer.ts'),
   ]);
+  const { hasTls, httpFilters, isHttp, scenarioFilters } = await import('../../bench/profile/canonical.ts');
   const root = checkoutRoot();
   if (root === undefined) throw new UsageError('profile runs from a checkout of the repository only');
   if ((flags.config === undefined) === (flags.scenario === undefined))
@@ -98,9 +104,11 @@ async function readOptions(flags: ProfileFlags): Promise<ProfileOptions> {
   let scenario: Scenario;
   if (flags.config === undefined) {
     scenario = scenarioNamed(flags.scenario as string);
+    if (READS_CONFIG.has(flags.peer)) canonical = scenarioFilters(scenario);
   } else {
     canonical = await readCanonical(flags.config);
     scenario = scenarioNamed(isHttp(canonical) ? 'http' : 'tcp');
+    if (hasTls(canonical)) scenario = { ...scenario, tls: { downstream: 'tls' } };
     if (!READS_CONFIG.has(flags.peer)) {
       if (httpFilters(canonical).length > 0)
         throw new UsageError(`${flags.peer} knows no filters of Envoy's: only files without filters can be compared`);
@@ -124,6 +132,11 @@ async function readOptions(flags: ProfileFlags): Promise<ProfileOptions> {
   };
 }
 
+function readSizes(text: string): number[] {
+  if (text === '') return [];
+  return text.split(',').map((bytes) => readNumber('--sizes', bytes.trim(), 0, 16 * 1024 * 1024, true));
+}
+
 async function readCanonical(file: string): Promise<Record<string, unknown>> {
   const [{ loadConfig }, { builtinRegistry }] = await Promise.all([
     import('../config/load.ts'),
@@ -131,85 +144,4 @@ async function readCanonical(file: string): Promise<Record<string, unknown>> {
   ]);
   const text = readFileSync(file, 'utf8');
   return loadConfig(file, { registry: builtinRegistry(), text }).canonical;
-}
-
-interface HttpFilter {
-  readonly name: string;
-}
-
-/** Lists of HTTP filters of the first listener, the router left out. */
-function httpFilters(canonical: unknown): HttpFilter[] {
-  return filterLists(canonical).flatMap((list) => list.slice(0, -1));
-}
-
-function isHttp(canonical: unknown): boolean {
-  return filterLists(canonical).length > 0;
-}
-
-function filterLists(canonical: unknown): HttpFilter[][] {
-  const { listeners = [] } = (canonical as { static_resources: { listeners?: unknown[] } }).static_resources;
-  const lists: HttpFilter[][] = [];
-  const collect = (value: unknown): void => {
-    if (typeof value !== 'object' || value === null) return;
-    for (const [key, child] of Object.entries(value)) {
-      if ((key === 'http_filters' || key === 'httpFilters') && Array.isArray(child)) lists.push(child as HttpFilter[]);
-      else collect(child);
-    }
-  };
-  collect(listeners[0]);
-  return lists;
-}
-
-/** Runs the same work with less of it, round by round, for a proxy without symbols. */
-async function takeApart(whole: ProfileReport, options: ProfileOptions, rounds: number): Promise<ProfileReport> {
-  const [{ profile }, { byDifference, userUs }, { filterPart }, { SCENARIOS }] = await Promise.all([
-    import('../../bench/profile/run-profile.ts'),
-    import('../lab/profile/difference.ts'),
-    import('../observe/components.ts'),
-    import('../../bench/scenarios.ts'),
-  ]);
-  const { canonical, scenario } = options;
-  const names = canonical === undefined ? [] : [...new Set(httpFilters(canonical).map(({ name }) => name))];
-  const hasPlain = scenario.protocol === 'http' && scenario.downstream === 'http1' && scenario.tls === undefined;
-  const tcp = SCENARIOS.find(({ name }) => name === 'tcp') as Scenario;
-  const { connections, bodyBytes } = scenario;
-  const runs: { readonly name: string; readonly less: Partial<ProfileOptions>; readonly times: number[] }[] = [
-    { name: 'as it is', less: {}, times: [] },
-    ...names.map((name) => ({
-      name: `without ${name}`,
-      less: { canonical: without(canonical, (filter) => filter.name === name) },
-      times: [],
-    })),
-  ];
-  if (hasPlain) {
-    const http = canonical === undefined ? {} : { canonical: without(canonical, () => true) };
-    runs.push({ name: 'without filters', less: http, times: [] });
-    runs.push({
-      name: 'as TCP',
-      less: { canonical: undefined, scenario: { ...tcp, connections, bodyBytes } },
-      times: [],
-    });
-  }
-  for (let round = 0; round < rounds; round++) {
-    for (const { name, less, times } of round % 2 === 0 ? runs : runs.toReversed()) {
-      process.stderr.write(`outrigger: round ${round + 1} of ${rounds}, ${name}\n`);
-      times.push(userUs(await profile({ ...options, ...less, stacksOnly: true })));
-    }
-  }
-  const [first, ...others] = runs.map(({ times }) => times) as [number[], ...number[][]];
-  return byDifference(whole, {
-    whole: first,
-    filters: names.map((name, index) => ({ part: filterPart(name), userUs: others[index] as number[] })),
-    plain: hasPlain ? { http: others.at(-2) as number[], tcp: others.at(-1) as number[] } : undefined,
-  });
-}
-
-/** A copy without those HTTP filters; the router, which comes last, stays. */
-function without(canonical: unknown, isLeftOut: (filter: HttpFilter) => boolean): Record<string, unknown> {
-  const copy = structuredClone(canonical) as Record<string, unknown>;
-  for (const list of filterLists(copy)) {
-    const kept = list.filter((filter, index) => index === list.length - 1 || !isLeftOut(filter));
-    list.splice(0, list.length, ...kept);
-  }
-  return copy;
 }

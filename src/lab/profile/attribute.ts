@@ -8,6 +8,8 @@ import type { Frame, Sample } from './stack-reader.ts';
 export const UNATTRIBUTED = 'unattributed';
 /** User space of a program without symbols. */
 export const USER = 'user';
+/** The probes' own work, in the account that is held against theirs. */
+export const PROBE = 'probe';
 
 /** Tells the part of a sample: a component's id, `filter/<name>`, `user` or `unattributed`. */
 export type Attribution = (sample: Sample) => string;
@@ -31,17 +33,30 @@ export function attributeOutrigger(jit: JitMap, places: SourcePlaces): Attributi
 
 /**
  * The same as the probes see it, to whom garbage collection, compilation, page faults and interrupts are a part of what
- * they interrupt.
+ * they interrupt, and who take their own work out.
  */
 export function attributeInterrupted(jit: JitMap, places: SourcePlaces): Attribution {
   const direct = attributeOutrigger(jit, places);
   return (sample) => {
+    const user = sample.frames.slice(leadingKernel(sample.frames).length);
+    if (isProbes(user, sample.timeNs, jit)) return PROBE;
     const part = direct(sample);
     if (part !== 'runtime' && part !== 'kernel_other') return part;
-    const kernel = leadingKernel(sample.frames);
-    const user = sample.frames.slice(kernel.length);
     return userPart(user, sample.timeNs, jit, places, 'runtime') ?? UNATTRIBUTED;
   };
+}
+
+const PROBES = /\/src\/(?:probe\/|kernel\/thread-clock)/;
+
+/** Whether the innermost file of ours is one of the probes. */
+function isProbes(frames: readonly Frame[], timeNs: number, jit: JitMap): boolean {
+  for (const { address, symbol } of frames) {
+    if (symbol !== '' && !symbol.startsWith('JS:')) continue;
+    const place = jit.find(address, timeNs);
+    const file = [place?.file ?? '', place?.code ?? ''].find((text) => text.includes('/src/'));
+    if (file !== undefined) return PROBES.test(file);
+  }
+  return false;
 }
 
 /** @param except - a part that does not count: the frames around are asked */

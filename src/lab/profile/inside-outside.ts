@@ -1,4 +1,4 @@
-import { UNATTRIBUTED } from './attribute.ts';
+import { PROBE, UNATTRIBUTED } from './attribute.ts';
 import type { InsideView } from './profile-report.ts';
 
 /** One line of both accounts. */
@@ -63,7 +63,7 @@ export function compareInsideOutside(
   const row = ([title, ...components]: Row): ComparedRow =>
     compared(title, insideOf(components), shareOf(components) * threadUs, threadUs);
   const rows = (shareOf(['tls']) > TLS_SHARE ? TLS_ROWS : ROWS).map(row);
-  const known = 1 - shareOf([UNATTRIBUTED]);
+  const known = 1 - shareOf([UNATTRIBUTED, PROBE]);
   return {
     rows,
     total: compared('All', sum(within.map(([, value]) => value)), known * threadUs, threadUs),

@@ -1,5 +1,6 @@
 import { byMeshInsight, byTable2, COMPONENTS, componentOf, partTitle } from '../../observe/components.ts';
 import { UNATTRIBUTED, USER } from './attribute.ts';
+import type { SizeShares } from './difference.ts';
 import type { InsideOutside } from './inside-outside.ts';
 
 export const PROFILE_SCHEMA = 'outrigger.profile/1';
@@ -79,6 +80,8 @@ export interface ProfileReport {
   readonly inside?: InsideView;
   /** With `inside`: both accounts, row by row. */
   readonly insideOutside?: InsideOutside;
+  /** What depends on the size of messages; by difference, for proxies without symbols. */
+  readonly sizes?: SizeShares;
   readonly notes: readonly string[];
 }
 

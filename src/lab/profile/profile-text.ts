@@ -1,3 +1,4 @@
+import type { SizeShares } from './difference.ts';
 import { type ComparedRow, type InsideOutside, LARGE_SHARE } from './inside-outside.ts';
 import type { ProfileReport } from './profile-report.ts';
 
@@ -31,6 +32,7 @@ export function profileText(report: ProfileReport): string {
   for (const [name, value] of Object.entries({ ...counters.perRequest, ...counters.derived }))
     lines.push(row(name, value >= 100 ? String(Math.round(value)) : value.toPrecision(3)));
   if (insideOutside !== undefined) lines.push('', ...bothAccounts(insideOutside));
+  if (report.sizes !== undefined) lines.push('', ...sizeLines(report.sizes));
   for (const note of report.notes) lines.push('', note);
   return `${lines.join('\n')}\n`;
 }
@@ -45,6 +47,15 @@ function bothAccounts({ rows, total, largestDeviation }: InsideOutside): string[
     row('Inside and outside', 'inside', 'outside', 'inside to outside, µs/request'),
     ...[...rows, total].map(line),
     `  Largest deviation of the rows from ${percent(LARGE_SHARE)} of the whole on: ${percent(largestDeviation)}`,
+  ];
+}
+
+function sizeLines({ bytes, rows, largestBend }: SizeShares): string[] {
+  const bend = largestBend === null ? '' : `; sizes in between lie at most ${percent(largestBend)} off the line`;
+  return [
+    row('By message size', 'µs/message', 'µs/KiB', 'by difference'),
+    ...rows.map(({ title, fixedUs, usPerKib }) => row(title, us(fixedUs), usPerKib.toFixed(3), 'by difference')),
+    `  Bodies of ${bytes.join(', ')} bytes${bend}`,
   ];
 }
 

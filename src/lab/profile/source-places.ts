@@ -58,6 +58,8 @@ const RULES: readonly PlaceRule[] = [
     methods: ['writeText', 'writeCopy', 'writeAround', 'writeStable', 'writeBytes', 'send'],
     part: 'sidecar_write',
   },
+  // Before the event begins, and after its end: to the probes it is a part of what leads to the next one.
+  { file: /^src\/(?:network\/handle-connection|tls\/tls-connection)\.ts$/, methods: ['onRead'], part: 'sidecar_read' },
   { file: /^src\/observe\/(?:access-log|format)\//, part: filterPart('access log') },
   { file: /^src\/observe\/tracing\//, part: filterPart('tracing') },
   { file: /^src\/(?:http|network|listener|observe|filter|tls|kernel|threads)\//, part: 'packet_processing' },

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { byDifference } from '../../../src/lab/profile/difference.ts';
+import { byDifference, bySize } from '../../../src/lab/profile/difference.ts';
 import { compareInsideOutside } from '../../../src/lab/profile/inside-outside.ts';
 import {
   PROFILE_SCHEMA,
@@ -89,4 +89,42 @@ test('the text has both tables, says where figures come from, and what is missin
     expect(text).toContain(shown);
   expect(text).toMatch(/Write, both sides +9\.00 +10\.00 +−10\.0 %/);
   expect(text).toContain('on: 10.0 %');
+});
+
+test('TLS is what the same work costs less in clear text', () => {
+  const apart = byDifference(reportOf({ os_write: 50, user: 50 }), {
+    whole: [10, 12],
+    filters: [],
+    withoutTls: [7, 8],
+    plain: { http: [7, 8], tcp: [3, 3] },
+  });
+  const us = (name: string) => apart.parts.find((one) => one.part === name)?.usPerRequest;
+  expect(us('tls')).toBeCloseTo((3.5 * 10) / 11);
+  expect(us('http_parse')).toBeCloseTo((4.5 * 10) / 11);
+  expect(apart.parts.reduce((sum, { usPerRequest }) => sum + usPerRequest, 0)).toBeCloseTo(20);
+  expect(apart.notes.join()).toContain('encryption');
+});
+
+function sized(bytes: number, ...users: number[]) {
+  const reports = users.map((user) => reportOf({ user, os_write: 20 }, user + 20));
+  return { bytes, reports };
+}
+
+test('sizes tell what a message costs from what its bytes cost, and how straight the line is', () => {
+  const { bytes, rows, largestBend } = bySize([sized(4096, 16, 17), sized(0, 8, 9), sized(1024, 12, 13)]);
+  expect(bytes).toEqual([0, 1024, 4096]);
+  const user = rows.find(({ part }) => part === 'user');
+  expect(user?.fixedUs).toBeCloseTo(8.5);
+  expect(user?.usPerKib).toBeCloseTo(2);
+  expect(rows.find(({ part }) => part === 'os_write')?.usPerKib).toBeCloseTo(0);
+  expect(rows.at(-1)).toMatchObject({ part: 'all', measuredUs: [28.5, 32.5, 36.5] });
+  // The line says 30.5 µs for 1 KiB.
+  expect(largestBend).toBeCloseTo(2 / 32.5);
+  const text = profileText({ ...reportOf({ user: 100 }), sizes: bySize([sized(100, 8), sized(1124, 10)]) });
+  expect(text).toMatch(/All +27\.80 +2\.000 {2}by difference/);
+  expect(text).toContain('Bodies of 100, 1124 bytes');
+});
+
+test('one size alone tells nothing', () => {
+  expect(() => bySize([sized(100, 8)])).toThrow('one size');
 });
