@@ -7,6 +7,8 @@ import { ratioTable } from './sections/beside-envoy.ts';
 /** The figures that a README shows, most important first; the page has all of them. */
 const SHOWN = ['cpu', 'components', 'throughput-latency', 'additivity'];
 
+const MAX_WARNING = 150;
+
 const BEGIN = '<!-- characterization:begin -->';
 const END = '<!-- characterization:end -->';
 
@@ -18,9 +20,12 @@ export function readmeSection(c: Characterization, folder: string): { text: stri
   const figures = document.sections.flatMap((section) => section.figures);
   const titleOf = (id: string): string => figures.find((figure) => figure.id === id)?.title ?? id;
   const ratios = ratioTable(c);
+  // Those that list every configuration are for the page.
+  const warnings = c.warnings.filter(({ length }) => length <= MAX_WARNING);
   const parts = [
     `Measured ${c.startedAt.slice(0, 10)} on ${escapeText(c.machine.cpu)}, ${c.machine.cores} cores, ${c.rounds} × ${c.durationS} s of each load, with`,
     `\`\`\`sh\nbin/${c.command.replaceAll(/[\r\n`]/g, ' ')}\n\`\`\``,
+    ...(warnings.length === 0 ? [] : [warnings.map((warning) => `- ${escapeText(warning)}`).join('\n')]),
     ...shown.map(({ figure, fileName }) => `![${escapeText(titleOf(figure))}](${folder}/${fileName})`),
     ...(ratios === undefined ? [] : [markdownTable(ratios)]),
   ];

@@ -19,8 +19,6 @@ import {
   SATURATED_PERCENT,
 } from './view.ts';
 
-/** What predictions are held to: the paper's own are printed within this. */
-const ADDITIVE_PERCENT = 10;
 /** Of the CPU time, where there are symbols. */
 const MOST_UNATTRIBUTED = 0.1;
 /** Rates of one load level are believed when the proxy used within this share of the level. */
@@ -30,13 +28,14 @@ const LEVEL_TOLERANCE = 0.2;
 export function summarize(c: Characterization, model: AdditiveModel): Statement[] {
   return [
     ...ratioStatements(c),
+    ...saturation(c),
+    ...levels(c),
+    ...oneRound(c),
     ...tcpToHttp(c, model),
     ...additivity(model, c),
     ...dearestFilters(model, c),
     ...largestComponents(c),
     ...unattributed(c),
-    ...saturation(c),
-    ...levels(c),
     ...failures(c),
     ...openRows(c),
   ];
@@ -59,8 +58,15 @@ function ratioStatements(c: Characterization): Statement[] {
     return [
       { verdict: 'open', text: 'No configuration has figures of both Outrigger and Envoy: there are no ratios.' },
     ];
-  const rate = ratiosOf(c, (configuration, peer) => rowOf(configuration, peer)?.requestsPerSecond);
-  const p99 = ratiosOf(c, (configuration, peer) => levelOf(rowOf(configuration, peer), 0.5)?.p99);
+  // A rate is a proxy's highest, and a latency the proxy's own, only where nothing else was the limit.
+  const rate = ratiosOf(c, (configuration, peer) => {
+    const row = rowOf(configuration, peer);
+    return (row?.cpuPercent ?? 100) >= SATURATED_PERCENT ? row?.requestsPerSecond : undefined;
+  });
+  const p99 = ratiosOf(c, (configuration, peer) => {
+    const level = levelOf(rowOf(configuration, peer), 0.5);
+    return level?.generatorLimits.length === 0 ? level.p99 : undefined;
+  });
   return [
     comparison('spends', 'CPU time per request', cpu, (ratio) => ratio < 1, 'more'),
     ...(rate.length === 0 ? [] : [comparison('reaches', 'highest rate', rate, (ratio) => ratio > 1, 'less')]),
@@ -111,7 +117,7 @@ function additivity({ mixes }: AdditiveModel, c: Characterization): Statement[] 
       own === peer && errorPercent !== undefined ? [{ configuration, error: errorPercent.median }] : [],
     );
     if (checked.length === 0) return [];
-    const off = checked.filter(({ error }) => Math.abs(error) > ADDITIVE_PERCENT);
+    const off = checked.filter(({ error }) => Math.abs(error) > PAPER_NUMBERS.additiveWithinPercent);
     const worst = checked.reduce((one, next) => (Math.abs(next.error) > Math.abs(one.error) ? next : one));
     const text =
       `${peerLabel(peer)}: single filters, added up, predict the CPU time of ${checked.length === 1 ? 'the mix' : `${checked.length} mixes`} ` +
@@ -120,7 +126,7 @@ function additivity({ mixes }: AdditiveModel, c: Characterization): Statement[] 
     return [
       off.length === 0
         ? { verdict: 'reached', text }
-        : { verdict: 'missed', text: `${text} More than ${ADDITIVE_PERCENT} % off: ${list}.` },
+        : { verdict: 'missed', text: `${text} More than ${PAPER_NUMBERS.additiveWithinPercent} % off: ${list}.` },
     ];
   });
 }
@@ -142,17 +148,19 @@ function dearestFilters({ costs }: AdditiveModel, c: Characterization): Statemen
     );
     if (own.length === 0) return [];
     const dearest = own.reduce((one, next) => (next.micros.median > one.micros.median ? next : one));
+    const { min, max } = dearest.micros;
+    const interval = min === max ? '' : ` (${formatNumber(min)} to ${formatNumber(max)})`;
     const unseen = own.filter(({ micros }) => micros.min <= 0);
     const noise =
       unseen.length === 0
         ? ''
-        : ` ${unseen.length} of ${own.length} cost less than the noise of a round: ${unseen.map(({ configuration }) => labelFor(c, configuration)).join(', ')}.`;
+        : ` ${unseen.length} of ${own.length} cost less than the rounds can tell: ${unseen.map(({ configuration }) => labelFor(c, configuration)).join(', ')}.`;
     return [
       {
         verdict: 'finding',
         text:
           `${peerLabel(peer)}: the dearest of ${own.length} filter configurations is ${labelFor(c, dearest.configuration)} with ` +
-          `${formatNumber(dearest.micros.median)} µs per request (${formatNumber(dearest.micros.min)} to ${formatNumber(dearest.micros.max)}).${noise}`,
+          `${formatNumber(dearest.micros.median)} µs per request${interval}.${noise}`,
       },
     ];
   });
@@ -221,6 +229,12 @@ function saturation(c: Characterization): Statement[] {
       text: `In ${idle.length} of ${all.length} closed loops the proxy used less than ${SATURATED_PERCENT} % of its core: something else was the limit, and these rates are not its highest: ${some(names)}.`,
     },
   ];
+}
+
+function oneRound({ rounds }: Characterization): Statement[] {
+  if (rounds > 1) return [];
+  const text = 'There was one round only: nothing tells how far figures scatter, and small differences mean nothing.';
+  return [{ verdict: 'missed', text }];
 }
 
 /** Rates at which a proxy did not use what they were chosen for. */

@@ -96,6 +96,7 @@ test('what was not measured has no section', () => {
       peers: one.peers.map(({ breakdown: _, ...row }) => ({ ...row, levels: [] })),
     })),
   };
+  expect(pictures(characterizationReport(bare)).map(({ figure }) => figure)).toEqual(['cpu']);
   const ids = characterizationReport(bare).sections.map(({ id }) => id);
   expect(ids).toEqual(['beside-envoy', 'paper', 'configurations']);
   expect(renderHtml(characterizationReport(bare))).toContain('No fixed rates were measured');

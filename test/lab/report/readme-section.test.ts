@@ -19,6 +19,7 @@ test('a README gets the main pictures, the table of ratios and the command betwe
   expect(text).toContain('![CPU time per request at saturation](docs/pictures/cpu.svg)');
   expect(text).toContain('| TCP | Outrigger | 0.86 | 1.17 | 0.98 | 0.99 |');
   expect(text).toContain('\nbin/outrigger characterize --rounds 3\n');
+  expect(text).toContain('\n- the machine has no hardware counters\n');
   const readme = 'before\n<!-- characterization:begin -->\nold\n<!-- characterization:end -->\nafter\n';
   expect(replaceSection(readme, text)).toBe(`before\n${text}\nafter\n`);
   expect(replaceSection(replaceSection(readme, text), text)).toBe(`before\n${text}\nafter\n`);

@@ -78,6 +78,36 @@ test('time that nothing could attribute is held to ten percent', () => {
   );
 });
 
+test('a rate that something else limited is not compared', () => {
+  const c = sample();
+  const idle = c.configurations.map((one) => ({
+    ...one,
+    peers: one.peers.map((row) => (one.name === 'tls' ? { ...row, cpuPercent: 30 } : row)),
+  }));
+  expect(summaryOf({ ...c, configurations: idle })[1]).toMatch(
+    /^reached: Outrigger reaches .* in the median of 10 configurations, from 1\.17 \(TCP\).* It is not below Envoy’s in any\.$/,
+  );
+});
+
+test('a latency that the load generator limited is not compared', () => {
+  const c = sample();
+  const late = c.configurations.map((one) => ({
+    ...one,
+    peers: one.peers.map((row) => ({
+      ...row,
+      levels: row.levels.map((level) => ({ ...level, generatorLimits: one.name === 'tls' ? ['sent late'] : [] })),
+    })),
+  }));
+  expect(summaryOf({ ...c, configurations: late })[2]).toMatch(
+    /^reached: Outrigger has .* median of 10 configurations/,
+  );
+});
+
+test('one round alone is said to be one', () => {
+  expect(summaryOf({ ...sample(), rounds: 1 }).join('\n')).toContain('missed: There was one round only');
+  expect(summaryOf(sample()).join('\n')).not.toContain('one round');
+});
+
 test('what went wrong and what is open is named', () => {
   const c = sample();
   const [first, ...others] = c.configurations;

@@ -33,6 +33,14 @@ export function textWidth(text: string): number {
   return width * FONT_SIZE;
 }
 
+/** Bold letters are wider by this factor. */
+const BOLD = 1.12;
+
+/** The width of a column for labels in bold. */
+export function strongWidth(text: string): number {
+  return textWidth(text) * BOLD;
+}
+
 /** The text, or as much of it as fits into so many pixels. */
 function fitText(text: string, width: number): string {
   if (textWidth(text) <= width) return text;
@@ -97,9 +105,6 @@ export function textAt(x: number, y: number, text: string, options: TextOptions 
   const place = anchor === 'start' ? '' : ` text-anchor="${anchor}"`;
   return `<text class="${kind}" x="${px(x)}" y="${px(y + FONT_SIZE / 3)}"${place}>${title}${escapeXml(text)}</text>`;
 }
-
-/** Bold letters are wider by this factor. */
-const BOLD = 1.12;
 
 /** Text of a column, cut where it is too long; the whole is then shown when pointed at. */
 export function fittedText(x: number, y: number, text: string, width: number, options: TextOptions = {}): string {

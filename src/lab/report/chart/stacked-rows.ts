@@ -7,6 +7,7 @@ import {
   escapeXml,
   fittedText,
   px,
+  strongWidth,
   textAt,
   textWidth,
   tickLabel,
@@ -61,7 +62,9 @@ export function stackedRows(spec: StackedRows): Chart {
 function draw({ rows, axis, axisTitle, parts: kinds }: StackedRows, width: number): Drawing {
   const isNarrow = width < NARROW;
   const bars = rows.flatMap((row) => row.bars);
-  const labelWidth = isNarrow ? 0 : Math.min(MAX_LABEL, Math.max(0, ...rows.map(({ label }) => textWidth(label)))) + 12;
+  const labelWidth = isNarrow
+    ? 0
+    : Math.min(MAX_LABEL, Math.max(0, ...rows.map(({ label }) => strongWidth(label)))) + 12;
   const barLabelWidth = Math.max(0, ...bars.map(({ label }) => textWidth(label))) + 8;
   const left = labelWidth + barLabelWidth;
   const ends = bars.map((bar) => ({ share: axis.scale(lengthOf(bar)), text: bar.note }));

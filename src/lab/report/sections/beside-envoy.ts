@@ -39,7 +39,7 @@ export function besideEnvoy(c: Characterization): Section {
       LEGEND,
     ],
     tables: ratios === undefined ? [] : [ratios],
-    figures: [cpuFigure(c), throughputLatency(c)],
+    figures: [cpuFigure(c), throughputLatency(c)].filter((figure) => figure !== undefined),
   };
 }
 
@@ -155,11 +155,13 @@ function problemsOf({ error, errors }: Pick<PeerCharacter, 'error' | 'errors'>):
   ];
 }
 
-function throughputLatency(c: Characterization): Figure {
+/** Undefined where no fixed rates were measured. */
+function throughputLatency(c: Characterization): Figure | undefined {
   const peers = peersOf(c);
   const configurations = c.configurations.filter(
     ({ open, peers: rows }) => open === undefined && rows.some(({ levels }) => levels.length > 0),
   );
+  if (configurations.length === 0) return undefined;
   const drawn = configurations.map((configuration): Panel => {
     const lines = peers.flatMap((peer) => {
       const levels = rowOf(configuration, peer)?.levels ?? [];
