@@ -26,7 +26,10 @@ export function readmeSection(c: Characterization, folder: string): { text: stri
     `Measured ${c.startedAt.slice(0, 10)} on ${escapeText(c.machine.cpu)}, ${c.machine.cores} cores, ${c.rounds} × ${c.durationS} s of each load, with`,
     `\`\`\`sh\nbin/${c.command.replaceAll(/[\r\n`]/g, ' ')}\n\`\`\``,
     ...(warnings.length === 0 ? [] : [warnings.map((warning) => `- ${escapeText(warning)}`).join('\n')]),
-    ...shown.map(({ figure, fileName }) => `![${escapeText(titleOf(figure))}](${folder}/${fileName})`),
+    ...shown.flatMap(({ figure, fileName }) => [
+      `**${escapeText(titleOf(figure))}**`,
+      `![${escapeText(titleOf(figure))}](${folder}/${fileName})`,
+    ]),
     ...(ratios === undefined ? [] : [markdownTable(ratios)]),
   ];
   return { text: `${BEGIN}\n${parts.join('\n\n')}\n${END}`, shown };
