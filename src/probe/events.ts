@@ -16,7 +16,7 @@ export interface EventClock {
  * Events are timed in rows. What runs once in a hundred times is in no cache: an event that is timed alone takes three
  * times as long as its neighbours, and shows the cost of being timed. The first ones of a row warm up and do not count.
  */
-const ROW_EVENTS = 64;
+const ROW_EVENTS = 24;
 const SKIPPED_EVENTS = 8;
 /** One row in so many is timed as a whole only: what its events take is what events take whose parts nobody times. */
 const PLAIN_ROW = 2;

@@ -11,7 +11,7 @@ import { GapSums } from './gaps.ts';
 import { Meter, type RouteSums } from './meter.ts';
 import { routeTimes } from './route-times.ts';
 import { weaveSeams } from './seam-weaver.ts';
-import { arityOf, Loom, timed } from './weave.ts';
+import { Loom, timed } from './weave.ts';
 
 type Method = (this: unknown, ...args: unknown[]) => unknown;
 
@@ -125,10 +125,9 @@ class ThreadProbe implements Probe {
       for (const name of Object.getOwnPropertyNames(owner)) {
         const hook = (hooks as Record<string, unknown>)[name];
         if (name === 'constructor' || name in woven || typeof hook !== 'function') continue;
-        const bound = hook.bind(hooks) as Method;
-        // A bound function does not show how many parameters it has.
-        const arity = arityOf(hook as Method);
-        woven[name] = TIMED_HOOKS.has(name) ? timed(this.meter, bound, { part, arity }) : bound;
+        woven[name] = TIMED_HOOKS.has(name)
+          ? timed(this.meter, hook as Method, { part, receiver: hooks })
+          : hook.bind(hooks);
       }
     }
     return woven as Hooks;

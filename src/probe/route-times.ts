@@ -76,10 +76,10 @@ function partsOf(
 
 /** Events of both kinds that must have been seen before they are compared. */
 const ENOUGH_EVENTS = 300;
-/** What leads to an event is slower still after one whose parts were timed. */
-const SLOWEST_GAP = 0.2;
 /** Timing parts slows an event down, and where streams share a connection, more of them wait for it then. */
 const SLOWEST = 0.2;
+/** Rows of the one kind may have had larger events by chance. */
+const FASTEST = 2;
 
 /**
  * How long events would have taken without their parts being timed, to how long they took less the calls of the probe:
@@ -96,7 +96,7 @@ function slowDown(meter: Meter, plain: PlainSums, { innerMs, outerMs }: Calibrat
     }
   }
   const plainMs = (plain.cpuMs / plain.events) * meter.timed;
-  return Math.min(Math.max(plainMs / ownMs, SLOWEST), 1);
+  return Math.min(Math.max(plainMs / ownMs, SLOWEST), FASTEST);
 }
 
 /** The same of what leads to events: the probe's work after an event leaves less of it in the caches. */
@@ -108,7 +108,7 @@ function gapSlowDown(gaps: Iterable<GapSums>, plain: PlainSums): number {
     ms += sums.ms;
   }
   if (plain.gaps < ENOUGH_EVENTS || count < ENOUGH_EVENTS) return 1;
-  return Math.min(Math.max(plain.gapMs / plain.gaps / (ms / count), SLOWEST_GAP), 1);
+  return Math.min(Math.max(plain.gapMs / plain.gaps / (ms / count), SLOWEST), FASTEST);
 }
 
 /**
@@ -122,7 +122,7 @@ function requestScale({ requests, timed, routes }: Meter, events: number): numbe
 }
 
 /** Rows that say something so different from all other events had other events. */
-const LARGEST_ROW_SCALE = 1.5;
+const LARGEST_ROW_SCALE = 2;
 
 /**
  * How long an event with what leads to it takes where nobody times it, to how long it takes in the rows. Rows are a sample,

@@ -10,6 +10,8 @@ export interface Weaving {
   readonly before?: (self: never, ...args: never[]) => void;
   /** Counts requests, those of events that nobody times too. */
   readonly isRequest?: boolean;
+  /** What the method is called on, where that is not what the woven one is called on. A bound method would be slower. */
+  readonly receiver?: object;
   /** Parameters of the method, where it does not show them itself. */
   readonly arity?: number;
   /** After it, unless it threw. */
@@ -73,7 +75,14 @@ export class Loom {
 }
 
 /** Makes a timed function. */
-type Maker = (meter: Meter, method: Method, part: number, before?: Method, after?: Method) => Method;
+type Maker = (
+  meter: Meter,
+  method: Method,
+  part: number,
+  before: Method | undefined,
+  after: Method | undefined,
+  receiver: object | undefined,
+) => Method;
 
 /**
  * A function that does what `method` does, timed.
@@ -82,17 +91,23 @@ type Maker = (meter: Meter, method: Method, part: number, before?: Method, after
  * short as can be, with constants in the place of variables, so that V8 puts it and the method where they are called.
  * Otherwise events that nobody times would cost a tenth more.
  */
-export function timed(meter: Meter, method: Method, { part, before, after, arity, isRequest }: Weaving): Method {
+export function timed(
+  meter: Meter,
+  method: Method,
+  { part, before, after, arity, isRequest, receiver }: Weaving,
+): Method {
   const names = Array.from({ length: arity ?? arityOf(method) }, (_, index) => `a${index}`);
   const args = ['this', ...names].join(', ');
   const selfArgs = ['self', ...names].join(', ');
+  const callArgs = [receiver === undefined ? 'self' : 'receiver', ...names].join(', ');
+  const untimedArgs = [receiver === undefined ? 'this' : 'receiver', ...names].join(', ');
   const source = `
-    const meter = meterOf, method = methodOf, part = partOf, before = beforeOf, after = afterOf;
+    const meter = meterOf, method = methodOf, part = partOf, before = beforeOf, after = afterOf, receiver = receiverOf;
     function timed(${selfArgs}) {
       ${before === undefined ? '' : `before(${selfArgs});`}
       ${part === undefined ? '' : 'const outside = meter.enter(part);'}
       try {
-        const result = method.call(${selfArgs});
+        const result = method.call(${callArgs});
         ${after === undefined ? '' : `if (meter.active) after(${selfArgs});`}
         return result;
       } finally {
@@ -101,10 +116,10 @@ export function timed(meter: Meter, method: Method, { part, before, after, arity
     }
     return function (${names.join(', ')}) {
       ${isRequest === true ? 'meter.requests++;' : ''}
-      return meter.active ? timed(${args}) : method.call(${args});
+      return meter.active ? timed(${args}) : method.call(${untimedArgs});
     };`;
-  const make = new Function('meterOf', 'methodOf', 'partOf', 'beforeOf', 'afterOf', source) as Maker;
-  const made = make(meter, method, part ?? 0, before as Method | undefined, after as Method | undefined);
+  const make = new Function('meterOf', 'methodOf', 'partOf', 'beforeOf', 'afterOf', 'receiverOf', source) as Maker;
+  const made = make(meter, method, part ?? 0, before as Method | undefined, after as Method | undefined, receiver);
   originals.set(made, method);
   return made;
 }
