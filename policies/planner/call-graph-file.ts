@@ -137,7 +137,7 @@ function assemble(parts: readonly Part[], documents: readonly Policy[]): CallGra
   for (const document of documents) policies.push(plannedDocument(document, selected(document, services)));
   checkNames(policies, places, assembly);
   assembly.throwIfAny();
-  refuseTooManyPlacements(parts[0]!.file, services.length, policies);
+  refuseTooManyPlacements(parts[0]!.file, { services, calls, policies });
   return { services, calls, policies, nodes, cluster: readCluster(parts) };
 }
 

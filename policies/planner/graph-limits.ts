@@ -2,8 +2,9 @@ import { parseSource, type SourceDocument } from '../../src/config/document.ts';
 import { ConfigError, type ConfigProblem } from '../../src/config/errors.ts';
 import { readPlainYaml } from '../../src/config/plain-yaml.ts';
 import { isRecord } from '../../src/config/sidecar/units.ts';
+import type { CallGraph } from './call-graph.ts';
 import { MAX_CALLS, MAX_POLICIES, MAX_SERVICES } from './call-graph-schema.ts';
-import type { PlannedPolicy } from './planned-policy.ts';
+import { calleesOf, receiversOf } from './problem.ts';
 
 /** A policy at a receiver is one placement; more than these, or pairs of them at their receivers, are refused. */
 export const MAX_PLACEMENTS = 200_000;
@@ -60,10 +61,16 @@ export function refuseTooMuch(file: string, text: string, raw: Record<string, un
 }
 
 /** Lists and `*` multiply: few lines can ask for more than fits into memory. @throws ConfigError */
-export function refuseTooManyPlacements(file: string, services: number, policies: readonly PlannedPolicy[]): void {
-  const everywhere = policies.filter(({ to }) => to === undefined).length;
-  const counts = new Array<number>(services).fill(everywhere);
-  for (const { to = [] } of policies) for (const receiver of to) counts[receiver]!++;
+export function refuseTooManyPlacements(file: string, graph: Pick<CallGraph, 'services' | 'calls' | 'policies'>): void {
+  const callees = calleesOf(graph);
+  const counts = new Array<number>(graph.services.length).fill(0);
+  let everywhere = 0;
+  for (const policy of graph.policies) {
+    const receivers = receiversOf(policy, callees);
+    if (receivers === undefined) everywhere++;
+    for (const receiver of receivers ?? []) counts[receiver]!++;
+  }
+  for (const service of counts.keys()) counts[service]! += everywhere;
   const placements = counts.reduce((sum, count) => sum + count, 0);
   const pairs = counts.reduce((sum, count) => sum + count * count, 0);
   if (placements > MAX_PLACEMENTS)

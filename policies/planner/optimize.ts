@@ -42,6 +42,8 @@ export interface Optimum {
   readonly moves: Proof | undefined;
   /** Of the objective: µs of CPU per second, or of latency. */
   readonly cost: Proof;
+  /** Placements on the side that a previous plan had them on; indices. */
+  readonly stayed: ReadonlySet<number>;
   readonly elapsedMs: number;
 }
 
@@ -101,13 +103,20 @@ async function optimizeWith(
     deadlineMs: endsAt,
     name: objective,
   });
+  const final = trimmed(problem, constraints, result.assignment);
   return {
-    assignment: trimmed(problem, constraints, result.assignment),
+    assignment: final,
+    stayed: stayedOf(final, options.previous),
     adms: { value: size, bound: found.bound, isOptimal: found.bound >= size },
     moves,
     cost: result.proof,
     elapsedMs: performance.now() - startedAt,
   };
+}
+
+function stayedOf({ sides }: Assignment, previous: Previous | undefined): ReadonlySet<number> {
+  const known = [...(previous?.placements ?? [])];
+  return new Set(known.filter((index) => sides[index] === previous?.assignment.sides[index]));
 }
 
 interface Found {
@@ -193,7 +202,9 @@ async function stage(
   const better = result.values === undefined ? assignment : model.assignmentOf(result.values);
   const value = model.program.objective(model.valuesOf(better)) + constant;
   const [best, chosen] = value <= before ? [value, better] : [before, assignment];
-  const isOptimal = result.status === 'optimal';
+  // Within the solver's tolerances a sum of very unlike numbers can look smaller than it is.
+  const isTrue = value <= result.objective + constant + 1e-6 * Math.max(1, Math.abs(value));
+  const isOptimal = result.status === 'optimal' && isTrue;
   // Stopped before it knew anything: every column at the end that is good for the objective.
   const least = model.program.costs.reduce((sum, cost) => sum + Math.min(0, cost), constant);
   const bound = isOptimal ? best : Math.min(best, Math.max(least, result.bound + constant));

@@ -8,7 +8,7 @@ import { type NetworkPolicy, networkPolicy } from './network-policy.ts';
 import type { Optimum, Proof } from './optimize.ts';
 import { inOrder } from './ordering.ts';
 import type { Objective } from './placement-program.ts';
-import type { Placement, PlanProblem } from './problem.ts';
+import { type Placement, type PlanProblem, placementsByService } from './problem.ts';
 
 /** What `--json` and `plan.json` carry; fields are only ever added. */
 export const PLAN_SCHEMA = 'outrigger.plan/1';
@@ -87,7 +87,8 @@ export function planOf(problem: PlanProblem, profile: CostProfile, objective: Ob
   const { assignment } = optimum;
   const groups = callGroups(problem);
   const load = loadOf(problem, groups, profile, assignment);
-  const described = placements.map((one, index) => describePlacement(problem, one, assignment.sides[index]!, optimum));
+  const described = placements.map((_, index) => describePlacement(problem, index, objective, optimum));
+  const byService = placementsByService(problem);
   const scale = objective === 'latency' ? 1 / Math.max(1e-9, requestRate(problem)) : 1e-6;
   return {
     schema: PLAN_SCHEMA,
@@ -105,8 +106,8 @@ export function planOf(problem: PlanProblem, profile: CostProfile, objective: Ob
         service: graph.services[adm]!.name,
         replicas: graph.services[adm]!.replicas,
         cpuCores: load.coresOf.get(adm) ?? 0,
-        why: explainAdm(problem, assignment, adm),
-        policies: policiesAt(problem, optimum, adm),
+        why: explainAdm(problem, assignment, adm, byService[adm]!),
+        policies: policiesAt(problem, optimum, adm, byService[adm]!),
       })),
     placements: described,
     skips: skippedCalls(problem, optimum),
@@ -124,11 +125,14 @@ function requestRate({ graph }: PlanProblem): number {
 
 function describePlacement(
   problem: PlanProblem,
-  placement: Placement,
-  side: Side,
-  { assignment }: Optimum,
+  index: number,
+  objective: Objective,
+  optimum: Optimum,
 ): PlannedPlacement {
+  const { assignment } = optimum;
+  const side = assignment.sides[index]!;
   const name = (service: number): string => problem.graph.services[service]!.name;
+  const placement = problem.placements[index]!;
   const { policy, receiver, senders, isBoth } = placement;
   const ends = { receiver: [receiver], sender: senders.filter((one) => problem.graph.services[one]!.takesSidecar) };
   const at = isBoth ? [...ends.receiver, ...ends.sender] : ends[side];
@@ -140,7 +144,7 @@ function describePlacement(
     side: isBoth ? 'both' : side,
     at: at.map(name),
     standby: standbyOf(problem, placement, side, assignment.adms).map(name),
-    why: explainPlacement(problem, assignment, placement, side),
+    why: explainPlacement(problem, optimum, index, objective),
   };
 }
 
@@ -159,11 +163,13 @@ export function standbyOf(
   return (side === 'receiver' ? [...senders] : [receiver]).filter((one) => adms.has(one));
 }
 
-function policiesAt(problem: PlanProblem, { assignment }: Optimum, adm: number): AdmPolicy[] {
+/** `near`: the placements that could run at this service. */
+function policiesAt(problem: PlanProblem, { assignment }: Optimum, adm: number, near: readonly number[]): AdmPolicy[] {
   const { graph, placements } = problem;
   const name = (service: number): string => graph.services[service]!.name;
   const found: { placement: Placement; entry: AdmPolicy }[] = [];
-  for (const [index, placement] of placements.entries()) {
+  for (const index of near) {
+    const placement = placements[index]!;
     const side = assignment.sides[index]!;
     const isStandby = standbyOf(problem, placement, side, assignment.adms).includes(adm);
     for (const [direction, end] of [
@@ -178,24 +184,26 @@ function policiesAt(problem: PlanProblem, { assignment }: Optimum, adm: number):
       found.push({ placement, entry: { policy: placement.policy.name, direction, peers, standby: !isRunning } });
     }
   }
-  const order = inOrder([...new Set(found.map(({ placement }) => placement.policy))]);
+  const sorted = inOrder([...new Set(found.map(({ placement }) => placement.policy))]);
+  const order = new Map(sorted.map((policy, position) => [policy, position]));
   return found
-    .sort((a, b) => order.indexOf(a.placement.policy) - order.indexOf(b.placement.policy))
+    .sort((a, b) => order.get(a.placement.policy)! - order.get(b.placement.policy)!)
     .map(({ entry }) => entry);
 }
 
 function skippedCalls(problem: PlanProblem, { assignment }: Optimum): SkippedCall[] {
   const { graph, placements } = problem;
   const passed = { sender: new Set<number>(), receiver: new Set<number>() };
+  const guarded = new Set<number>();
   for (const [index, placement] of placements.entries()) {
     for (const side of ['sender', 'receiver'] as const) {
       if (!runsAt(placement, side, assignment.sides[index]!)) continue;
       for (const call of placement.calls) passed[side].add(call);
-      // Nobody goes past what protects a receiver.
-      if (side === 'receiver' && placement.policy.semantics.protects !== 'nothing')
-        for (const [call, { to }] of graph.calls.entries()) if (to === placement.receiver) passed[side].add(call);
+      if (side === 'receiver' && placement.policy.semantics.protects !== 'nothing') guarded.add(placement.receiver);
     }
   }
+  // Nobody goes past what protects a receiver.
+  for (const [call, { to }] of graph.calls.entries()) if (guarded.has(to)) passed.receiver.add(call);
   return graph.calls.flatMap(({ from, to }, call) => {
     const past = [
       ...(assignment.adms.has(from) && !passed.sender.has(call) ? [from] : []),
@@ -249,7 +257,8 @@ function warningsOf({ graph, placements }: PlanProblem, { assignment }: Optimum)
     const names = [...new Set(trusting.map(({ policy }) => policy.name))].join(', ');
     warnings.push(`undeclared_callers: none is taken at its word: whoever calls all the same goes around ${names}`);
   }
-  const idle = graph.policies.filter((policy) => !placements.some((one) => one.policy === policy));
+  const placed = new Set(placements.map(({ policy }) => policy));
+  const idle = graph.policies.filter((policy) => !placed.has(policy));
   for (const { name, place } of idle)
     warnings.push(`"${name}" (${place}) is about no call of the graph and runs nowhere`);
   return warnings;

@@ -62,14 +62,49 @@ export function planProblem(graph: CallGraph, options: ProblemOptions = {}): Pla
   return { graph, placements, links, survive: options.survive ?? false, closures };
 }
 
+/** The services at which a policy may be about calls; undefined: all. */
+export function receiversOf(
+  { to, from }: PlannedPolicy,
+  callees: readonly ReadonlySet<number>[],
+): readonly number[] | undefined {
+  if (from === undefined) return to;
+  const called = new Set<number>();
+  for (const sender of from) for (const callee of callees[sender]!) called.add(callee);
+  return to === undefined ? [...called] : to.filter((one) => called.has(one));
+}
+
+/** Whom each service calls. */
+export function calleesOf({ services, calls }: Pick<CallGraph, 'services' | 'calls'>): Set<number>[] {
+  const callees = services.map(() => new Set<number>());
+  for (const { from, to } of calls) callees[from]!.add(to);
+  return callees;
+}
+
 /** The policies that are about calls into a service. */
 function policiesByReceiver(graph: CallGraph): (receiver: number) => PlannedPolicy[] {
   const named = new Map<number, PlannedPolicy[]>();
-  const everywhere = graph.policies.filter(({ to }) => to === undefined);
+  const everywhere: PlannedPolicy[] = [];
+  const callees = calleesOf(graph);
   for (const policy of graph.policies) {
-    for (const receiver of policy.to ?? []) named.set(receiver, [...(named.get(receiver) ?? []), policy]);
+    const receivers = receiversOf(policy, callees);
+    if (receivers === undefined) everywhere.push(policy);
+    for (const receiver of receivers ?? []) {
+      const there = named.get(receiver);
+      if (there === undefined) named.set(receiver, [policy]);
+      else there.push(policy);
+    }
   }
   return (receiver) => [...(named.get(receiver) ?? []), ...everywhere];
+}
+
+/** The placements that could run at each service, at either end of their calls; indices. */
+export function placementsByService({ graph, placements }: PlanProblem): number[][] {
+  const found: number[][] = graph.services.map(() => []);
+  for (const [index, { receiver, senders }] of placements.entries()) {
+    found[receiver]!.push(index);
+    for (const sender of senders) found[sender]!.push(index);
+  }
+  return found;
 }
 
 function placementOf(

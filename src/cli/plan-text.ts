@@ -7,7 +7,7 @@ const MAX_LINES = 40;
 export function planText(plan: Plan): string {
   const { proof, adms } = plan;
   const lines = [
-    `${adms.length} ADMs${proofText(plan)}${plan.survive ? ', and any one of them may be lost' : ''}`,
+    `${adms.length} ${adms.length === 1 ? 'ADM' : 'ADMs'}${proofText(plan)}${plan.survive ? ', and any one of them may be lost' : ''}`,
     '',
     ...cut(
       adms.map(({ service, policies }) => `  ${service}${' '.repeat(pad(adms, service))}  ${policiesText(policies)}`),
@@ -37,14 +37,16 @@ export function planText(plan: Plan): string {
 }
 
 /** What is proved, and the gap where it is not. */
-function proofText({ proof: { adms, cost, elapsedMs }, objective }: Plan): string {
+function proofText({ adms: { length }, proof: { adms, moves, cost, elapsedMs }, objective }: Plan): string {
   const time = `${(elapsedMs / 1000).toFixed(1)} s`;
   const size = adms.isOptimal
-    ? 'no plan has fewer'
+    ? length > adms.value
+      ? `${adms.value} would do, with more moves`
+      : 'no plan has fewer'
     : `no plan has fewer than ${adms.bound}: gap ${percent(adms.value - adms.bound, adms.value)}`;
   const words = { cpu: 'the least CPU', balance: 'the most even load', latency: 'the lowest latency' }[objective];
   const rest = cost.isOptimal
-    ? `${words} among those of this size`
+    ? `${words} among those ${moves === undefined ? 'of this size' : 'with as few moves'}`
     : `${objective} within ${percent(cost.value - cost.bound, cost.value)} of the bound`;
   return ` (${size}; ${rest}; ${time})`;
 }

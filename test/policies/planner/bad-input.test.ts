@@ -111,6 +111,13 @@ test.each([
   expect(problem.length).toBeLessThan(300);
 });
 
+test('policies of single callers count where these call, not everywhere', () => {
+  const services = every(2000, (at) => `  s${at}: {}\n`);
+  const calls = every(1999, (at) => `- { from: s${at}, to: s${at + 1} }\n`);
+  const policies = every(1000, (at) => `- { name: p${at}, kind: RetryPolicy, from: s${at} }\n`);
+  expect(problemOf(`services:\n${services}calls:\n${calls}policies:\n${policies}`)).toBe('no problem');
+});
+
 test('an order as long as the list of policies is followed', () => {
   const names = every(2000, (at) => `- { name: p${at}, kind: AccessLog, to: b, after: p${at + 1} }\n`);
   expect(problemOf(`${BASE}policies:\n${names}- { name: p2000, kind: AccessLog, to: b }`)).toBe('no problem');
