@@ -1,8 +1,10 @@
 /**
  * What `--probe sampled` costs: two proxies that differ in nothing else run side by side on one core, and are loaded in
- * turn, second by second. Prints the mean of the paired differences of CPU time per request, with its interval.
+ * turn, second by second, the order reversed each time. After a few pairs both are started anew, since two processes of the
+ * same program differ by what V8 compiled and where memory lies. So the interval is that of the means of such blocks
+ * (Student's t), not of pairs, which are not independent of each other.
  *
- *   bin/node bench/profile/probe-overhead.ts [--pairs 20] [--scenario http] [--a off] [--b sampled]
+ *   bin/node bench/profile/probe-overhead.ts [--blocks 16] [--pairs 5] [--scenario http] [--a off] [--b sampled]
  */
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,11 +20,15 @@ import type { Scenario } from '../scenario.ts';
 import { SCENARIOS } from '../scenarios.ts';
 import { meanInterval } from './mean-interval.ts';
 
-const WARM_UP_S = 3;
+/** V8 has compiled what there is to compile by then; a busy machine gets no longer than that for it. */
+const WARM_UP_REQUESTS = 60_000;
+const WARM_UP_S = 2;
+const MOST_WARM_UPS = 5;
 
 const { values } = parseArgs({
   options: {
-    pairs: { type: 'string', default: '20' },
+    blocks: { type: 'string', default: '16' },
+    pairs: { type: 'string', default: '5' },
     scenario: { type: 'string', default: 'http' },
     a: { type: 'string', default: 'off' },
     b: { type: 'string', default: 'sampled' },
@@ -41,9 +47,19 @@ try {
   const loadFor = (one: Scenario) => saturationLoad(root, one);
   const fixtures = await makeFixtures(root, join(workFolder, 'certificates'), [scenario]);
   const env: TrialEnv = { root, workFolder, proxyCores: proxy, loadCores: load, loadFor, fixtures };
-  await withTrial(env, probed(outrigger, values.a), scenario, (a) =>
-    withTrial(env, probed(outrigger, values.b), scenario, (b) => compare(a, b)),
-  );
+  const blocks: Block[] = [];
+  for (let block = 0; block < Number(values.blocks); block++) {
+    // The one that was started last finds other memory and another heap.
+    const [first, second] = block % 2 === 0 ? [values.a, values.b] : [values.b, values.a];
+    const seen = await withTrial(env, probed(outrigger, first), scenario, (one) =>
+      withTrial(env, probed(outrigger, second), scenario, (other) =>
+        block % 2 === 0 ? compare(one, other) : compare(other, one),
+      ),
+    );
+    blocks.push(seen);
+    process.stderr.write(`block ${block + 1}: ${seen.percent.toFixed(2)} %\n`);
+  }
+  show(blocks);
 } finally {
   rmSync(workFolder, { recursive: true, force: true });
 }
@@ -58,22 +74,42 @@ function probed(peer: Peer, mode: string): Peer {
   };
 }
 
-async function compare(a: Trial, b: Trial): Promise<void> {
-  for (const trial of [a, b]) await saturate(trial, WARM_UP_S);
-  const differences: number[] = [];
-  const costs: [number, number][] = [];
+/** Means of a few pairs of the same two processes. */
+interface Block {
+  readonly aUs: number;
+  readonly bUs: number;
+  readonly percent: number;
+}
+
+async function compare(a: Trial, b: Trial): Promise<Block> {
+  for (const trial of [a, b]) await warmUp(trial);
+  const costs: [a: number, b: number][] = [];
   for (let pair = 0; pair < Number(values.pairs); pair++) {
     const first = pair % 2 === 0 ? await cost(a) : undefined;
     const other = await cost(b);
-    const one = first ?? (await cost(a));
-    costs.push([one, other]);
-    differences.push((100 * (other - one)) / one);
+    costs.push([first ?? (await cost(a)), other]);
   }
-  const { mean, low, high } = meanInterval(differences);
-  const microseconds = (index: 0 | 1): string => meanInterval(costs.map((pair) => pair[index])).mean.toFixed(2);
+  const mean = (list: readonly number[]): number => list.reduce((sum, value) => sum + value, 0) / list.length;
+  return {
+    aUs: mean(costs.map(([one]) => one)),
+    bUs: mean(costs.map(([, other]) => other)),
+    percent: mean(costs.map(([one, other]) => (100 * (other - one)) / one)),
+  };
+}
+
+async function warmUp(trial: Trial): Promise<void> {
+  let served = 0;
+  for (let i = 0; i < MOST_WARM_UPS && served < WARM_UP_REQUESTS; i++)
+    served += (await saturate(trial, WARM_UP_S)).result.requests;
+}
+
+function show(blocks: readonly Block[]): void {
+  const { mean, low, high } = meanInterval(blocks.map(({ percent }) => percent));
+  const us = (which: 'aUs' | 'bUs'): string => meanInterval(blocks.map((block) => block[which])).mean.toFixed(2);
+  const count = `${blocks.length} blocks of ${values.pairs} pairs`;
   process.stdout.write(
-    `${scenario.name}, ${outrigger.description}: ${values.a} ${microseconds(0)} µs, ${values.b} ${microseconds(1)} µs of CPU per request; ` +
-      `difference ${mean.toFixed(2)} % (95 % interval ${low.toFixed(2)} … ${high.toFixed(2)} %, ${differences.length} pairs)\n`,
+    `${scenario.name}, ${outrigger.description}: ${values.a} ${us('aUs')} µs, ${values.b} ${us('bUs')} µs of CPU per request; ` +
+      `difference ${mean.toFixed(2)} % ± ${((high - low) / 2).toFixed(2)} (95 % interval ${low.toFixed(2)} … ${high.toFixed(2)} %, ${count})\n`,
   );
 }
 

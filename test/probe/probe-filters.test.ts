@@ -129,3 +129,30 @@ test('streams of HTTP/2 are told by route, and their frames are parsed by somebo
   expect(seen.routes.map(({ route }) => route)).toContain('all/app');
   for (const part of ['http_parse', 'header_codec', 'routing']) expect(nsOf(seen, part)).toBeGreaterThan(0);
 });
+
+test('names are shown as they are, whatever they hold, and break neither metrics nor JSON', {
+  timeout: 120_000,
+}, async () => {
+  const hostile = '</script><img src=x onerror=alert(1)>"} 1\\';
+  await using backend = await app();
+  const routes = `- { match: { prefix: / }, name: ${JSON.stringify(hostile)}, route: { cluster: app } }`;
+  const filters = `- name: ${JSON.stringify(hostile)}
+  typed_config:
+    "@type": type.googleapis.com/envoy.extensions.filters.http.header_to_metadata.v3.Config
+    request_rules: [{ header: x-a, on_header_present: { key: a } }]`;
+  await using proxy = await startTestProxy(httpConfig(backend.port, { filters, routes }), options());
+  await send(proxy.port, ENOUGH_REQUESTS);
+  const seen = await report(proxy);
+  expect(seen.routes.map(({ route }) => route)).toContain(`all/${hostile}`);
+  expect(nsOf(seen, `filter/${hostile}`)).toBeGreaterThan(0);
+  const { host, port } = proxy.proxy.adminAddress ?? { host: '', port: 0 };
+  const metrics = await (await fetch(`http://${host}:${port}/stats/prometheus`)).text();
+  const samples = metrics.split('\n').filter((line) => line.startsWith('outrigger_component_cpu_seconds_total{'));
+  // The text format of Prometheus: backslash, quote and line feed are escaped within a label.
+  const sample = /^\w+\{(?:\w+="(?:[^"\\\n]|\\["\\n])*",?)+\} -?[\d.]+$/;
+  expect(samples.length).toBeGreaterThan(5);
+  for (const line of samples) expect(line).toMatch(sample);
+  expect(samples.join('\n')).toContain(`route="all/${hostile.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`);
+  // The page holds no name: it asks for them, and puts them into text nodes.
+  expect(await (await fetch(`http://${host}:${port}/`)).text()).not.toContain('onerror=alert');
+});
