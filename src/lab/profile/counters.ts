@@ -129,8 +129,9 @@ export function counterValues({ events, absent }: Counted, requests: number): Co
   }
   const notes: string[] = [];
   if (!isHardware) notes.push('this machine lets nobody count both cycles and instructions');
-  const missing = absent.map(({ title, events: names }) => `${title} (${names.join(', ')})`);
-  if (missing.length > 0) notes.push(`not counted here: ${missing.join('; ')}`);
+  // Where nothing is counted, no other name would help.
+  const missing = absent.map(({ title, events: names }) => (isHardware ? `${title} (${names.join(', ')})` : title));
+  if (missing.length > 0) notes.push(`not counted here: ${missing.join(', ')}`);
   const shared = events.filter(({ value, runningPercent }) => value !== undefined && runningPercent < WHOLE_PERCENT);
   if (shared.length > 0) {
     const names = shared.map(({ name, runningPercent }) => `${name} ${Math.round(runningPercent)} %`);
