@@ -63,7 +63,8 @@ export function quantity(options: { above?: number } = {}): Schema<number> {
 
 const Address = scalar('address', 'an address', (value) => {
   const text = typeof value === 'number' ? `127.0.0.1:${value}` : value;
-  if (typeof text === 'string' && /^(\[[^\]]+\]|[^:\s]+):\d{1,5}$/.test(text)) return text;
+  const port = typeof text === 'string' ? /^(?:\[[^\]]+\]|[^:\s]+):(\d{1,5})$/.exec(text)?.[1] : undefined;
+  if (port !== undefined && Number(port) >= 1 && Number(port) <= 65_535) return text;
   return new Problem(`${describe(value)} is not an address`, { allowed: 'host:port, or a port of 127.0.0.1' });
 }) as Schema<string>;
 

@@ -18,6 +18,8 @@ export interface Plan {
   readonly schema: typeof PLAN_SCHEMA;
   readonly objective: Objective;
   readonly survive: boolean;
+  /** Of the graph: an ADM at one that is here is a move for the next plan, whether or not a policy is about it. */
+  readonly services: readonly string[];
   readonly proof: {
     /** ADMs: how many, and that there cannot be fewer than `bound`. */
     readonly adms: Proof;
@@ -94,6 +96,7 @@ export function planOf(problem: PlanProblem, profile: CostProfile, objective: Ob
     schema: PLAN_SCHEMA,
     objective,
     survive: problem.survive,
+    services: graph.services.map(({ name }) => name),
     proof: {
       adms: optimum.adms,
       moves: optimum.moves,

@@ -26,6 +26,8 @@ export function readPlan(file: string): Plan {
     (one?.senders === undefined || (Array.isArray(one.senders) && one.senders.every(isText)));
   if (!Array.isArray(data!.placements) || !data!.placements.every(isPlacement))
     wrong('placements', 'is no list of placements');
+  if (data!.services !== undefined && !(Array.isArray(data!.services) && data!.services.every(isText)))
+    wrong('services', 'is no list of services');
   return data as Plan;
 }
 
@@ -34,6 +36,8 @@ export function previousOf({ graph, placements }: PlanProblem, plan: Plan): Prev
   const adms = new Set(plan.adms.map(({ service }) => service));
   const mentioned = new Set([
     ...adms,
+    // Plans of before there was this list have none.
+    ...(plan.services ?? []),
     ...plan.placements.flatMap(({ receiver, senders }) => [receiver, ...(senders ?? [])]),
   ]);
   const sideOf = new Map(plan.placements.map(({ policy, receiver, side }) => [`${policy} ${receiver}`, side]));

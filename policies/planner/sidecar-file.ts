@@ -110,13 +110,34 @@ function entryOf(problem: PlanProblem, running: Running, call: number): string {
   return needed(problem, to, 'listen').replace(/^(0\.0\.0\.0|\[::\])(?=:)/, problem.graph.services[to]!.name);
 }
 
+/** Where each call's caller finds its own sidecar: as `via` says, or at a port that nothing else of this caller has. */
 function egressAddresses({ graph }: PlanProblem): string[] {
-  const used = new Map<number, number>();
+  const taken = graph.services.map(({ app, listen }) => new Set([portOf(app), portOf(listen)]));
+  for (const { from, via } of graph.calls) taken[from]!.add(portOf(via));
+  const next = new Map<number, number>();
   return graph.calls.map(({ from, via }) => {
-    const count = used.get(from) ?? 0;
-    used.set(from, count + 1);
-    return via ?? `127.0.0.1:${FIRST_EGRESS_PORT + count}`;
+    if (via !== undefined) return via;
+    let port = next.get(from) ?? FIRST_EGRESS_PORT;
+    while (taken[from]!.has(port)) port++;
+    next.set(from, port + 1);
+    return `127.0.0.1:${port}`;
   });
+}
+
+function portOf(address: string | undefined): number {
+  return Number(address?.slice(address.lastIndexOf(':') + 1));
+}
+
+/** @throws CompileError when two listeners of a sidecar have one address */
+function refuseSharedAddress(service: string, listeners: readonly Listener[]): void {
+  const names = new Map<string, string>();
+  for (const { name, listen, source } of listeners) {
+    if (source !== undefined) continue;
+    const other = names.get(listen);
+    if (other !== undefined)
+      throw new CompileError(`the sidecar of ${service} cannot be made: ${other} and ${name} both listen at ${listen}`);
+    names.set(listen, name);
+  }
 }
 
 /** One listener of a sidecar, or one filter chain of it. */
@@ -177,6 +198,7 @@ function outbound(problem: PlanProblem, running: Running, adm: number, vias: rea
 }
 
 function bootstrap(service: string, listeners: readonly Listener[]): Canonical {
+  refuseSharedAddress(service, listeners);
   const entries = listeners.map(({ name, listen, app, policies, source }) => ({
     name,
     // Chains of one listener are put together below; until then each needs an address of its own.

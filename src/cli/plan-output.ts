@@ -7,8 +7,12 @@ import { planHtml, planSvg } from '../../policies/planner/picture.ts';
 import type { Plan } from '../../policies/planner/plan.ts';
 import type { PlanProblem } from '../../policies/planner/problem.ts';
 import { type CompiledPlan, CompileError, compilePlan } from '../../policies/planner/sidecar-file.ts';
+import { ConfigError } from '../config/errors.ts';
 import { toYaml } from '../config/expand.ts';
 import { loadConfig } from '../config/load.ts';
+
+/** Folders with files for proxies. */
+const FOLDERS = ['sidecars', 'lost', 'limits'];
 
 /**
  * Writes a plan into a folder: plan.json and plan.yaml, graph.svg and graph.html, network-policies.yaml, and, where the
@@ -23,6 +27,9 @@ export function writePlan(
   assignment: Assignment,
 ): string | undefined {
   mkdirSync(folder, { recursive: true });
+  // What an earlier plan has left would be taken for this one's.
+  for (const name of [...FOLDERS, 'addresses.yaml', 'graph.svg'])
+    rmSync(join(folder, name), { recursive: true, force: true });
   const write = (name: string, text: string): void => writeFileSync(join(folder, name), text);
   write('plan.json', `${JSON.stringify(plan, undefined, 2)}\n`);
   write('plan.yaml', toYaml(JSON.parse(JSON.stringify(plan))));
@@ -30,15 +37,16 @@ export function writePlan(
   if (svg !== undefined) write('graph.svg', svg);
   write('graph.html', planHtml(problem.graph, plan));
   write('network-policies.yaml', plan.networkPolicies.map((policy) => toYaml(policy)).join('---\n'));
-  // Files of an earlier plan would be run beside those of this one.
-  for (const name of ['sidecars', 'lost', 'limits']) rmSync(join(folder, name), { recursive: true, force: true });
   try {
     writeCompiled(folder, compilePlan(problem, assignment));
     if (problem.survive) writeLosses(folder, problem, assignment);
     writeLimits(folder, problem);
     return undefined;
   } catch (error) {
+    // Some of the files are no mesh.
+    for (const name of [...FOLDERS, 'addresses.yaml']) rmSync(join(folder, name), { recursive: true, force: true });
     if (error instanceof CompileError) return error.message;
+    if (error instanceof ConfigError) return `the sidecar of ${error.message}`;
     throw error;
   }
 }

@@ -49,6 +49,46 @@ test('--output writes what outrigger run accepts, pictures, and a plan for the n
   expect((JSON.parse(again.stdout) as { changes: string[] }).changes).toEqual([]);
 });
 
+const ROW = `cluster: { network_policies: enforced }
+services:
+  a: { app: "127.0.0.1:9001", listen: "127.0.0.1:15100" }
+  b: { app: "127.0.0.1:9002", listen: "127.0.0.1:15100" }
+  c: { app: "127.0.0.1:9003", listen: "127.0.0.1:15100" }
+calls:
+  - { from: a, to: [b, c] }
+  - { from: c, to: a }
+policies: [{ name: log, kind: AccessLog, spec: { to: stdout } }]
+`;
+
+test('calls without an address of their own get one that nothing else of the sidecar has', async () => {
+  const out = folder();
+  const { code, stderr } = await runCli(['plan', written(ROW), '--output', out]);
+  expect([code, stderr]).toEqual([0, '']);
+  expect(readFileSync(join(out, 'addresses.yaml'), 'utf8')).toContain('127.0.0.1:15101');
+  expect(readFileSync(join(out, 'addresses.yaml'), 'utf8')).not.toContain(
+    'from: a\n    to: b\n    address: 127.0.0.1:15100',
+  );
+});
+
+test('where no sidecar files can be made the plan is told, and those of an earlier one are gone', async () => {
+  const out = folder();
+  expect((await runCli(['plan', written(ROW), '--output', out])).code).toBe(0);
+  const same = ROW.replace('to: [b, c] }', 'to: [b, c], via: 15200 }');
+  const { code, stdout, stderr } = await runCli(['plan', written(same), '--output', out]);
+  expect(code).toBe(0);
+  expect(stdout).toContain('1 ADM (');
+  expect(stderr).toBe(
+    'outrigger: no sidecar files: the sidecar of a cannot be made: to-b and to-c both listen at 127.0.0.1:15200\n',
+  );
+  expect(readdirSync(out).sort()).toEqual([
+    'graph.html',
+    'graph.svg',
+    'network-policies.yaml',
+    'plan.json',
+    'plan.yaml',
+  ]);
+});
+
 test('names from a graph are no markup in the picture', async () => {
   const file = written(`services: { a: {}, b: {} }
 calls: [{ from: a, to: b }]

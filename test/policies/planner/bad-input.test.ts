@@ -80,6 +80,7 @@ test.each([
     'services: { a: {} }\nnodes: { "\\e[31mred": {} }',
     '"\\u001b[31mred" is no name',
   ],
+  ['a port that there is not', 'services: { a: { app: "127.0.0.1:99999" } }', 'is not an address'],
   ['no services', 'services: {}', 'the call graph is empty'],
   ['nothing at all', '', 'the file is empty'],
   ['a list', '- a', 'expected a map, got a list'],

@@ -8,6 +8,7 @@ import { optimize } from '../../../policies/planner/optimize.ts';
 import { type Plan, planOf } from '../../../policies/planner/plan.ts';
 import { changesOf, previousOf, readPlan } from '../../../policies/planner/previous-plan.ts';
 import { planProblem } from '../../../policies/planner/problem.ts';
+import { planText } from '../../../src/cli/plan-text.ts';
 
 /** Rings of four, of which either pair is a smallest set: costs alone decide. */
 function rings(rates: readonly number[]): string {
@@ -57,6 +58,33 @@ test('a new service moves what it must, and leaves the rest alone', async () => 
   expect(rest(after)).toEqual(rest(before));
 });
 
+test('an ADM at a service that no policy was about before is a move like any other', async () => {
+  // The smallest plans have one ADM at u or at w; w had calls and no policy.
+  const text = `services: { u: {}, w: {} }
+calls: [{ from: u, to: w, rate: 10 }]
+policies: []`;
+  const before = await planned(text.replace('policies: []', ''));
+  const policy =
+    'policies: [{ name: log, kind: AccessLog, to: w, cost: { sender: { cpu_us: 9 }, receiver: { cpu_us: 5 } } }]';
+  const after = await planned(text.replace('policies: []', policy), before);
+  expect(after.proof.moves).toMatchObject({ value: 1, isOptimal: true });
+  expect(changesOf(before, after).filter((change) => change.includes('gets an ADM'))).toHaveLength(1);
+});
+
+test('with slack the smallest number is told beside that of the plan', async () => {
+  const text = `services: { a: {}, b: {}, c: {} }
+calls: [{ from: a, to: [b, c] }]
+policies: [{ name: log, kind: AccessLog, side: receiver, to: [b, c] }]`;
+  const before = await planned(text);
+  const after = await planned(text.replace(', side: receiver', ''), before, 1);
+  expect(changesOf(before, after)).toEqual([]);
+  expect(planText(after)).toContain('2 ADMs (1 would do, with more moves; the least CPU among those with as few moves');
+  expect(after.placements.map(({ why }) => why)).toEqual([
+    '"log" is at b: the senders would need an ADM that nothing else needs, at a.',
+    '"log" is at c: the senders would need an ADM that nothing else needs, at a.',
+  ]);
+});
+
 test('with slack, ADMs may stay that the smallest plan would do without', async () => {
   const before = await planned(
     `${rings([10])}\n  - { name: pin, kind: RateLimit, to: [b0], from: [a0], side: receiver }`,
@@ -82,6 +110,11 @@ test('a plan that is written is read again, and what is no plan is refused', asy
   expect(serviceNames(readPlan(file))).toEqual(serviceNames(plan));
   writeFileSync(file, '{ "schema": "outrigger.plan/1", "adms": [{}] }');
   expect(() => readPlan(file)).toThrow('adms  is no list of ADMs');
+  writeFileSync(
+    file,
+    '{ "schema": "outrigger.plan/1", "adms": [], "placements": [{ "policy": "p", "receiver": "b", "side": "sender", "senders": 5 }] }',
+  );
+  expect(() => readPlan(file)).toThrow('placements  is no list of placements');
   writeFileSync(file, 'services: {}');
   expect(() => readPlan(file)).toThrow('schema  is not outrigger.plan/1');
   writeFileSync(file, '{ "schema": "outrigger.plan/1", "ad');
