@@ -104,11 +104,19 @@ function comparison(
 /** The paper's step from TCP to HTTP (Figure 6). */
 function tcpToHttp(c: Characterization, model: AdditiveModel): Statement[] {
   const ratios = findings(c, model).flatMap(({ statement, peer, text }) =>
-    statement === 'tcp_to_http' ? [`${text} with ${peerLabel(peer)}`] : [],
+    statement === 'tcp_to_http' && ['tcp', 'http'].every((name) => isSaturated(c, name, peer))
+      ? [`${text} with ${peerLabel(peer)}`]
+      : [],
   );
   if (ratios.length === 0) return [];
   const text = `From TCP to HTTP the highest rate falls by ${ratios.join(', ')} (the paper: ${PAPER_NUMBERS.tcpToHttp}×).`;
   return [{ verdict: 'finding', text }];
+}
+
+function isSaturated(c: Characterization, name: string, peer: string): boolean {
+  const configuration = c.configurations.find((one) => one.name === name);
+  const row = configuration && rowOf(configuration, peer);
+  return row !== undefined && (row.cpuPercent ?? 100) >= SATURATED_PERCENT;
 }
 
 function additivity({ mixes }: AdditiveModel, c: Characterization): Statement[] {
@@ -147,20 +155,23 @@ function dearestFilters({ costs }: AdditiveModel, c: Characterization): Statemen
         : [],
     );
     if (own.length === 0) return [];
-    const dearest = own.reduce((one, next) => (next.micros.median > one.micros.median ? next : one));
-    const { min, max } = dearest.micros;
-    const interval = min === max ? '' : ` (${formatNumber(min)} to ${formatNumber(max)})`;
-    const unseen = own.filter(({ micros }) => micros.min <= 0);
-    const noise =
-      unseen.length === 0
-        ? ''
-        : ` ${unseen.length} of ${own.length} cost less than the rounds can tell: ${unseen.map(({ configuration }) => labelFor(c, configuration)).join(', ')}.`;
+    const [seen, unseen] = [own.filter(({ micros }) => micros.min > 0), own.filter(({ micros }) => !(micros.min > 0))];
+    const names = unseen.map(({ configuration }) => labelFor(c, configuration)).join(', ');
+    const count = own.length === 1 ? 'the one filter configuration' : `${own.length} filter configurations`;
+    if (seen.length === 0)
+      return [
+        {
+          verdict: 'missed',
+          text: `${peerLabel(peer)}: of ${count}, none costs more than the rounds can tell: ${names}.`,
+        },
+      ];
+    const { configuration, micros } = seen.reduce((one, next) => (next.micros.median > one.micros.median ? next : one));
+    const interval = micros.min === micros.max ? '' : ` (${formatNumber(micros.min)} to ${formatNumber(micros.max)})`;
+    const noise = unseen.length === 0 ? '' : ` ${unseen.length} cost less than the rounds can tell: ${names}.`;
     return [
       {
         verdict: 'finding',
-        text:
-          `${peerLabel(peer)}: the dearest of ${own.length} filter configurations is ${labelFor(c, dearest.configuration)} with ` +
-          `${formatNumber(dearest.micros.median)} µs per request${interval}.${noise}`,
+        text: `${peerLabel(peer)}: the dearest of ${count} is ${labelFor(c, configuration)} with ${formatNumber(micros.median)} µs per request${interval}.${noise}`,
       },
     ];
   });

@@ -60,6 +60,20 @@ test('components have the rows of Table 2; what is not taken apart, and not attr
     expect(svg.match(new RegExp(`class="part ${part}"`, 'g'))?.length).toBeGreaterThan(2);
 });
 
+test('what came out below zero is said beside its bar', () => {
+  const c = sample();
+  expect(pictures(characterizationReport(c)).find(({ figure }) => figure === 'components')!.svg).not.toContain('(less');
+  const [first, ...others] = c.configurations;
+  const [own, envoy] = first!.peers;
+  const parts = envoy!.breakdown!.parts.map((part) =>
+    part.basis === 'by difference' && part.part !== 'http_parse' ? { ...part, usPerRequest: -3.5 } : part,
+  );
+  const spoiled = { ...first!, peers: [own!, { ...envoy!, breakdown: { ...envoy!.breakdown!, parts } }] };
+  const report = characterizationReport({ ...c, configurations: [spoiled, ...others] });
+  expect(pictures(report).find(({ figure }) => figure === 'components')!.svg).toContain('>14.0 µs (less 3.50)<');
+  expect(renderHtml(report)).toContain('what came out below zero');
+});
+
 test('mixes have predictions with errors, and the paper’s Table 3 stands beside them', () => {
   expect(rowsOf(tableOf(sample(), /^Predicted and measured/))[0]).toMatch(
     /^HTTP Mix 1: Rate Limit and IP Tag \| Outrigger \| Rate Limit \+ IP Tag 1 \| 24\.0 \(.*\) \| 24\.3 \(.*\) \| −1\.2 %/,
@@ -96,6 +110,12 @@ test('what was not measured has no section', () => {
       peers: one.peers.map(({ breakdown: _, ...row }) => ({ ...row, levels: [] })),
     })),
   };
+  expect(tableOf(bare, /^Ratios to Envoy/).columns).toEqual([
+    'configuration',
+    'proxy',
+    'CPU per request',
+    'requests/s',
+  ]);
   expect(pictures(characterizationReport(bare)).map(({ figure }) => figure)).toEqual(['cpu']);
   const ids = characterizationReport(bare).sections.map(({ id }) => id);
   expect(ids).toEqual(['beside-envoy', 'paper', 'configurations']);

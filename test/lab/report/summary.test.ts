@@ -84,6 +84,7 @@ test('a rate that something else limited is not compared', () => {
     ...one,
     peers: one.peers.map((row) => (one.name === 'tls' ? { ...row, cpuPercent: 30 } : row)),
   }));
+  expect(summaryOf({ ...c, configurations: idle }).join('\n')).toContain('From TCP to HTTP');
   expect(summaryOf({ ...c, configurations: idle })[1]).toMatch(
     /^reached: Outrigger reaches .* in the median of 10 configurations, from 1\.17 \(TCP\).* It is not below Envoy’s in any\.$/,
   );
@@ -100,6 +101,21 @@ test('a latency that the load generator limited is not compared', () => {
   }));
   expect(summaryOf({ ...c, configurations: late })[2]).toMatch(
     /^reached: Outrigger has .* median of 10 configurations/,
+  );
+});
+
+test('of filters the dearest is named among those that the rounds can tell', () => {
+  const costs = { ratelimit: [20, 62.4], iptag: [20, 61.2], header_read: [20, 63], tls: [5, 17] } as const;
+  const lines = summaryOf(withCosts({ ...costs, rbac_accept_all: [5, 15], rbac_reject_1000: [5, 82] }));
+  expect(lines).toContain(
+    'finding: Outrigger: the dearest of 7 filter configurations is Logging with 8.50 µs per request (8.25 to 8.75). ' +
+      '6 cost less than the rounds can tell: RBAC: Accept All, RBAC: Reject 1000, TLS, Header Read, Rate Limit, IP Tag 1.',
+  );
+  const none = summaryOf(
+    withCosts({ ...costs, rbac_accept_all: [5, 15], rbac_reject_1000: [5, 82], logging: [20, 66] }),
+  );
+  expect(none.join('\n')).toContain(
+    'missed: Outrigger: of 7 filter configurations, none costs more than the rounds can tell: RBAC: Accept All,',
   );
 });
 

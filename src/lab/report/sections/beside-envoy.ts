@@ -66,10 +66,13 @@ export function ratioTable(c: Characterization): Table | undefined {
   }
   if (rows.length === 0) return undefined;
   const half = `at ${percent(USUAL_LEVEL)} of a core`;
+  const titles = ['configuration', 'proxy', 'CPU per request', 'requests/s', `p50 ${half}`, `p99 ${half}`];
+  // A run without fixed rates has no latencies: no column of dashes.
+  const columns = [0, 1, ...[2, 3, 4, 5].filter((column) => rows.some((row) => row[column]?.text !== '–'))];
   return {
     title: 'Ratios to Envoy in the same rounds: requests per second, more is better; all others, less is better',
-    columns: ['configuration', 'proxy', 'CPU per request', 'requests/s', `p50 ${half}`, `p99 ${half}`],
-    rows,
+    columns: columns.map((column) => titles[column]!),
+    rows: rows.map((row) => columns.map((column) => row[column]!)),
     command: c.command,
   };
 }

@@ -34,6 +34,15 @@ function partOf(row: string): Part {
   return { number: COMPONENT_ROWS.indexOf(row) + 1, label: row, className: `part-${CLASSES[row]}` };
 }
 
+/** What came out below zero, in words, where it is more than a hundredth of the rest: a bar cannot show it. */
+function belowZero(sums: readonly (readonly [row: string, micros: number])[]): string {
+  const below = sums.reduce((sum, [, micros]) => sum - Math.min(0, micros), 0);
+  const above = sums.reduce((sum, [, micros]) => sum + Math.max(0, micros), 0);
+  return below > above / 100 ? ` (${LESS} ${formatNumber(below)})` : '';
+}
+
+const LESS = 'less';
+
 /** Stacked bars after the paper's Figure 7; undefined where nothing was taken apart. */
 export function componentSection(c: Characterization): Section | undefined {
   const peers = peersOf(c);
@@ -49,25 +58,30 @@ export function componentSection(c: Characterization): Section | undefined {
         value,
         note: `${formatNumber(value)} µs (${percent(value / breakdown.cpuMicros)})`,
       }));
-      return [{ label: peerLabel(peer), segments, note: `${formatNumber(breakdown.cpuMicros)} µs` }];
+      return [{ label: peerLabel(peer), segments, note: `${formatNumber(breakdown.cpuMicros)} µs${belowZero(sums)}` }];
     });
     return { label: labelOf(configuration), bars };
   });
-  const totals = rows.flatMap(({ bars }) =>
-    bars.map(({ segments }) => segments.reduce((sum, { value }) => sum + Math.max(0, value), 0)),
-  );
+  const bars = rows.flatMap((row) => row.bars);
+  const totals = bars.map(({ segments }) => segments.reduce((sum, { value }) => sum + Math.max(0, value), 0));
   const limit = cutLimit(totals);
   const isCut = totals.some((total) => total > limit);
-  const present = new Set(
-    rows.flatMap(({ bars }) => bars.flatMap(({ segments }) => segments.map(({ part }) => part.label))),
-  );
+  const notes = [
+    ...(bars.some(({ note }) => note.includes(LESS))
+      ? [
+          ' Behind some bars stands in brackets what came out below zero, as differences of two runs may: they are longer than the whole by that.',
+        ]
+      : []),
+    ...(isCut ? [' Bars with two strokes at their end are cut off; their number says how long they are.'] : []),
+  ];
+  const present = new Set(bars.flatMap(({ segments }) => segments.map(({ part }) => part.label)));
   const figure: Figure = {
     id: 'components',
     title: 'Where the CPU time of a request goes',
     caption:
       'After Figure 7 of the paper: CPU time per request at saturation, by the rows of its Table 2. Numbers in the bars are ' +
       'those of the legend. What nothing could attribute, and user space that nothing could take apart, have patterns of ' +
-      `their own.${isCut ? ' Bars with two strokes at their end are cut off; their number says how long they are.' : ''}`,
+      `their own.${notes.join('')}`,
     charts: [
       stackedRows({
         title: 'CPU time per request by component, configuration and proxy',
