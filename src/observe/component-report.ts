@@ -47,7 +47,7 @@ export interface ComponentReport {
   readonly cpuNs: number | null;
   /** What the probe itself has cost, by its calibration. */
   readonly probeNs: number;
-  /** What parts were multiplied by to fit the CPU time between the rows that were timed; the mean of the threads. */
+  /** What parts were multiplied by to fit the CPU time of their thread; the mean of the threads. */
   readonly rowScale: number;
   /** All threads have timed and forgotten their first events. */
   readonly isWarm: boolean;

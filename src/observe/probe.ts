@@ -52,10 +52,7 @@ export interface ThreadTimes {
   readonly threadCpuNs: number | undefined;
   /** CPU time that the probe itself has taken, by its calibration. It is in none of the parts. */
   readonly probeNs: number;
-  /**
-   * CPU time of an event between the rows that were timed, to that of one in them: all parts have been multiplied by it.
-   * 1 as long as it is not known.
-   */
+  /** What all parts have been multiplied by to fit the CPU time of the thread less the probe's; 1 as long as it is not known. */
   readonly rowScale?: number;
   /** The first events, which are forgotten, are over. */
   readonly isWarm?: boolean;

@@ -12,6 +12,8 @@ export interface Calibration {
   readonly outerMs: number;
   /** Of one timed event, beside the calls in it. */
   readonly eventMs: number;
+  /** Of reading the clock of CPU time; 0 where there is none. */
+  readonly readClockMs: number;
   /** Of a write call, what is not the system call's. */
   readonly writeMs: number;
   /** Of a read system call: for each, and for each byte. */
@@ -28,7 +30,7 @@ const ROUNDS_THAT_COUNT = 10;
 export async function calibrate(clock: EventClock): Promise<Calibration> {
   const { innerMs, outerMs } = calibrateCalls();
   const eventMs = calibrateEvents(clock);
-  return { innerMs, outerMs, eventMs, ...(await calibrateSystemCalls()) };
+  return { innerMs, outerMs, eventMs, readClockMs: clock.gapCostMs, ...(await calibrateSystemCalls()) };
 }
 
 /** Empty methods, timed: all that is counted is the probe's. */

@@ -34,12 +34,6 @@ export interface PlainSums {
   gapMs: number;
 }
 
-/** CPU time of the pauses between rows, and how many events they had. */
-export interface PauseSums {
-  events: number;
-  cpuMs: number;
-}
-
 /**
  * Chooses the events that are timed. An event is what the event loop calls the proxy for: bytes that came, a write that
  * is done, a timer. Rows lie at random distances, or a rhythm of the traffic could meet the same kind each time.
@@ -61,10 +55,8 @@ export class EventSampler {
   /** Events that were chosen from. */
   events = 0;
   readonly plain: PlainSums = { events: 0, cpuMs: 0, gaps: 0, gapMs: 0 };
-  readonly pauses: PauseSums = { events: 0, cpuMs: 0 };
-  /** Of the pause that runs; 0 where there is none. */
-  private pauseEvents = 0;
-  private pauseCpuMs = 0;
+  /** Of `events`, those in rows. */
+  rowEvents = 0;
   private startCpuMs = 0;
   private isRunning = false;
   private counts = false;
@@ -109,7 +101,6 @@ export class EventSampler {
     this.counts = this.left <= ROW_EVENTS - SKIPPED_EVENTS || this.every === 1;
     this.isRunning = true;
     if (cpuMs !== undefined) this.startCpuMs = cpuMs();
-    if (this.pauseEvents > 0) this.endPause();
     if (!this.isPlain) this.meter.beginEvent(this.counts);
   }
 
@@ -130,14 +121,9 @@ export class EventSampler {
     if (!this.isPlain) this.meter.endEvent(takenMs, this.hasGap ? this.gap : undefined);
     else if (takenMs !== undefined && this.counts) this.addPlain(takenMs - gapCostMs);
     this.events++;
+    this.rowEvents++;
     this.countdown = 1;
     if (--this.left === 0) this.endRow();
-  }
-
-  private endPause(): void {
-    this.pauses.events += this.pauseEvents;
-    this.pauses.cpuMs += this.startCpuMs - this.pauseCpuMs;
-    this.pauseEvents = 0;
   }
 
   private addPlain(takenMs: number): void {
@@ -156,13 +142,12 @@ export class EventSampler {
       this.warmUp -= ROW_EVENTS;
       if (this.warmUp > 0) return;
       this.events = 0;
+      this.rowEvents = 0;
       this.onWarm();
     }
     const pause = this.draw();
     this.countdown = pause + 1;
     this.events += pause;
-    this.pauseEvents = pause;
-    this.pauseCpuMs = this.clock.cpuMs?.() ?? 0;
     this.isPlain = this.clock.cpuMs !== undefined && ++this.rows % PLAIN_ROW === 0;
   }
 

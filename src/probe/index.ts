@@ -73,7 +73,6 @@ class ThreadProbe implements Probe {
     this.meter.forget();
     this.gaps.clear();
     Object.assign(this.sampler.plain, { events: 0, cpuMs: 0, gaps: 0, gapMs: 0 });
-    Object.assign(this.sampler.pauses, { events: 0, cpuMs: 0 });
     this.startCpuMs = this.clock.cpuMs?.() ?? 0;
   }
 
@@ -145,14 +144,22 @@ class ThreadProbe implements Probe {
 
   report(): ThreadTimes {
     const { meter, sampler, calibration, settings, clock } = this;
-    const routes = routeTimes(meter, this.gaps, calibration, sampler);
+    const threadCpuMs = clock.cpuMs === undefined ? undefined : clock.cpuMs() - this.startCpuMs;
+    const { plain, events, rowEvents } = sampler;
+    const routes = routeTimes(meter, this.gaps, calibration, {
+      plain,
+      events,
+      rowEvents,
+      // Where every event is timed, what the probe's calls do to the rest is not known well enough.
+      threadCpuMs: settings.mode === 'all' ? undefined : threadCpuMs,
+    });
     return {
       mode: settings.mode,
       every: settings.mode === 'all' ? 1 : settings.every,
       events: sampler.events,
       timed: meter.timed,
       disturbed: meter.disturbed,
-      threadCpuNs: clock.cpuMs === undefined ? undefined : Math.round((clock.cpuMs() - this.startCpuMs) * 1e6),
+      threadCpuNs: threadCpuMs === undefined ? undefined : Math.round(threadCpuMs * 1e6),
       probeNs: routes.probeNs,
       rowScale: routes.rowScale,
       isWarm: sampler.isWarm,

@@ -1,6 +1,6 @@
 import type { RouteTimes } from '../observe/probe.ts';
 import type { Calibration } from './calibration.ts';
-import type { PauseSums, PlainSums } from './events.ts';
+import type { PlainSums } from './events.ts';
 import { dispatchOf, type GapSums, gapParts } from './gaps.ts';
 import type { Meter, RouteSums } from './meter.ts';
 
@@ -10,9 +10,12 @@ export const WRITE_CALL = 'write_call';
 /** What the sampler knows beside the meter. */
 export interface SampledSums {
   readonly plain: PlainSums;
-  readonly pauses: PauseSums;
   /** That were chosen from. */
   readonly events: number;
+  /** That somebody looked at, those that do not count included. */
+  readonly rowEvents: number;
+  /** CPU time of the thread meanwhile; undefined where there is no such clock, or every event is timed. */
+  readonly threadCpuMs: number | undefined;
 }
 
 /** The times of all routes by part, without the probe's own; and that. */
@@ -20,19 +23,20 @@ export function routeTimes(
   meter: Meter,
   gaps: ReadonlyMap<string, GapSums>,
   calibration: Calibration,
-  { plain, pauses, events }: SampledSums,
+  sampled: SampledSums,
 ): { readonly list: RouteTimes[]; readonly probeNs: number; readonly rowScale: number } {
-  const rowScale = scaleOfRows(plain, pauses);
-  const scale = rowScale * slowDown(meter, plain, calibration);
+  const { plain, events } = sampled;
+  const partScale = slowDown(meter, plain, calibration);
+  const probeMs = probeCost(meter, sampled, calibration, partScale);
+  const rowScale = scaleOfRows(sampled, probeMs);
+  const scale = rowScale * partScale;
   const gapScale = rowScale * gapSlowDown(gaps.values(), plain);
   const scaledGaps = new Map([...gaps].map(([route, sums]) => [route, sums.scaled(gapScale)]));
   const dispatchMs = dispatchOf(scaledGaps.values());
   const perRequest = requestScale(meter, events);
-  let probeMs = meter.timed * calibration.eventMs;
   const list: RouteTimes[] = [];
   for (const sums of meter.routes.values()) {
-    const { parts, costMs } = partsOf(sums, meter.parts.names, calibration, scale);
-    probeMs += costMs;
+    const parts = partsOf(sums, meter.parts.names, calibration, scale);
     const gap = scaledGaps.get(sums.route);
     if (gap !== undefined) {
       const { osReadMs, sidecarReadMs, pollMs } = gapParts(gap, dispatchMs);
@@ -56,13 +60,11 @@ function partsOf(
   names: readonly string[],
   { innerMs, outerMs, writeMs }: Calibration,
   scale: number,
-): { parts: Map<string, number>; costMs: number } {
+): Map<string, number> {
   const parts = new Map<string, number>();
-  let costMs = 0;
   for (const [part, name] of names.entries()) {
     const cost = (inner[part] as number) * innerMs + (outer[part] as number) * outerMs;
     const own = scale * Math.max(0, (ms[part] as number) - cost);
-    costMs += (ms[part] as number) - own;
     if (name === WRITE_CALL) {
       const userMs = Math.min(own, (inner[part] as number) * writeMs);
       parts.set('sidecar_write', (parts.get('sidecar_write') ?? 0) + userMs);
@@ -71,7 +73,7 @@ function partsOf(
       parts.set(name, (parts.get(name) ?? 0) + own);
     }
   }
-  return { parts, costMs };
+  return parts;
 }
 
 /** Events of both kinds that must have been seen before they are compared. */
@@ -121,16 +123,37 @@ function requestScale({ requests, timed, routes }: Meter, events: number): numbe
   return seen === 0 ? 1 : requests / ((seen * events) / timed);
 }
 
-/** Rows that say something so different from all other events had other events. */
+/**
+ * What the probe itself has taken: in events that were timed, in those that were timed as a whole, and in those that began
+ * a row and do not count.
+ */
+function probeCost(meter: Meter, sampled: SampledSums, calibration: Calibration, partScale: number): number {
+  const { plain, rowEvents } = sampled;
+  const { innerMs, outerMs, eventMs, readClockMs } = calibration;
+  let ms = meter.timed * eventMs + plain.events * CLOCK_READS * readClockMs;
+  for (const sums of meter.routes.values()) {
+    for (let part = 0; part < meter.parts.names.length; part++) {
+      const all = sums.ms[part] as number;
+      const cost = (sums.inner[part] as number) * innerMs + (sums.outer[part] as number) * outerMs;
+      ms += all - Math.min(1, partScale) * Math.max(0, all - cost);
+    }
+  }
+  const counted = meter.timed + plain.events;
+  return counted === 0 ? 0 : (ms * Math.max(rowEvents, counted)) / counted;
+}
+
+/** Of CPU time: at the beginning and the end of an event, and before the next one. */
+const CLOCK_READS = 3;
+/** Rows that say something so different from all events had other events. */
 const LARGEST_ROW_SCALE = 2;
 
 /**
- * How long an event with what leads to it takes where nobody times it, to how long it takes in the rows. Rows are a sample,
- * and neighbours on the processor make some of them long; how much CPU time goes by between two rows is known exactly.
+ * How long an event with what leads to it takes on average, to how long it takes in the rows. Rows are a sample, and
+ * neighbours on the processor make some of them long; the thread's CPU time is known exactly.
  */
-function scaleOfRows(plain: PlainSums, pauses: PauseSums): number {
-  if (plain.events < ENOUGH_EVENTS || plain.gaps < ENOUGH_EVENTS || pauses.events < ENOUGH_EVENTS) return 1;
+function scaleOfRows({ plain, events, threadCpuMs }: SampledSums, probeMs: number): number {
+  if (threadCpuMs === undefined || plain.events < ENOUGH_EVENTS || plain.gaps < ENOUGH_EVENTS) return 1;
   const rowMs = plain.cpuMs / plain.events + plain.gapMs / plain.gaps;
-  const ratio = pauses.cpuMs / pauses.events / rowMs;
+  const ratio = (threadCpuMs - probeMs) / events / rowMs;
   return Math.min(Math.max(ratio, 1 / LARGEST_ROW_SCALE), LARGEST_ROW_SCALE);
 }
