@@ -1,4 +1,3 @@
-import { admOf } from './constraints.ts';
 import type { Assignment } from './load.ts';
 import { Expression, type PlacementProgram } from './placement-program.ts';
 import type { PlanProblem } from './problem.ts';
@@ -21,7 +20,7 @@ export function hasCapacities({ graph }: PlanProblem): boolean {
   );
 }
 
-/** All capacities of the graph. Memory is that of the profile's sidecar, whatever it carries. */
+/** All capacities of the graph. */
 export function capacitiesOf(model: PlacementProgram): Capacity[] {
   const { services, nodes } = model.problem.graph;
   const found: Capacity[] = [];
@@ -33,21 +32,25 @@ export function capacitiesOf(model: PlacementProgram): Capacity[] {
         upper: sidecarCpuCores * CORE_MICROS * replicas,
         text: `the sidecars of ${name} have ${sidecarCpuCores} cores each`,
       });
-    if (sidecarMemoryMiB < model.memoryMiB)
+    const { memoryMiB, memoryPerPolicyMiB } = model.profile;
+    if (sidecarMemoryMiB < memoryMiB || (memoryPerPolicyMiB > 0 && Number.isFinite(sidecarMemoryMiB))) {
+      const more = memoryPerPolicyMiB > 0 ? ` and ${memoryPerPolicyMiB} MiB for each policy` : '';
       found.push({
-        expression: model.variable(admOf(index), 1),
-        upper: 0,
-        text: `a sidecar of ${name} may have ${sidecarMemoryMiB} MiB, and one takes ${model.memoryMiB} MiB`,
+        expression: model.memory(index),
+        upper: sidecarMemoryMiB,
+        text: `a sidecar of ${name} may have ${sidecarMemoryMiB} MiB, and one takes ${memoryMiB} MiB${more}`,
       });
+    }
   }
   for (const { name, cpuCores, memoryMiB } of nodes) {
     const cpu = new Expression();
     const memory = new Expression();
     for (const [index, { replicas, nodes: places }] of services.entries()) {
       if (!places.includes(name)) continue;
-      const share = 1 / places.length;
-      if (Number.isFinite(cpuCores)) cpu.addAll(costOf(index), share);
-      memory.addAll(model.variable(admOf(index), model.memoryMiB * replicas), share);
+      // Where replicas cannot be spread quite evenly, any of the nodes may get the one more.
+      const here = Math.ceil(replicas / places.length);
+      if (Number.isFinite(cpuCores)) cpu.addAll(costOf(index), here / replicas);
+      if (Number.isFinite(memoryMiB)) memory.addAll(model.memory(index), here);
     }
     if (Number.isFinite(cpuCores))
       found.push({

@@ -84,7 +84,7 @@ export function loadOf(
 ): Load {
   const { graph, placements } = problem;
   const coresOf = new Map<number, number>(Array.from(assignment.adms, (adm) => [adm, 0]));
-  const policiesAt = new Map<number, Set<string>>();
+  const policiesAt = carriedPolicies(problem, assignment);
   let latencyRate = 0;
   const add = (service: number, cores: number): void => {
     if (coresOf.has(service)) coresOf.set(service, coresOf.get(service)! + cores);
@@ -105,7 +105,6 @@ export function loadOf(
           const cost = costOfPolicy(profile, placements[one]!.policy, side, bodyKiB);
           cpuMicros += cost.cpuMicros;
           latencyMicros += cost.latencyMicros;
-          policiesAt.set(end, (policiesAt.get(end) ?? new Set()).add(placements[one]!.policy.name));
         }
         add(end, (cpuMicros * rate) / MICROS);
         latencyRate += latencyMicros * rate;
@@ -130,6 +129,17 @@ export function loadOf(
     coresOf,
     busiestCores: Math.max(0, ...Array.from(coresOf, ([adm, cores]) => cores / graph.services[adm]!.replicas)),
   };
+}
+
+/** Names of the policies that each sidecar carries, whether or not anybody calls. */
+function carriedPolicies({ placements }: PlanProblem, { adms, sides }: Assignment): Map<number, Set<string>> {
+  const carried = new Map<number, Set<string>>(Array.from(adms, (adm) => [adm, new Set()]));
+  for (const [index, placement] of placements.entries()) {
+    const { policy, receiver, senders } = placement;
+    if (runsAt(placement, 'receiver', sides[index]!)) carried.get(receiver)?.add(policy.name);
+    if (runsAt(placement, 'sender', sides[index]!)) for (const sender of senders) carried.get(sender)?.add(policy.name);
+  }
+  return carried;
 }
 
 /** In a full mesh traffic without policies passes both sidecars too. */

@@ -49,6 +49,9 @@ export class PlacementProgram {
   private readonly passes: readonly Readonly<Record<Side, { column: number } | { fixed: number }>>[];
   /** Column of the busiest sidecar's load; -1 unless asked for. */
   private busiest = -1;
+  /** Columns that say whether a service's sidecar carries a policy, with the placements of which one is enough. */
+  private readonly carried: { readonly column: number; readonly running: readonly Ended[] }[] = [];
+  private readonly policyCounts = new Map<number, Expression>();
   private readonly costs = new Map<Metric, ReadonlyMap<number, Expression>>();
 
   /** The constraints must not contradict each other. */
@@ -88,9 +91,13 @@ export class PlacementProgram {
     return sum;
   }
 
-  /** Of one sidecar. */
-  get memoryMiB(): number {
-    return this.profile.memoryMiB;
+  /** Of one sidecar of a service, MiB, with what it carries. */
+  memory(service: number): Expression {
+    const sum = this.variable(admOf(service), this.profile.memoryMiB);
+    const { memoryPerPolicyMiB } = this.profile;
+    const policies = memoryPerPolicyMiB === 0 ? undefined : this.policiesByService().get(service);
+    if (policies !== undefined) sum.addAll(policies, memoryPerPolicyMiB);
+    return sum;
   }
 
   variable(variable: number, amount: number): Expression {
@@ -143,6 +150,34 @@ export class PlacementProgram {
     return sum;
   }
 
+  /** How many policies each service's sidecar carries. */
+  policiesByService(): ReadonlyMap<number, Expression> {
+    if (this.policyCounts.size > 0) return this.policyCounts;
+    const near = new Map<number, Map<string, Ended[]>>();
+    for (const [placement, { policy, receiver, senders }] of this.problem.placements.entries()) {
+      const ends = [[receiver, 'receiver'] as const, ...senders.map((sender) => [sender, 'sender'] as const)];
+      for (const [service, side] of ends) {
+        const policies = near.get(service) ?? new Map<string, Ended[]>();
+        near.set(service, policies);
+        policies.set(policy.name, [...(policies.get(policy.name) ?? []), { placement, side }]);
+      }
+    }
+    for (const [service, policies] of near) {
+      if (!this.problem.graph.services[service]!.takesSidecar) continue;
+      const sum = new Expression();
+      for (const running of policies.values()) {
+        const carries = this.anyOf(running);
+        if ('fixed' in carries) sum.constant += carries.fixed;
+        else {
+          sum.add(carries.column, 1);
+          this.carried.push({ column: carries.column, running });
+        }
+      }
+      this.policyCounts.set(service, sum);
+    }
+    return this.policyCounts;
+  }
+
   limit(expression: Expression, upper: number): void {
     this.program.addRow(-NO_LIMIT, [...expression.terms], upper - expression.constant);
   }
@@ -169,6 +204,12 @@ export class PlacementProgram {
           ? 1
           : 0;
       }
+    }
+    for (const { column, running } of this.carried) {
+      const isThere = running.some(({ placement, side }) =>
+        runsAt(problem.placements[placement]!, side, sides[placement]!),
+      );
+      values[column] = isThere ? 1 : 0;
     }
     if (this.busiest !== -1) {
       const loads = Array.from(
@@ -233,7 +274,12 @@ export class PlacementProgram {
   }
 
   private passColumn(group: CallGroup, side: Side): { column: number } | { fixed: number } {
-    const running = passersOf(group, side).map((one) => this.runs(one, side));
+    return this.anyOf(passersOf(group, side).map((placement) => ({ placement, side })));
+  }
+
+  /** A column that is 1 as soon as one of these runs, or what is decided. */
+  private anyOf(ended: readonly Ended[]): { column: number } | { fixed: number } {
+    const running = ended.map(({ placement, side }) => this.runs(placement, side));
     if (running.some((one) => 'fixed' in one && one.fixed === 1)) return { fixed: 1 };
     const open = running.filter((one) => 'column' in one);
     if (open.length === 0) return { fixed: 0 };
@@ -283,6 +329,12 @@ export class PlacementProgram {
       }
     }
   }
+}
+
+/** An end of a placement's calls. */
+interface Ended {
+  readonly placement: number;
+  readonly side: Side;
 }
 
 /** The placements of which one is enough for a call group to pass a sidecar at a side. */

@@ -162,10 +162,14 @@ test.each([
   expect(() => parseCostProfile('c.yaml', text)).toThrow(message);
 });
 
-async function conflictsOf(text: string, survive = false): Promise<readonly (readonly string[])[]> {
+async function conflictsOf(
+  text: string,
+  survive = false,
+  profile = defaultProfile(),
+): Promise<readonly (readonly string[])[]> {
   const problem = planProblem(parseCallGraph([{ file: 'g.yaml', text }]), { survive });
   try {
-    await optimize(problem, defaultProfile(), { objective: 'cpu', timeLimitMs: 30_000 });
+    await optimize(problem, profile, { objective: 'cpu', timeLimitMs: 30_000 });
   } catch (error) {
     if (error instanceof InfeasibleError) return error.conflicts;
     throw error;
@@ -234,6 +238,27 @@ calls: [{ from: out, to: b }]
 policies: [{ name: limit, kind: RateLimit, to: b }]`;
   const [conflict = []] = await conflictsOf(text);
   expect(conflict[0]).toBe('node n1 has 60 MiB for sidecars');
+});
+
+test('what each policy takes of a sidecar’s memory is counted, and each node has room for the replicas that it may get', async () => {
+  const profile = parseCostProfile(
+    'c.yaml',
+    PROFILE.replace('memory_mib: 50', 'memory_mib: 50\nmemory_per_policy_mib: 30'),
+  );
+  const text = `nodes: { n1: { memory: 100MiB }, n2: {} }
+services: { out: { external: true }, b: { node: n1 } }
+calls: [{ from: out, to: b }]
+policies: [{ name: one, kind: RateLimit, to: b }, { name: other, kind: AccessLog, to: b }]`;
+  expect(await conflictsOf(text.replace(', { name: other, kind: AccessLog, to: b }', ''), false, profile)).toEqual([]);
+  const [conflict = []] = await conflictsOf(text, false, profile);
+  expect(conflict[0]).toBe('node n1 has 100 MiB for sidecars');
+  const own = text.replace('{ node: n1 }', '{ sidecar: { memory: 100MiB } }');
+  expect((await conflictsOf(own, false, profile))[0]?.[0]).toBe(
+    'a sidecar of b may have 100 MiB, and one takes 50 MiB and 30 MiB for each policy',
+  );
+  const spread = text.replace('{ node: n1 }', '{ node: [n1, n2], replicas: 3 }');
+  expect(await conflictsOf(spread.replace('100MiB', '110MiB'))).toEqual([]);
+  expect((await conflictsOf(spread.replace('100MiB', '90MiB')))[0]?.[0]).toBe('node n1 has 90 MiB for sidecars');
 });
 
 test('a policy that nobody could take over is told where losses are to be survived', async () => {
