@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { filterNames } from '../../bench/profile/filter-names.ts';
 import { meanInterval } from '../../bench/profile/mean-interval.ts';
-import { parseMaps } from '../../bench/profile/system-calls.ts';
+import { parseMaps, reasonOf } from '../../bench/profile/system-calls.ts';
 
 test('the maps of bpftrace are read, whatever else it says', () => {
   const text = `{"type": "attached_probes", "data": {"probes": 3}}
@@ -41,4 +41,10 @@ test('filters are told by the names that the configuration gives them', () => {
   };
   expect([...filterNames(config)]).toEqual([['ip-tagging', 'tags']]);
   expect(filterNames(undefined).size).toBe(0);
+});
+
+test('why nothing was traced is said by the line that says it', () => {
+  const warning = "ERROR: Unknown error -1: couldn't set RLIMIT_MEMLOCK for bpftrace.";
+  expect(reasonOf(`${warning}\n\nERROR: failed to look up elem: -2\n`)).toBe('ERROR: failed to look up elem: -2');
+  expect(reasonOf(warning)).toBe(warning);
 });

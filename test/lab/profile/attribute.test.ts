@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { attributeKernel, attributeOutrigger } from '../../../src/lab/profile/attribute.ts';
+import { attributeInterrupted, attributeKernel, attributeOutrigger } from '../../../src/lab/profile/attribute.ts';
 import { JitMap } from '../../../src/lab/profile/jit-map.ts';
 import { SourcePlaces } from '../../../src/lab/profile/source-places.ts';
 import type { Frame, Sample } from '../../../src/lab/profile/stack-reader.ts';
@@ -57,4 +57,13 @@ test('sources are told by file, and by method where a file has several parts', (
   expect(places.partOf('/elsewhere/x.ts', 1)).toBeUndefined();
   const configured = new SourcePlaces(ROOT, new Map([['ip-tagging', 'tags']]));
   expect(configured.partOf(`${ROOT}/filters/ip-tagging.ts`, 1)).toBe('filter/tags');
+});
+
+test('to the probes, what interrupts is a part of what it interrupts', () => {
+  const interrupted = attributeInterrupted(JitMap.parse(HEADER), places);
+  const write = 'node::StreamBase::WriteString';
+  expect(interrupted(sample('k:clear_page_erms', 'k:exc_page_fault', write))).toBe('sidecar_write');
+  expect(interrupted(sample('v8::internal::Heap::Scavenge', 'node::LibuvStreamWrap::OnUvRead'))).toBe('sidecar_read');
+  expect(interrupted(sample('k:tcp_sendmsg', 'k:ksys_write', write))).toBe('os_write');
+  expect(interrupted(sample('v8::internal::Heap::Scavenge'))).toBe('unattributed');
 });
