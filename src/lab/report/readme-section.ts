@@ -3,6 +3,7 @@ import { characterizationReport } from './characterization-report.ts';
 import { escapeText, markdownTable } from './markdown.ts';
 import { type Picture, pictures } from './pictures.ts';
 import { ratioTable } from './sections/beside-envoy.ts';
+import { UNRELIABLE_LEGEND } from './view.ts';
 
 /** The figures that a README shows, most important first; the page has all of them. */
 const SHOWN = ['cpu', 'components', 'throughput-latency', 'additivity'];
@@ -30,7 +31,7 @@ export function readmeSection(c: Characterization, folder: string): { text: stri
       `**${escapeText(titleOf(figure))}**`,
       `![${escapeText(titleOf(figure))}](${folder}/${fileName})`,
     ]),
-    ...(ratios === undefined ? [] : [markdownTable(ratios)]),
+    ...(ratios === undefined ? [] : [markdownTable(ratios), escapeText(UNRELIABLE_LEGEND)]),
   ];
   return { text: `${BEGIN}\n${parts.join('\n\n')}\n${END}`, shown };
 }

@@ -22,6 +22,8 @@ export const SATURATED_PERCENT = 80;
 export const UNRELIABLE_MARK = ' ~';
 export const GENERATOR_MARK = ' !';
 
+export const UNRELIABLE_LEGEND = '~ marks rounds that differ by more than 20 % of their median.';
+
 export const LEGEND =
   '~ marks rounds that differ by more than 20 % of their median, ! a figure that something else than the proxy may ' +
   'have limited. Brackets hold the ratio to Envoy, of the same rounds.';
