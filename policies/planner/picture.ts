@@ -39,7 +39,7 @@ export function planSvg(graph: CallGraph, plan: Plan): string | undefined {
   const width = Math.max(660, ...at.map(({ x }) => x + BOX.width + BOX.margin));
   const bottom = Math.max(...at.map(({ y }) => y + BOX.height)) + BOX.margin;
   const adms = new Map(plan.adms.map((adm) => [adm.service, adm]));
-  const sides = sidesOfCalls(plan);
+  const sides = sidesOfCalls(graph, plan);
   const lines = calls.map(({ from, to, rate }) => {
     const key = `${services[from]!.name} ${services[to]!.name}`;
     return callLine(at[from]!, at[to]!, sides.get(key), `${services[from]!.name} → ${services[to]!.name}, ${rate}/s`);
@@ -54,7 +54,7 @@ export function planSvg(graph: CallGraph, plan: Plan): string | undefined {
     return [
       `<g class="service${kind}"><title>${escaped(adm?.why ?? `${name}: ${note}`)}</title>`,
       `<rect x="${x}" y="${y}" width="${BOX.width}" height="${BOX.height}" rx="${adm === undefined ? 4 : 14}"/>`,
-      `<text x="${x + BOX.width / 2}" y="${y + 18}">${escaped(short(replicas > 1 ? `${name} ×${replicas}` : name, 21))}</text>`,
+      `<text x="${x + BOX.width / 2}" y="${y + 18}">${escaped(label(name, replicas))}</text>`,
       `<text class="small" x="${x + BOX.width / 2}" y="${y + 34}">${escaped(note)}</text></g>`,
     ].join('');
   });
@@ -77,8 +77,18 @@ interface Point {
 
 type Ends = { sender: boolean; receiver: boolean };
 
-function sidesOfCalls(plan: Plan): Map<string, Ends> {
+/** Calls of which nothing is said pass no ADM. */
+function sidesOfCalls({ services, calls }: CallGraph, plan: Plan): Map<string, Ends> {
   const found = new Map<string, Ends>();
+  const plain = new Set(plan.skips.map(({ from, to }) => `${from} ${to}`));
+  const policed = new Set(
+    plan.placements.flatMap(({ senders, receiver }) => senders.map((one) => `${one} ${receiver}`)),
+  );
+  for (const { from, to } of calls) {
+    const key = `${services[from]!.name} ${services[to]!.name}`;
+    // Whom a guard is not about passes its ADM all the same.
+    if (!policed.has(key) && !plain.has(key)) found.set(key, { sender: false, receiver: false });
+  }
   for (const { senders, receiver, side } of plan.placements) {
     for (const sender of senders) {
       const key = `${sender} ${receiver}`;
@@ -94,8 +104,15 @@ function callLine(from: Point, to: Point, ends: Ends | undefined, title: string)
   const isForward = to.x > from.x;
   const start = { x: isForward ? from.x + BOX.width : from.x, y: from.y + BOX.height / 2 };
   const end = { x: isForward ? to.x : to.x + BOX.width, y: to.y + BOX.height / 2 };
-  const bend = isForward ? BOX.gapX / 2 : -BOX.gapX;
-  const path = `M ${start.x} ${start.y} C ${start.x + bend} ${start.y}, ${end.x - bend} ${end.y}, ${end.x} ${end.y}`;
+  const columns = Math.round((to.x - from.x) / (BOX.width + BOX.gapX));
+  const bend = isForward ? BOX.gapX / 2 : columns === 0 ? -BOX.gapX : -BOX.gapX / 2;
+  // Calls over several columns pass between the rows, and those back below what comes the other way.
+  const lift = columns > 1 ? -BOX.height : columns < 0 ? BOX.height : 0;
+  const middle = { x: (start.x + end.x) / 2, y: (start.y + end.y) / 2 + lift };
+  const near = Math.abs(columns) <= 1;
+  const path = near
+    ? `M ${start.x} ${start.y} C ${start.x + bend} ${start.y + lift}, ${end.x - bend} ${end.y + lift}, ${end.x} ${end.y}`
+    : `M ${start.x} ${start.y} C ${start.x + bend / 2} ${start.y}, ${start.x + bend / 2} ${middle.y}, ${start.x + bend} ${middle.y} L ${end.x - bend} ${middle.y} C ${end.x - bend / 2} ${middle.y}, ${end.x - bend / 2} ${end.y}, ${end.x} ${end.y}`;
   const tip = isForward ? -8 : 8;
   const dot = ({ x, y }: Point, away: number): string => `<circle class="at" cx="${x + away}" cy="${y}" r="4"/>`;
   const out = isForward ? 6 : -6;
@@ -125,7 +142,14 @@ function legend(y: number): string {
 export function planHtml(graph: CallGraph, plan: Plan): string {
   const svg = planSvg(graph, plan);
   const rows = plan.comparison.map(({ name, adms, processes, cpuCores, memoryMiB, latencyMicros }) =>
-    tableRow([name, adms, processes, cpuCores.toFixed(3), memoryMiB.toFixed(0), latencyMicros.toFixed(1)]),
+    tableRow([
+      name,
+      adms,
+      processes,
+      cpuCores.toFixed(cpuCores < 1 ? 4 : 2),
+      memoryMiB.toFixed(0),
+      latencyMicros.toFixed(1),
+    ]),
   );
   const reasons = plan.placements
     .slice(0, 2000)
@@ -149,6 +173,12 @@ table { border-collapse: collapse; margin: 1rem 0; } td, th { border-bottom: 1px
 
 function tableRow(cells: readonly (string | number)[]): string {
   return `<tr>${cells.map((cell) => `<td>${escaped(String(cell))}</td>`).join('')}</tr>`;
+}
+
+/** What fits into a box in bold. */
+function label(name: string, replicas: number): string {
+  const times = replicas > 1 ? ` ×${replicas}` : '';
+  return `${short(name, 19 - times.length)}${times}`;
 }
 
 function short(text: string, length: number): string {

@@ -89,15 +89,31 @@ test('where no sidecar files can be made the plan is told, and those of an earli
   ]);
 });
 
-test('names from a graph are no markup in the picture', async () => {
+test('texts from files are no markup in the pictures', async () => {
+  const costs = join(folder(), '<img src=x>.yaml');
+  writeFileSync(costs, 'source: "<script>alert(1)</script>"\npass: { cpu_us: 20 }\nmemory_mib: 40\npolicies: {}\n');
   const file = written(`services: { a: {}, b: {} }
 calls: [{ from: a, to: b }]
 policies: [{ name: p, kind: Custom, to: b, semantics: { state: none } }]
 `);
   const out = folder();
-  const { stderr } = await runCli(['plan', file, '--output', out]);
+  const { stderr } = await runCli(['plan', file, '--costs', costs, '--output', out]);
   expect(stderr).toContain('no sidecar files: services.b.listen is needed');
-  expect(readFileSync(join(out, 'graph.svg'), 'utf8')).not.toContain('<script');
+  for (const name of ['graph.svg', 'graph.html'])
+    expect(readFileSync(join(out, name), 'utf8')).not.toMatch(/<script|<img/);
+  expect(readFileSync(join(out, 'graph.html'), 'utf8')).toContain('&lt;script&gt;alert(1)');
+});
+
+test('a call that a guard is not about, and that passes its ADM, is not drawn as one that passes none', async () => {
+  const file = written(`services: { a: {}, b: {}, c: {} }
+calls: [{ from: [a, c], to: b }, { from: a, to: c }]
+policies: [{ name: guard, kind: Custom, from: a, to: b, semantics: { protects: security } }]
+`);
+  const out = folder();
+  await runCli(['plan', file, '--output', out]);
+  const svg = readFileSync(join(out, 'graph.svg'), 'utf8');
+  expect(svg).toMatch(/<title>c → b, 1\/s<\/title><path class="call" /);
+  expect(svg).toMatch(/<title>a → c, 1\/s<\/title><path class="call skips" /);
 });
 
 test.each([
