@@ -134,7 +134,12 @@ function assemble(parts: readonly Part[], documents: readonly Policy[]): CallGra
       } else policies.push(read);
     }
   }
-  for (const document of documents) policies.push(plannedDocument(document, selected(document, services)));
+  for (const document of documents) {
+    const { name } = document.metadata;
+    if (policies.some((one) => one.name === name))
+      fail(document.file, `there is another policy "${name}"`, 'plans tell policies by their names');
+    policies.push(plannedDocument(document, selected(document, services)));
+  }
   checkNames(policies, places, assembly);
   assembly.throwIfAny();
   refuseTooManyPlacements(parts[0]!.file, { services, calls, policies });
@@ -279,6 +284,12 @@ function readCalls(parts: readonly Part[], services: readonly Service[], assembl
 }
 
 function readCluster(parts: readonly Part[]): Cluster {
+  for (const key of ['network_policies', 'undeclared_callers'] as const) {
+    const [first, other] = new Set(parts.flatMap(({ data }) => data.cluster[key] ?? []));
+    const last = parts.findLast(({ data }) => data.cluster[key] !== undefined);
+    if (other !== undefined)
+      fail(last!.file, `cluster.${key} is ${other} here and ${first} in another file`, 'one of them');
+  }
   const isEnforced = parts.some(({ data }) => data.cluster.network_policies === 'enforced');
   const isComplete = parts.some(({ data }) => data.cluster.undeclared_callers === 'none');
   return {

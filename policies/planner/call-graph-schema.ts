@@ -138,8 +138,8 @@ const NodeEntry = message({ cpu: optional(quantity()), memory: optional(size()) 
 export const CallGraphFile = message({
   cluster: optional(
     message({
-      network_policies: optional(enumOf(['absent', 'enforced']), 'absent'),
-      undeclared_callers: optional(enumOf(['possible', 'none']), 'possible'),
+      network_policies: optional(enumOf(['absent', 'enforced'])),
+      undeclared_callers: optional(enumOf(['possible', 'none'])),
     }),
     {},
   ),

@@ -89,6 +89,25 @@ test.each([
   expect(problemOf(text)).toContain(message);
 });
 
+test('files that contradict each other are told, not merged', () => {
+  const log = 'apiVersion: outrigger.dev/v1\nkind: AccessLog\nmetadata: { name: p }\nspec: { to: stdout }\n';
+  const told = (...texts: string[]): string => {
+    try {
+      parseCallGraph(texts.map((text, at) => ({ file: `${at}.yaml`, text })));
+    } catch (error) {
+      return (error as Error).message;
+    }
+    return 'no problem';
+  };
+  const cluster = (value: string): string => `cluster: { network_policies: ${value} }\n`;
+  expect(told(BASE, cluster('enforced'))).toBe('no problem');
+  expect(told(cluster('absent') + BASE, cluster('enforced'))).toContain(
+    '1.yaml:1:1  cluster.network_policies is enforced here and absent in another file',
+  );
+  expect(told(BASE, log)).toBe('no problem');
+  expect(told(`${BASE}policies: [{ name: p, kind: RateLimit }]`, log)).toContain('there is another policy "p"');
+});
+
 test('a million calls are refused before they are read', { timeout: 120_000 }, () => {
   const text = `services: { a: {}, b: {} }\ncalls:\n${'- {from: a, to: b}\n'.repeat(1_000_000)}`;
   expect(problemOf(text)).toBe('g.yaml:2:1  calls  has 1000000 entries; allowed: at most 200000');
