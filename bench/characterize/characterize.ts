@@ -1,4 +1,3 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   CHARACTERIZATION_SCHEMA,
@@ -11,10 +10,10 @@ import { type SaturationLoad, saturationLoad } from '../load/saturation.ts';
 import { machineFacts, machineWarnings } from '../measure/machine.ts';
 import { makeFixtures } from '../policies/fixtures.ts';
 import { BENCH_FOLDER } from '../run/bench.ts';
-import { takeLock } from '../run/lock.ts';
 import { divideCores } from '../run/plan.ts';
 import { Progress } from '../run/progress.ts';
 import type { TrialEnv } from '../run/trial.ts';
+import { withWorkFolder } from '../run/work-folder.ts';
 import type { Scenario } from '../scenario.ts';
 import { breakDown, whyNoBreakdown } from './breakdown.ts';
 import type { Configuration } from './configurations.ts';
@@ -38,12 +37,15 @@ export async function characterize(
   command: string,
   folder = join(root, BENCH_FOLDER),
 ): Promise<Characterization> {
-  mkdirSync(folder, { recursive: true });
-  const release = takeLock(join(folder, 'lock'));
-  process.once('exit', release);
-  const workFolder = mkdtempSync(join(folder, 'characterize-'));
-  const removeWork = (): void => rmSync(workFolder, { recursive: true, force: true });
-  process.once('exit', removeWork);
+  return await withWorkFolder(folder, 'characterize-', (workFolder) => measure(root, plan, command, workFolder));
+}
+
+async function measure(
+  root: string,
+  plan: CharacterizePlan,
+  command: string,
+  workFolder: string,
+): Promise<Characterization> {
   const startedAt = new Date();
   const progress = new Progress(planSeconds(plan));
   try {
@@ -84,10 +86,6 @@ export async function characterize(
     };
   } finally {
     progress.end();
-    process.off('exit', release);
-    process.off('exit', removeWork);
-    removeWork();
-    release();
   }
 }
 

@@ -1,4 +1,3 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { backendKind } from '../backend/backend.ts';
 import { type SaturationLoad, saturationLoad } from '../load/saturation.ts';
@@ -6,7 +5,6 @@ import { machineFacts, machineWarnings } from '../measure/machine.ts';
 import { makeFixtures } from '../policies/fixtures.ts';
 import type { BenchReport, ScenarioResult } from '../report/result.ts';
 import type { Scenario } from '../scenario.ts';
-import { takeLock } from './lock.ts';
 import { measureIdle } from './measure-idle.ts';
 import { measureMemory, measureStart, PROCESS_SCENARIO } from './measure-process.ts';
 import { measureScaling } from './measure-scaling.ts';
@@ -14,6 +12,7 @@ import { measureScenario } from './measure-scenario.ts';
 import { divideCores, type Plan, planSeconds } from './plan.ts';
 import { Progress } from './progress.ts';
 import type { TrialEnv } from './trial.ts';
+import { withWorkFolder } from './work-folder.ts';
 
 /** Where the benchmark keeps its files, below the checkout. */
 export const BENCH_FOLDER = '.bench';
@@ -25,13 +24,12 @@ export const BENCH_FOLDER = '.bench';
  * @throws when another benchmark runs on this checkout
  */
 export async function runBench(root: string, plan: Plan, command: string): Promise<BenchReport> {
-  const folder = join(root, BENCH_FOLDER);
-  mkdirSync(folder, { recursive: true });
-  const release = takeLock(join(folder, 'lock'));
-  process.once('exit', release);
-  const workFolder = mkdtempSync(join(folder, 'run-'));
-  const removeWork = (): void => rmSync(workFolder, { recursive: true, force: true });
-  process.once('exit', removeWork);
+  return await withWorkFolder(join(root, BENCH_FOLDER), 'run-', (workFolder) =>
+    measure(root, plan, command, workFolder),
+  );
+}
+
+async function measure(root: string, plan: Plan, command: string, workFolder: string): Promise<BenchReport> {
   const startedAt = new Date();
   const progress = new Progress(planSeconds(plan));
   try {
@@ -74,10 +72,6 @@ export async function runBench(root: string, plan: Plan, command: string): Promi
     };
   } finally {
     progress.end();
-    process.off('exit', release);
-    process.off('exit', removeWork);
-    removeWork();
-    release();
   }
 }
 
