@@ -26,7 +26,8 @@ function showComponents(report) {
     return;
   }
   const loose = report.cpuNs === null || report.cpuNs <= 0 ? '' : ' \\u00b7 not attributed: ' + (100 * report.unattributedNs / report.cpuNs).toFixed(1) + ' % of the threads\\u2019 CPU time, the probe itself: ' + (100 * report.probeNs / report.cpuNs).toFixed(1) + ' %';
-  replace('components-about', compact(report.timed) + ' events timed of ' + compact(report.events) + loose);
+  const fitted = report.mode === 'sampled' ? ' \\u00b7 what was timed came to ' + (100 / report.rowScale).toFixed(0) + ' % of that time, and is scaled to it' : '';
+  replace('components-about', compact(report.timed) + ' events timed of ' + compact(report.events) + loose + fitted);
   const bars = report.routes.filter((route) => route.ns > 0).map((route) => {
     let filters = 0;
     const parts = route.parts.filter((part) => part.ns > 0).map((part) => ({ ...part, share: part.ns / route.ns, colour: partColour(part.part, part.part.startsWith('filter/') ? filters++ : 0) }));
