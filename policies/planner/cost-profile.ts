@@ -26,15 +26,18 @@ export interface CostProfile {
   readonly notes: readonly string[];
 }
 
+/** Shown on a terminal. */
+const LINE = { pattern: /^\P{Cc}*$/u, allowed: 'one line of text without control characters' };
+
 const ProfileFile = message(
   {
-    source: string({ minLength: 1 }),
+    source: string({ ...LINE, minLength: 1 }),
     pass: CostEntry,
     memory_mib: quantity(),
     memory_per_policy_mib: optional(quantity(), 0),
     payload_cpu_us_per_kib: optional(quantity(), 0),
     policies: mapOf(message({ sender: optional(CostEntry), receiver: optional(CostEntry) })),
-    notes: optional(list(string()), []),
+    notes: optional(list(string(LINE)), []),
   },
   check(({ policies }) => {
     const unknown = Object.keys(policies).find((kind) => !GRAPH_KINDS.includes(kind));

@@ -134,3 +134,9 @@ test('the published characterization is read where it lies, and its absence is n
     rmSync(root, { recursive: true });
   }
 });
+
+test('what a terminal would obey is refused in a cost profile, with its place', () => {
+  const text = 'source: "lab \\e[2J"\npass: { cpu_us: 1 }\nmemory_mib: 1\npolicies: {}\n';
+  expect(() => parseCostProfile('costs.yaml', text)).toThrow(/costs\.yaml:1:1 +source .*control characters/s);
+  expect(parseCostProfile('costs.yaml', text.replace('\\e[2J', 'é')).source).toBe('lab é (costs.yaml)');
+});
