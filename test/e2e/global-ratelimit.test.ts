@@ -22,9 +22,9 @@ async function startApp(): Promise<number> {
   return (app.address() as AddressInfo).port;
 }
 
-function config(app: number, service: number, fields = '', moreFilters = ''): string {
+function config(app: number, service: number, fields = '', moreFilters = '', host?: string): string {
   const filters = `${moreFilters}${rateLimitFilter(fields)}`;
-  return httpConfig(app, { routes: ROUTES_BY_CLIENT, filters, clusters: rateLimitCluster(service) });
+  return httpConfig(app, { routes: ROUTES_BY_CLIENT, filters, clusters: rateLimitCluster(service, host) });
 }
 
 /** Sends requests, some at a time, to ports in turn; how many of each status came back. */
@@ -78,17 +78,19 @@ test('headers tell how much is left, and a refusal says why', async () => {
 });
 
 test('a service that is away lets requests pass or refuses them, and is asked again when it is back', async () => {
-  const gone = await startRateLimitServer(LIMITS);
+  // An address that nobody else uses: the port is still free when the service comes back.
+  const host = '127.7.0.1';
+  const gone = await startRateLimitServer(LIMITS, { listen: { host, port: 0 } });
   const { port } = gone;
   await gone[Symbol.asyncDispose]();
   const app = await startApp();
-  await using open = await startTestProxy(config(app, port));
-  await using closed = await startTestProxy(config(app, port, 'failure_mode_deny: true'));
+  await using open = await startTestProxy(config(app, port, '', '', host));
+  await using closed = await startTestProxy(config(app, port, 'failure_mode_deny: true', '', host));
   expect((await ask(open.port, { headers: { 'x-client': 'a' } })).status).toBe(200);
   expect(open.stat('cluster.app.ratelimit.failure_mode_allowed')).toBe(1);
   expect((await ask(closed.port, { headers: { 'x-client': 'a' } })).status).toBe(500);
   expect(closed.stat('cluster.app.ratelimit.error')).toBe(1);
-  await using back = await startRateLimitServer(LIMITS, { listen: { host: '127.0.0.1', port } });
+  await using back = await startRateLimitServer(LIMITS, { listen: { host, port } });
   await expect.poll(async () => (await ask(closed.port, { headers: { 'x-client': 'a' } })).status).toBe(200);
   expect(back.stat('calls')).toBeGreaterThan(0);
 });

@@ -61,7 +61,7 @@ export async function startRateLimitServer(
 }
 
 /** The cluster of a rate limit service, as YAML of one list element. */
-export function rateLimitCluster(port: number): string {
+export function rateLimitCluster(port: number, host = '127.0.0.1'): string {
   return `- name: ratelimit
   connect_timeout: 2s
   typed_extension_protocol_options:
@@ -72,7 +72,7 @@ export function rateLimitCluster(port: number): string {
     cluster_name: ratelimit
     endpoints:
     - lb_endpoints:
-      - endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: ${port} } } }`;
+      - endpoint: { address: { socket_address: { address: ${host}, port_value: ${port} } } }`;
 }
 
 /** The global rate limit filter, as YAML of one list element. */
