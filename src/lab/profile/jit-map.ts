@@ -13,6 +13,8 @@ const RECORD = { LOAD: 0, DEBUG_INFO: 2, CLOSE: 3 } as const;
 const RECORD_HEAD_BYTES = 16;
 const LAST_RECORD = 4;
 const LONGEST_RUN_NS = 86_400_000_000_000n;
+/** V8 adds the length of the ELF header that `perf inject` puts before each code to the addresses of its lines. */
+const ELF_HEADER_BYTES = 0x40;
 /** In the place of a name: the same as the entry before. */
 const SAME_NAME = 0xff;
 
@@ -121,7 +123,7 @@ function readDebugInfo(body: Buffer) {
   let at = 16;
   let file = '';
   for (let i = 0; i < count && at + 17 <= body.length; i++) {
-    const address = Number(body.readBigUInt64LE(at));
+    const address = Number(body.readBigUInt64LE(at)) - ELF_HEADER_BYTES;
     const line = body.readUInt32LE(at + 8);
     const nameEnd = body.indexOf(0, at + 16);
     if (nameEnd < 0) break;

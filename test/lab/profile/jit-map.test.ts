@@ -1,7 +1,13 @@
+import { execFileSync } from 'node:child_process';
+import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { JitMap } from '../../../src/lab/profile/jit-map.ts';
 
 const BASE = 0x7f00_0000_0000;
+/** What V8 adds to the addresses of lines. */
+const ELF_HEADER_BYTES = 0x40;
 
 function header(): Buffer {
   const bytes = Buffer.alloc(40);
@@ -37,7 +43,7 @@ function debug(
   head.writeBigUInt64LE(BigInt(entries.length), 8);
   const parts = entries.map(([at, line, file]) => {
     const entry = Buffer.alloc(16);
-    entry.writeBigUInt64LE(BigInt(BASE + at), 0);
+    entry.writeBigUInt64LE(BigInt(BASE + at + ELF_HEADER_BYTES), 0);
     entry.writeUInt32LE(line, 8);
     return Buffer.concat([entry, Buffer.from(file, 'latin1'), Buffer.from([0])]);
   });
@@ -78,4 +84,53 @@ test('a cut file gives what is whole, and another file is refused', () => {
   expect(JitMap.parse(whole.subarray(0, whole.length - 3)).find(BASE + 1, 200)?.code).toBe('one');
   expect(() => JitMap.parse(Buffer.alloc(64))).toThrow('this is no jitdump file');
   expect(JitMap.parse(header()).size).toBe(0);
+});
+
+/** Code that V8 compiled, and the lines that it told of it. */
+interface Dumped {
+  readonly start: number;
+  readonly size: number;
+  readonly lines: readonly number[];
+}
+
+function dumpedBy(script: string): Dumped[] {
+  const folder = mkdtempSync(join(tmpdir(), 'jit-map-'));
+  try {
+    execFileSync(process.execPath, ['--perf-prof', '-e', script], { cwd: folder });
+    return readDump(readFileSync(join(folder, globSync('jit-*.dump', { cwd: folder })[0] as string)));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function readDump(dump: Buffer): Dumped[] {
+  const found: Dumped[] = [];
+  let lines: number[] = [];
+  for (let at = dump.readUInt32LE(8); at + 16 <= dump.length; ) {
+    const [kind, size] = [dump.readUInt32LE(at), dump.readUInt32LE(at + 4)];
+    const body = dump.subarray(at + 16, at + size);
+    if (kind === 2) {
+      lines = [];
+      let next = 16;
+      for (let left = Number(body.readBigUInt64LE(8)); left > 0 && next + 17 <= body.length; left--) {
+        lines.push(Number(body.readBigUInt64LE(next)));
+        next = body.indexOf(0, next + 16) + 1;
+        if (next === 0) break;
+      }
+    } else if (kind === 0) {
+      found.push({ start: Number(body.readBigUInt64LE(16)), size: Number(body.readBigUInt64LE(24)), lines });
+      lines = [];
+    }
+    at += Math.max(size, 16);
+  }
+  return found.filter((code) => code.lines.length > 0);
+}
+
+test('this Node’s V8 adds an ELF header to the addresses of lines, as is taken off again', () => {
+  const codes = dumpedBy(
+    'function f(x) { let s = 0; for (let i = 0; i < 1000; i++) s += (x * i) | 0; return s; } for (let k = 0; k < 2e4; k++) f(k);',
+  );
+  expect(codes.length).toBeGreaterThan(3);
+  const first = Math.min(...codes.map(({ start, lines }) => Math.min(...lines) - start));
+  expect(first).toBe(ELF_HEADER_BYTES);
 });
