@@ -29,6 +29,24 @@ test('the table of ratios is that of the same rounds', () => {
   ]);
 });
 
+test('a latency that may be the load generator’s own has no ratio', () => {
+  const c = sample();
+  const late = c.configurations.map((one) => ({
+    ...one,
+    peers: one.peers.map((row) => ({
+      ...row,
+      levels: row.levels.map((level) => ({
+        ...level,
+        generatorLimits: one.name === 'tcp' && row.peer === 'envoy' ? ['sent late'] : [],
+      })),
+    })),
+  }));
+  expect(rowsOf(tableOf({ ...c, configurations: late }, /^Ratios to Envoy/)).slice(0, 2)).toEqual([
+    'TCP | Outrigger | 0.86 | 1.17 | – | –',
+    'RBAC: Accept All | Outrigger | 0.81 | 1.23 | 0.97 | 0.98',
+  ]);
+});
+
 test('an open row is in the picture and in the table, with its reason', () => {
   expect(rowsOf(tableOf(sample(), /^At saturation/)).at(-1)).toBe(
     'SQL | open | – | – | – | – | the MySQL filter is not there yet',

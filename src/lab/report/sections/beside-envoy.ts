@@ -53,7 +53,9 @@ export function ratioTable(c: Characterization): Table | undefined {
     for (const peer of others) {
       const own = rowOf(configuration, peer);
       if (own === undefined) continue;
-      const [level, baseLevel] = [levelOf(own, USUAL_LEVEL), levelOf(base, USUAL_LEVEL)];
+      const levels = [levelOf(own, USUAL_LEVEL), levelOf(base, USUAL_LEVEL)];
+      // Where the generator was late, both latencies may be its own.
+      const [level, baseLevel] = levels.some((one) => (one?.generatorLimits.length ?? 0) > 0) ? [] : levels;
       rows.push([
         { text: labelOf(configuration) },
         { text: peerLabel(peer) },
