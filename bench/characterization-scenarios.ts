@@ -1,16 +1,6 @@
-import type { Scenario } from './scenario.ts';
+import { type Scenario, USUAL_WORK } from './scenario.ts';
 
-const base = {
-  groups: ['characterization'],
-  protocol: 'http',
-  downstream: 'http1',
-  upstream: 'http1',
-  bodyBytes: 100,
-  direction: 'download',
-  connections: 32,
-  streams: 1,
-  expectStatus: 200,
-} as const;
+const base = { ...USUAL_WORK, groups: ['characterization'] } as const;
 
 const ENCRYPTED = { downstream: 'tls' } as const;
 

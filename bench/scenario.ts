@@ -56,6 +56,18 @@ export interface Scenario {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** HTTP/1.1 both ways, small responses, the paper's: what most scenarios vary. */
+export const USUAL_WORK = {
+  protocol: 'http',
+  downstream: 'http1',
+  upstream: 'http1',
+  bodyBytes: 100,
+  direction: 'download',
+  connections: 32,
+  streams: 1,
+  expectStatus: 200,
+} as const;
+
 /** The request headers of every load generator besides Host: the same bytes, whichever sends them. */
 const USUAL_HEADERS: Readonly<Record<string, string>> = {
   'user-agent': 'outrigger-bench',

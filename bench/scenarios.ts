@@ -1,19 +1,9 @@
 import { CHARACTERIZATION_SCENARIOS } from './characterization-scenarios.ts';
 import { HTTP2_SCENARIOS } from './http2-scenarios.ts';
 import { POLICY_SCENARIOS } from './policies/policy-scenarios.ts';
-import type { Scenario } from './scenario.ts';
+import { type Scenario, USUAL_WORK } from './scenario.ts';
 
-const base = {
-  groups: [],
-  protocol: 'http',
-  downstream: 'http1',
-  upstream: 'http1',
-  bodyBytes: 100,
-  direction: 'download',
-  connections: 32,
-  streams: 1,
-  expectStatus: 200,
-} as const;
+const base = { ...USUAL_WORK, groups: [] } as const;
 
 const ORIGIN = { origin: 'https://app.example' } as const;
 

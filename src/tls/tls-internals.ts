@@ -6,8 +6,9 @@ import type { SecureSocket } from './secure-socket.ts';
 /**
  * The only file that touches the internals of Node's TLS. What it uses, and what becomes of it when a Node release
  * changes it: the handle of a TLS socket and the queue of the one below (`TlsConnection`, else `StreamConnection`), the
- * handle itself without a socket on servers (`ServerSocket`, else `tls.TLSSocket`), and the result of the peer's verification on the server's side, which documented API gives to `tls.Server` alone (else
- * every certificate counts as not verified).
+ * handle itself without a socket on servers (`ServerSocket`, else `tls.TLSSocket`), and the result of the peer's
+ * verification on the server's side, which documented API gives to `tls.Server` alone (else every certificate counts as
+ * not verified).
  */
 
 /** The Node release that the tests of `TlsConnection` ran on. Its rules of writing are not documented anywhere. */

@@ -6,7 +6,8 @@ export const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr
   existsSync(path),
 );
 
-const FLAGS = [
+/** A browser without a window, that asks nobody anything by itself. */
+export const CHROMIUM_FLAGS = [
   '--headless',
   '--no-sandbox',
   '--disable-gpu',
@@ -53,7 +54,7 @@ export class Browser implements AsyncDisposable {
 
   /** @param profile an empty folder */
   static async open(url: string, profile: string): Promise<Browser> {
-    const args = [...FLAGS, `--user-data-dir=${profile}`, '--remote-debugging-port=0', 'about:blank'];
+    const args = [...CHROMIUM_FLAGS, `--user-data-dir=${profile}`, '--remote-debugging-port=0', 'about:blank'];
     const child = spawn(CHROMIUM as string, args, { stdio: ['ignore', 'ignore', 'pipe'] });
     const address = await new Promise<string>((resolve, reject) => {
       let said = '';

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -7,24 +7,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { AdminServer } from '../../../src/observe/admin/index.ts';
 import { startAdminServer } from '../../../src/observe/admin/index.ts';
 import { createLogger } from '../../../src/observe/log.ts';
+import { CHROMIUM, CHROMIUM_FLAGS } from '../../support/browser.ts';
 import { fakeStream } from '../fake-stream.ts';
 import { FakeView } from './fake-view.ts';
 import { playTraffic } from './traffic.ts';
-
-const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) =>
-  existsSync(path),
-);
-const FLAGS = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-  '--enable-logging=stderr',
-];
 
 let server: AdminServer;
 let view: FakeView;
@@ -45,7 +31,15 @@ async function render(...flags: string[]): Promise<{ dom: string; console: strin
   const url = `http://127.0.0.1:${server.port}/`;
   const { stdout, stderr } = await promisify(execFile)(
     CHROMIUM as string,
-    [...FLAGS, `--user-data-dir=${profile}`, '--virtual-time-budget=6000', '--dump-dom', ...flags, url],
+    [
+      ...CHROMIUM_FLAGS,
+      '--enable-logging=stderr',
+      `--user-data-dir=${profile}`,
+      '--virtual-time-budget=6000',
+      '--dump-dom',
+      ...flags,
+      url,
+    ],
     { maxBuffer: 1e7, timeout: 60_000 },
   );
   return {
