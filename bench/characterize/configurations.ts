@@ -1,3 +1,5 @@
+import { nearest } from '../../src/config/suggest.ts';
+
 /** A configuration of Sahu et al., "Understanding Sidecars in Cloud Orchestration" (SESAME 2025), and what it is here. */
 export interface Configuration {
   /** Name in the paper's public benchmark (utspark/sidecar-characterization, envoy_filters/policies). */
@@ -173,8 +175,13 @@ export function selectConfigurations(selection: readonly string[]): Configuratio
     const matching = CONFIGURATIONS.filter(
       ({ name, inPaper }) => part === 'all' || (part === 'paper' && inPaper) || pattern.test(name),
     );
-    if (matching.length === 0)
-      throw new Error(`no configuration is called "${part}"; \`outrigger characterize --list\` shows them all`);
+    if (matching.length === 0) {
+      const close = nearest(part, [...CONFIGURATIONS.map(({ name }) => name), 'all', 'paper']);
+      const question = close === undefined ? '' : `; did you mean "${close}"?`;
+      throw new Error(
+        `no configuration is called "${part}"; \`outrigger characterize --list\` shows them all${question}`,
+      );
+    }
     for (const configuration of matching) chosen.add(configuration);
   }
   return CONFIGURATIONS.filter((configuration) => chosen.has(configuration));

@@ -129,5 +129,6 @@ describe('a selection of configurations', () => {
 
   it('that selects nothing is an error', () => {
     expect(() => names(['http', 'htp'])).toThrow('no configuration is called "htp"; `outrigger characterize --list`');
+    expect(() => names(['htp'])).toThrow('; did you mean "http"?');
   });
 });
