@@ -16,7 +16,7 @@ export interface SolveOptions {
   readonly onProgress?: ((progress: SolverProgress) => void) | undefined;
 }
 
-/** HiGHS gets this much less than what is left, so that it mostly stops by itself. */
+/** HiGHS gets this much less than what is left, so that it mostly stops by itself, with the best bound that it knows. */
 const GRACE_MS = 300;
 
 /** HiGHS in a thread of its own: what runs there can be ended at any time, and the best found so far is kept. */
@@ -42,7 +42,7 @@ export class Solver implements AsyncDisposable {
       const timer = setTimeout(() => {
         this.end();
         finish(() => resolve({ status: 'stopped', ...best }));
-      }, leftMs + GRACE_MS);
+      }, leftMs);
       const finish = (then: () => void): void => {
         clearTimeout(timer);
         worker.off('message', onMessage);

@@ -1,4 +1,3 @@
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import type { PeerName } from '../../bench/peers/peer.ts';
@@ -6,6 +5,7 @@ import type { BenchReport } from '../../bench/report/result.ts';
 import type { Plan } from '../../bench/run/plan.ts';
 import { asUsage, benchCheckout, choosePeers, collect, interruptible, parseCount } from './bench-options.ts';
 import { EXIT } from './exit-code.ts';
+import { checkOutput, writeOutput } from './output.ts';
 import { UsageError } from './usage-error.ts';
 
 interface BenchOptions {
@@ -83,6 +83,7 @@ async function bench(options: BenchOptions): Promise<void> {
   const root = await benchCheckout('the benchmark');
   if (options.list) return list(root);
   const plan = await makePlan(root, options);
+  for (const file of [options.json, options.html, options.markdown]) checkOutput(file);
   const { runBench } = await import('../../bench/run/bench.ts');
   await interruptible(async () => {
     const report = await runBench(root, plan, commandLine(options));
@@ -168,14 +169,14 @@ async function micro(path: string | undefined): Promise<void> {
 async function write(report: BenchReport, options: BenchOptions): Promise<void> {
   const { renderConsole } = await import('../../bench/report/console.ts');
   process.stdout.write(renderConsole(report));
-  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(report, undefined, 2)}\n`);
+  if (options.json !== undefined) writeOutput(options.json, `${JSON.stringify(report, undefined, 2)}\n`);
   if (options.html !== undefined) {
     const { renderHtml } = await import('../../bench/report/html.ts');
-    writeFileSync(options.html, renderHtml(report));
+    writeOutput(options.html, renderHtml(report));
   }
   if (options.markdown !== undefined) {
     const { renderMarkdown } = await import('../../bench/report/markdown.ts');
-    writeFileSync(options.markdown, renderMarkdown(report));
+    writeOutput(options.markdown, renderMarkdown(report));
   }
 }
 

@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   CertificateAuthority,
@@ -9,6 +9,7 @@ import {
 } from '../mesh/certificate-authority.ts';
 import { isTrustDomain, parseSpiffeId } from '../tls/spiffe/spiffe-id.ts';
 import { spanText } from './certs-ttl.ts';
+import { attempt, makeOutputFolder } from './output.ts';
 import { UsageError } from './usage-error.ts';
 
 type KeyChoice = 'ecdsa' | 'rsa';
@@ -36,7 +37,7 @@ export async function makeAuthority({ trustDomain, out, ttl, key, force }: Autho
   const authority = await CertificateAuthority.create(trustDomain, ttl, KEY_TYPES[key]);
   const der = new X509Certificate(authority.certificatePem).raw.toString('base64');
   const bundle = { trust_domains: { [trustDomain]: { keys: [{ use: 'x509-svid', x5c: [der] }] } } };
-  mkdirSync(out, { recursive: true });
+  makeOutputFolder(out);
   write(files['ca-key.pem'], authority.keyPem, 0o600);
   write(files['ca.pem'], authority.certificatePem);
   write(files['bundle.json'], `${JSON.stringify(bundle, undefined, 2)}\n`);
@@ -79,7 +80,7 @@ export async function makeSvid({ ca, spiffeId, out, dns, ip, ttl, key, force }: 
   const files = filesIn(out, ['svid.pem', 'svid-key.pem', 'bundle.pem'], force);
   const request = { spiffeId, dnsNames: dns, ipAddresses: ip, ttlMs: ttl, keyType: KEY_TYPES[key] };
   const svid = await authority.issueSvid(request);
-  mkdirSync(out, { recursive: true });
+  makeOutputFolder(out);
   write(files['svid-key.pem'], svid.keyPem, 0o600);
   write(files['svid.pem'], svid.certificatePem);
   write(files['bundle.pem'], authority.certificatePem);
@@ -152,6 +153,13 @@ function filesIn<Name extends string>(folder: string, names: readonly Name[], fo
 /** Replaces a file as a whole: whoever reads it meanwhile gets the old one or the new one. */
 function write(path: string, text: string, mode = 0o644): void {
   const next = `${path}.new-${process.pid}`;
-  writeFileSync(next, text, { mode, flag: 'wx' });
-  renameSync(next, path);
+  attempt(path, () => {
+    try {
+      writeFileSync(next, text, { mode, flag: 'wx' });
+      renameSync(next, path);
+    } catch (error) {
+      rmSync(next, { force: true });
+      throw error;
+    }
+  });
 }

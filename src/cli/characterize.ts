@@ -1,10 +1,10 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { Command } from 'commander';
 import type { CharacterizePlan } from '../../bench/characterize/plan.ts';
 import type { Characterization } from '../lab/characterize/characterization.ts';
 import { asUsage, benchCheckout, choosePeers, collect, interruptible, parseCount } from './bench-options.ts';
 import { EXIT } from './exit-code.ts';
+import { checkOutput, writeOutput } from './output.ts';
 import { UsageError } from './usage-error.ts';
 
 interface CharacterizeOptions {
@@ -88,6 +88,7 @@ async function characterize(options: CharacterizeOptions): Promise<void> {
     throw new UsageError(
       '--costs: the costs of policies are differences from the configuration http, which is not measured',
     );
+  for (const file of [options.json, options.text, options.markdown, options.costs]) checkOutput(file);
   const [{ characterize: run, CHARACTERIZATION_FILE }, { planSeconds }, { formatSeconds }] = await Promise.all([
     import('../../bench/characterize/characterize.ts'),
     import('../../bench/characterize/plan.ts'),
@@ -155,8 +156,7 @@ async function write(found: Characterization, file: string, options: Characteriz
   const json = `${JSON.stringify(found, undefined, 2)}\n`;
   for (const to of new Set([file, options.json])) {
     if (to === undefined) continue;
-    mkdirSync(dirname(to), { recursive: true });
-    writeFileSync(to, json);
+    writeOutput(to, json);
   }
   // What took half an hour is safe before anything is made of it.
   const { characterizationMarkdown, characterizationText } = await import(
@@ -164,8 +164,8 @@ async function write(found: Characterization, file: string, options: Characteriz
   );
   const text = characterizationText(found);
   process.stdout.write(text);
-  if (options.text !== undefined) writeFileSync(options.text, text);
-  if (options.markdown !== undefined) writeFileSync(options.markdown, characterizationMarkdown(found));
+  if (options.text !== undefined) writeOutput(options.text, text);
+  if (options.markdown !== undefined) writeOutput(options.markdown, characterizationMarkdown(found));
 }
 
 /** Outrigger's costs; where it was not measured, those of the first proxy that was. */
@@ -173,8 +173,7 @@ async function writeCosts(found: Characterization, file: string): Promise<void> 
   const { costProfileOf, costProfileYaml } = await import('../../policies/planner/characterized-profile.ts');
   const names = found.peers.map(({ name }) => name);
   const text = costProfileYaml(costProfileOf(found, names.includes('outrigger') ? 'outrigger' : names[0]));
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, text);
+  writeOutput(file, text);
 }
 
 /** A row that is open has no peers, and is no failure. */

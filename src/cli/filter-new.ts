@@ -1,7 +1,8 @@
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import type { FilterKind } from '../filter/loader-check.ts';
 import { editorPaths } from './filter-types.ts';
+import { attempt, makeOutputFolder } from './output.ts';
 import { UsageError } from './usage-error.ts';
 
 /** Writes a filter and its test; returns what to tell the user. @throws UsageError for a bad name or files that exist. */
@@ -20,9 +21,9 @@ export function writeNewFilter(name: string, kind: FilterKind, dir: string): str
   for (const file of files.keys()) {
     if (existsSync(file)) throw new UsageError(`${file} exists already`, 'choose another name or --dir');
   }
+  makeOutputFolder(folder);
   if (!hasTsconfig(folder)) files.set(join(folder, 'tsconfig.json'), tsconfig(folder));
-  mkdirSync(folder, { recursive: true });
-  for (const [file, text] of files) writeFileSync(file, text, { flag: 'wx' });
+  for (const [file, text] of files) attempt(file, () => writeFileSync(file, text, { flag: 'wx' }));
   const shown = (file: string): string => {
     const path = relative(process.cwd(), file);
     return path.startsWith('..') ? file : `./${path}`;

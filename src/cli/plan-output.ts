@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { builtinRegistry } from '../../filters/index.ts';
 import type { Assignment } from '../../policies/planner/load.ts';
@@ -10,9 +10,28 @@ import { type CompiledPlan, CompileError, compilePlan } from '../../policies/pla
 import { ConfigError } from '../config/errors.ts';
 import { toYaml } from '../config/expand.ts';
 import { loadConfig } from '../config/load.ts';
+import { attempt, makeOutputFolder, writeOutput } from './output.ts';
+import { UsageError } from './usage-error.ts';
 
-/** Folders with files for proxies. */
-const FOLDERS = ['sidecars', 'lost', 'limits'];
+/** What a plan has only where its graph says enough: files for proxies. */
+const LATER = ['sidecars', 'lost', 'limits', 'addresses.yaml'];
+
+/**
+ * Before the plan is made: a folder that is to have it. What an earlier plan has left there is replaced; what somebody else
+ * has there is not ours to remove.
+ *
+ * @throws UsageError
+ */
+export function preparePlanFolder(folder: string): void {
+  makeOutputFolder(folder);
+  if (existsSync(join(folder, 'plan.json'))) return;
+  const other = attempt(folder, () => readdirSync(folder)).find((name) => LATER.includes(name));
+  if (other !== undefined)
+    throw new UsageError(
+      `${folder} has ${other} and no plan.json: it is no folder of plans`,
+      'name a new folder with --output',
+    );
+}
 
 /**
  * Writes a plan into a folder: plan.json and plan.yaml, graph.svg and graph.html, network-policies.yaml, and, where the
@@ -26,11 +45,9 @@ export function writePlan(
   problem: PlanProblem,
   assignment: Assignment,
 ): string | undefined {
-  mkdirSync(folder, { recursive: true });
   // What an earlier plan has left would be taken for this one's.
-  for (const name of [...FOLDERS, 'addresses.yaml', 'graph.svg'])
-    rmSync(join(folder, name), { recursive: true, force: true });
-  const write = (name: string, text: string): void => writeFileSync(join(folder, name), text);
+  remove(folder, [...LATER, 'graph.svg']);
+  const write = (name: string, text: string): void => writeOutput(join(folder, name), text);
   write('plan.json', `${JSON.stringify(plan, undefined, 2)}\n`);
   write('plan.yaml', toYaml(JSON.parse(JSON.stringify(plan))));
   const svg = planSvg(problem.graph, plan);
@@ -44,11 +61,16 @@ export function writePlan(
     return undefined;
   } catch (error) {
     // Some of the files are no mesh.
-    for (const name of [...FOLDERS, 'addresses.yaml']) rmSync(join(folder, name), { recursive: true, force: true });
+    remove(folder, LATER);
     if (error instanceof CompileError) return error.message;
     if (error instanceof ConfigError) return `the sidecar of ${error.message}`;
     throw error;
   }
+}
+
+function remove(folder: string, names: readonly string[]): void {
+  for (const name of names)
+    attempt(join(folder, name), () => rmSync(join(folder, name), { recursive: true, force: true }));
 }
 
 /** Each file is what `outrigger run` accepts, or nothing is written. */
@@ -59,9 +81,9 @@ function writeCompiled(folder: string, { sidecars, addresses }: CompiledPlan): v
     loadConfig(`${service}.yaml`, { registry, text });
     return [service, text] as const;
   });
-  mkdirSync(join(folder, 'sidecars'), { recursive: true });
-  for (const [service, text] of texts) writeFileSync(join(folder, 'sidecars', `${service}.yaml`), text);
-  writeFileSync(join(folder, 'addresses.yaml'), toYaml(addresses));
+  makeOutputFolder(join(folder, 'sidecars'));
+  for (const [service, text] of texts) writeOutput(join(folder, 'sidecars', `${service}.yaml`), text);
+  writeOutput(join(folder, 'addresses.yaml'), toYaml(addresses));
 }
 
 function writeLosses(folder: string, problem: PlanProblem, assignment: Assignment): void {
@@ -78,7 +100,6 @@ function writeLimits(folder: string, { graph }: PlanProblem): void {
     if (document === undefined) continue;
     const { limits } = document.kind.compile(document, 'receiver');
     if (limits === undefined) continue;
-    mkdirSync(join(folder, 'limits'), { recursive: true });
-    writeFileSync(join(folder, 'limits', `${name}.yaml`), toYaml(limits));
+    writeOutput(join(folder, 'limits', `${name}.yaml`), toYaml(limits));
   }
 }

@@ -6,7 +6,6 @@ const BAR_WIDTH = 24;
 export class PlanProgress {
   private readonly limitS: number;
   private readonly out: NodeJS.WriteStream;
-  private readonly startedAt = performance.now();
 
   constructor(limitS: number, out: NodeJS.WriteStream = process.stderr) {
     this.limitS = limitS;
@@ -15,7 +14,8 @@ export class PlanProgress {
 
   show(stage: string, { objective, bound }: SolverProgress): void {
     if (!this.out.isTTY) return;
-    const elapsedS = (performance.now() - this.startedAt) / 1000;
+    // Since the process began, as the limit counts.
+    const elapsedS = performance.now() / 1000;
     const filled = Math.min(BAR_WIDTH, Math.round((elapsedS / this.limitS) * BAR_WIDTH));
     const bar = '█'.repeat(filled) + '░'.repeat(BAR_WIDTH - filled);
     const state = Number.isFinite(objective) ? `best ${round(objective)}, bound ${round(bound)}` : 'no plan yet';

@@ -8,26 +8,40 @@ import { changesOf, previousOf, readPlan } from '../../policies/planner/previous
 import { planProblem } from '../../policies/planner/problem.ts';
 import { EXIT } from './exit-code.ts';
 import type { PlanFlags } from './plan.ts';
-import { writePlan } from './plan-output.ts';
+import { preparePlanFolder, writePlan } from './plan-output.ts';
 import { PlanProgress } from './plan-progress.ts';
 import { conflictText, planText } from './plan-text.ts';
 
-/** The rest goes into what follows from a solution. */
-const SOLVER_SHARE = 0.9;
+/** What follows from a solution takes about as long as what comes before it, and writing it all to files longer. */
+const REST_BY_PREPARATION = 1;
+const FILES_BY_PREPARATION = 2;
+/** Most of the time that is kept for it. */
+const REST_SHARE = 0.5;
+/** Whatever the limit: less finds nothing. */
+const MIN_SEARCH_MS = 200;
+
+/**
+ * How long to search, so that all is done within the limit: it is what somebody waits, starting and reading included.
+ *
+ * @param passedMs since the process began
+ */
+export function searchTimeMs(limitMs: number, passedMs: number, writesFiles: boolean): number {
+  const restMs = passedMs * (REST_BY_PREPARATION + (writesFiles ? FILES_BY_PREPARATION : 0));
+  return Math.max(MIN_SEARCH_MS, limitMs - passedMs - Math.min(restMs, limitMs * REST_SHARE));
+}
 
 /** `outrigger plan`: the exit code. @throws ConfigError */
 export async function plan(files: readonly string[], flags: PlanFlags): Promise<number> {
-  // Reading counts too: the limit is what somebody waits.
-  const startedAt = performance.now();
   const graph = readCallGraph(files);
   const profile = flags.costs === undefined ? defaultProfile() : readCostProfile(flags.costs);
   const problem = planProblem(graph, { survive: flags.survive === 1 });
   const before = flags.previous === undefined ? undefined : readPlan(flags.previous);
+  if (flags.output !== undefined) preparePlanFolder(flags.output);
   const progress = new PlanProgress(flags.timeLimit);
   try {
     const optimum = await optimize(problem, profile, {
       objective: flags.objective,
-      timeLimitMs: Math.max(1000, flags.timeLimit * 1000 * SOLVER_SHARE - (performance.now() - startedAt)),
+      timeLimitMs: searchTimeMs(flags.timeLimit * 1000, performance.now(), flags.output !== undefined),
       previous: before === undefined ? undefined : previousOf(problem, before),
       slack: flags.slack,
       onProgress: (stage, state) => progress.show(stage, state),

@@ -57,7 +57,12 @@ export function planCommand(): Command {
     .option('--previous <file>', 'plan.json of an earlier plan: the new one moves as little as possible')
     .option('--slack <number>', 'with --previous: so many ADMs more than the smallest number', parseCount)
     .option('--survive <number>', 'the plan outlives the loss of any one ADM: 1', parseSurvive)
-    .option('--time-limit <seconds>', 'then the best plan so far, with its gap', parseSeconds, 60)
+    .option(
+      '--time-limit <seconds>',
+      'longest wait for all of it; then the best plan so far, with its gap',
+      parseSeconds,
+      45,
+    )
     .option('--json', 'the plan as JSON on standard output')
     .option('--output <dir>', 'write plan.json, pictures, network policies and a configuration for each sidecar')
     .addHelpText('after', TEACHING)

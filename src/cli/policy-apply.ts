@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { builtinRegistry } from '../../filters/index.ts';
 import { type Applied, applyPolicies } from '../../policies/apply.ts';
 import { readPolicies, titleOf } from '../../policies/file.ts';
@@ -7,6 +7,7 @@ import { parseSource } from '../config/document.ts';
 import { ConfigError } from '../config/errors.ts';
 import { toYaml } from '../config/expand.ts';
 import { loadConfig, readText, toCanonical } from '../config/load.ts';
+import { writeOutput } from './output.ts';
 import type { ApplyOptions } from './policy.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -25,10 +26,11 @@ export function applyFiles(files: readonly string[], options: ApplyOptions): str
   for (const policy of applied.skipped) {
     process.stderr.write(`outrigger: ${titleOf(policy)} selects other workloads and is left out\n`);
   }
-  if (options.limits !== undefined) writeFileSync(options.limits, limitsOf(applied));
+  const limits = options.limits === undefined ? undefined : limitsOf(applied);
   const json = `${JSON.stringify(applied.bootstrap, undefined, 2)}\n`;
   // A fault here is a policy's that its own schema does not see.
   loadConfig(`${name} with policies`, { registry, text: json });
+  if (options.limits !== undefined && limits !== undefined) writeOutput(options.limits, limits);
   return options.json === true ? json : toYaml(applied.bootstrap);
 }
 

@@ -1,8 +1,9 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { Command, Option } from 'commander';
 import type { ProfileOptions } from '../../bench/profile/run-profile.ts';
 import type { Scenario } from '../../bench/scenario.ts';
+import { checkOutput, writeOutput } from './output.ts';
 import { readNumber } from './serve-options.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -64,6 +65,7 @@ export function profileCommand(): Command {
 
 async function profileAction(flags: ProfileFlags): Promise<void> {
   const options = await readOptions(flags);
+  checkOutput(flags.json);
   const { profile } = await import('../../bench/profile/run-profile.ts');
   const { profileText } = await import('../lab/profile/profile-text.ts');
   process.stderr.write(`outrigger: looking at ${flags.peer}, ${options.configName}\n`);
@@ -75,7 +77,7 @@ async function profileAction(flags: ProfileFlags): Promise<void> {
     report = await takeApart(report, options, { rounds, sizes: readSizes(flags.sizes), say });
   }
   process.stdout.write(profileText(report));
-  if (flags.json !== undefined) writeFileSync(flags.json, `${JSON.stringify(report, undefined, 2)}\n`);
+  if (flags.json !== undefined) writeOutput(flags.json, `${JSON.stringify(report, undefined, 2)}\n`);
 }
 
 async function readOptions(flags: ProfileFlags): Promise<ProfileOptions> {

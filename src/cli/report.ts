@@ -1,8 +1,9 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { Command } from 'commander';
 import type { Characterization } from '../lab/characterize/characterization.ts';
 import type { Section } from '../lab/report/document.ts';
+import { writeOutput } from './output.ts';
 import { UsageError } from './usage-error.ts';
 
 interface ReportFlags {
@@ -55,8 +56,7 @@ async function report(files: readonly string[], flags: ReportFlags): Promise<voi
   const { html, markdown } = flags;
   const written: string[] = [];
   const write = (file: string, text: string): void => {
-    mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(file, text);
+    writeOutput(file, text);
     written.push(file);
   };
   const names = new Map<string, string>();

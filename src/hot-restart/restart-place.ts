@@ -1,10 +1,11 @@
-import { closeSync, constants, fstatSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs';
 import net, { type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { libc } from '../kernel/libc.ts';
 import { PipePath } from '../listener/pipe-path.ts';
+import { makeFolder } from '../make-folder.ts';
 
 /** flock(2) has no function in Node. */
 const SYS_FLOCK: Readonly<Record<string, bigint>> = { x64: 73n, arm64: 32n };
@@ -33,7 +34,7 @@ export class RestartPlace {
   /** The place that Envoy's `--base-id` names: in a folder of this user's. @throws Error where it is another's */
   static ofBaseId(baseId: number): string {
     const folder = join(process.env.XDG_RUNTIME_DIR ?? tmpdir(), `outrigger-${ownUid()}`);
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder, 0o700);
     return join(folder, `hot-restart-${baseId}.sock`);
   }
 

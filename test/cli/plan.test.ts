@@ -1,8 +1,9 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { builtinRegistry } from '../../filters/index.ts';
+import { searchTimeMs } from '../../src/cli/plan-run.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { runCli } from './run-cli.ts';
 
@@ -47,6 +48,27 @@ test('--output writes what outrigger run accepts, pictures, and a plan for the n
   expect(existsSync(join(out, 'limits/db-limit.yaml'))).toBe(true);
   const again = await runCli(['plan', SHOP, '--previous', join(out, 'plan.json'), '--json']);
   expect((JSON.parse(again.stdout) as { changes: string[] }).changes).toEqual([]);
+});
+
+test('a folder with sidecars that no plan has made is left alone', async () => {
+  const out = folder();
+  mkdirSync(join(out, 'sidecars'));
+  writeFileSync(join(out, 'sidecars/mine.yaml'), 'mine');
+  const { code, stderr } = await runCli(['plan', SHOP, '--output', out]);
+  expect([code, stderr]).toEqual([
+    2,
+    `outrigger: ${out} has sidecars and no plan.json: it is no folder of plans\n  name a new folder with --output\n`,
+  ]);
+  expect(readdirSync(out, { recursive: true })).toEqual(['sidecars', 'sidecars/mine.yaml']);
+});
+
+test('the time to search leaves time for what is done before and after it', () => {
+  // 45 s; the process has run for one.
+  expect(searchTimeMs(45_000, 1000, false)).toBe(43_000);
+  expect(searchTimeMs(45_000, 1000, true)).toBe(41_000);
+  // Most of a short limit is not kept for the rest, and something is always looked for.
+  expect(searchTimeMs(4000, 1000, true)).toBe(1000);
+  expect(searchTimeMs(1000, 2000, true)).toBe(200);
 });
 
 const ROW = `cluster: { network_policies: enforced }

@@ -97,6 +97,6 @@ test.each([
 test('a folder that cannot be written is told', async () => {
   const run = written('run.json', sample());
   const { code, stderr } = await runCli(['report', run, '--html', join(run, 'r.html')]);
-  expect(code).toBe(1);
+  expect(code).toBe(2);
   expect(stderr).toContain(resolve(run));
 });

@@ -4,31 +4,7 @@ import { constraintsOf } from '../../../policies/planner/constraints.ts';
 import { defaultProfile } from '../../../policies/planner/default-profile.ts';
 import { optimize } from '../../../policies/planner/optimize.ts';
 import { planProblem } from '../../../policies/planner/problem.ts';
-import { generator } from '../../../policies/planner/smallest.ts';
-
-/** Few services are called by many, as in a company: databases, identity, queues. */
-function largeGraph(services: number, calls: number): string {
-  const random = generator(11);
-  const lines = ['cluster: { network_policies: enforced }', 'services:'];
-  for (let index = 0; index < services; index++)
-    lines.push(`  s${index}: { replicas: ${1 + Math.floor(random() * 4)} }`);
-  lines.push('calls:');
-  const seen = new Set<number>();
-  while (seen.size < calls) {
-    const [from, to] = [Math.floor(services * random()), Math.floor(services * random() ** 3)];
-    const key = from * services + to;
-    if (from === to || seen.has(key)) continue;
-    seen.add(key);
-    lines.push(`  - { from: s${from}, to: s${to}, rate: ${1 + Math.floor(random() * 100)} }`);
-  }
-  lines.push('policies:');
-  for (let index = 0; index < services; index++) {
-    if (random() < 0.5) lines.push(`  - { name: limit-${index}, kind: RateLimit, to: s${index} }`);
-    if (random() < 0.3) lines.push(`  - { name: rules-${index}, kind: AuthorizationPolicy, to: s${index} }`);
-    if (random() < 0.02) lines.push(`  - { name: tries-${index}, kind: RetryPolicy, from: s${index} }`);
-  }
-  return lines.join('\n');
-}
+import { largeGraph } from './large-graph.ts';
 
 const TIME_LIMIT_MS = 15_000;
 
