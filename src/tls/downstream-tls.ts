@@ -78,7 +78,7 @@ export class DownstreamTls {
     const validation = common.validation_context;
     const required = config.require_client_certificate;
     const keys = ticketKeys === undefined ? this.ownKeys : readTicketKeys(ticketKeys, readers.shown);
-    const { fallback, forServerName, certificates, expirations } = createContexts(
+    const { fallback, tickets, forServerName, certificates, expirations } = createContexts(
       this.owner,
       resolved,
       'TLSv1.3',
@@ -101,8 +101,8 @@ export class DownstreamTls {
     return {
       certificates,
       expirations,
-      env: { check, stats: this.stats },
-      settings: forServerName === undefined ? { ...basic, alpn: alpnBytes(common.alpn_protocols) } : undefined,
+      env: { check, stats: this.stats, tickets },
+      settings: forServerName === undefined ? { ...basic, alpn: alpnBytes(common.alpn_protocols), tickets } : undefined,
       options: {
         isServer: true,
         ...basic,

@@ -7,6 +7,7 @@ import { ConnectionCertificates } from './connection-certificates.ts';
 import { type PeerNames, rfc2253 } from './peer-names.ts';
 import type { SessionHarvest } from './secrets/client-sessions.ts';
 import type { SecureSocket } from './secure-socket.ts';
+import type { SessionTickets } from './session-tickets.ts';
 import { handshakeFailure, NOT_READY, type TlsFailure } from './tls-failure.ts';
 import type { TlsStats } from './tls-stats.ts';
 import { verifiedChains } from './tuned-context.ts';
@@ -23,6 +24,8 @@ export interface HandshakeEvents {
 export interface HandshakeEnv {
   readonly check: CertificateCheck;
   readonly stats: TlsStats;
+  /** Those of a server; undefined where OpenSSL decides, and for clients. */
+  readonly tickets?: SessionTickets | undefined;
 }
 
 /** A handshake that is under way. */
@@ -86,7 +89,7 @@ export class Handshake extends TimerEntry implements PendingHandshake {
 
   private readonly onSecure = (): void => {
     if (this.done) return;
-    const { check, stats } = this.env;
+    const { check, stats, tickets } = this.env;
     const { socket } = this;
     const reused = socket.isSessionReused();
     const certificate = peerCertificate(socket) ?? (reused ? this.harvest?.certificate : undefined);
@@ -98,6 +101,7 @@ export class Handshake extends TimerEntry implements PendingHandshake {
     }
     const cipher = socket.getCipher().name;
     const version = socket.getProtocol() ?? '';
+    if (reused) tickets?.redeem();
     if (certificate === undefined) stats.noCertificate.inc();
     stats.countHandshake(version, cipher, this.isServer ? '' : curveOf(socket), reused);
     this.finish();

@@ -9,6 +9,7 @@ import type { ResolvedContext } from './secrets/resolved-context.ts';
 import type { ContextReaders } from './secrets/rotating-context.ts';
 import { SourceReader, TlsLoadError } from './secrets/source-reader.ts';
 import { installTicketKeys, type TicketKeys } from './secrets/ticket-keys.ts';
+import type { SessionTickets } from './session-tickets.ts';
 import { tuneContext } from './tuned-context.ts';
 
 export { pemBlocks } from './secrets/pem.ts';
@@ -82,6 +83,8 @@ function cipherSuites(names: readonly string[]): readonly string[] {
 /** The contexts of one configuration: what a server name gets, and what everybody else gets. */
 export interface Contexts {
   readonly fallback: SecureContext;
+  /** How many the fallback issues as a server's; undefined where OpenSSL cannot be told. */
+  readonly tickets: SessionTickets | undefined;
   /** A better one for a server name; undefined when the fallback is right. Absent with one certificate of each kind. */
   readonly forServerName: ((name: string) => SecureContext | undefined) | undefined;
   readonly certificates: ContextCertificates;
@@ -141,15 +144,14 @@ function contextsOf(
   if (sessions !== undefined) {
     base.sessionIdContext = sessionContextId(trust, sessions.binding, JSON.stringify(validation ?? null), pairs);
   }
-  const create = (own: readonly KeyPair[]): SecureContext => {
+  const create = (own: readonly KeyPair[]): Pick<Contexts, 'fallback' | 'tickets'> => {
     const context = secureContext(base, firstOfEachKind(own));
     if (sessions?.keys !== undefined) installTicketKeys(context, sessions.keys);
-    tuneContext(context, validation?.crl !== undefined);
-    return context;
+    return { fallback: context, tickets: tuneContext(context, validation?.crl !== undefined) };
   };
   return {
-    fallback: create(pairs),
-    forServerName: byServerName(pairs, create),
+    ...create(pairs),
+    forServerName: byServerName(pairs, (own) => create(own).fallback),
     ...described(resolved, pairs, authorities),
   };
 }

@@ -4,6 +4,7 @@ import { type CipherNameAndProtocol, type SecureContext, TLSSocket } from 'node:
 import { getSystemErrorName } from 'node:util';
 import { handleOf, type StreamHandle, streamBinding } from '../network/stream-handle.ts';
 import type { SecureSocket } from './secure-socket.ts';
+import type { SessionTickets } from './session-tickets.ts';
 import { type TlsHandle, wrapServer } from './tls-internals.ts';
 
 const UV_EOF = -4095;
@@ -19,6 +20,8 @@ export interface ServerSettings {
   readonly rejectUnauthorized: boolean;
   /** Protocol names, each behind its length (RFC 7301 §3.1); undefined for none. */
   readonly alpn: Buffer | undefined;
+  /** Of the context; undefined where OpenSSL decides. */
+  readonly tickets: SessionTickets | undefined;
 }
 
 /** The names of protocols as a handshake carries them. */
@@ -63,6 +66,7 @@ export class ServerSocket extends EventEmitter implements SecureSocket {
 
   /** Begins the handshake on an open socket from which nobody reads; undefined where Node is not as expected. */
   static over(below: Socket, settings: ServerSettings): ServerSocket | undefined {
+    settings.tickets?.prepare();
     const handle = wrapServer(below, settings.secureContext);
     return handle === undefined ? undefined : new ServerSocket(handle, below, settings);
   }

@@ -220,3 +220,29 @@ test('a handshake of TLS 1.3 brings one ticket, not OpenSSL’s two', async () =
   expect(client.text).toContain('served');
   expect(tickets).toBe(1);
 });
+
+test('clients that never resume are soon given no tickets; the first that does resume has them issued again', async () => {
+  await using proxy = await start({ validation_context: trust(pki.ca) }, { require_client_certificate: true });
+  const early = await returning(proxy.port, pki.client);
+  const withTicket = async (): Promise<boolean> => {
+    const client = await tlsClient(proxy.port, pki.client);
+    let isIssued = false;
+    client.socket.on('session', () => {
+      isIssued = true;
+    });
+    client.write('GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n');
+    await client.untilClosed();
+    expect(client.text).toContain(' 200 ');
+    return isIssued;
+  };
+  let handshakes = 0;
+  const isEnough = async (): Promise<boolean> => {
+    const issued = await Promise.all(Array.from({ length: 8 }, withTicket));
+    handshakes += issued.length;
+    return issued.includes(false);
+  };
+  while (!(await isEnough())) expect(handshakes).toBeLessThan(3000);
+  expect(handshakes).toBeGreaterThan(250);
+  expect(await visit(proxy.port, { ...pki.client, session: early })).toMatchObject({ status: '200', reused: true });
+  for (let i = 0; i < 20; i++) expect(await withTicket()).toBe(true);
+}, 60_000);

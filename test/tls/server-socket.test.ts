@@ -10,7 +10,7 @@ const pki = new TestPki();
 
 function settings(more: Partial<ServerSettings> = {}): ServerSettings {
   const secureContext = createSecureContext({ ...pki.server, ca: pki.ca.cert });
-  return { secureContext, requestCert: false, rejectUnauthorized: false, alpn: undefined, ...more };
+  return { secureContext, requestCert: false, rejectUnauthorized: false, alpn: undefined, tickets: undefined, ...more };
 }
 
 interface Story extends AsyncDisposable {
