@@ -3,9 +3,10 @@ import type { Conflict } from './conflict.ts';
 import type { Constraint } from './constraints.ts';
 import { PlacementProgram } from './placement-program.ts';
 import type { PlanProblem } from './problem.ts';
+import { minimising } from './scaled-program.ts';
 import type { Solver } from './solver.ts';
 
-/** How long the search for what clashes may take; what is left by then is told, and may be more than is needed. */
+/** How long the search for what clashes takes at most; what is left by then is told, and may be more than is needed. */
 const TIME_LIMIT_MS = 15_000;
 const ONE_CHECK_MS = 3000;
 
@@ -15,16 +16,17 @@ export async function explainCapacities(
   constraints: readonly Constraint[],
   model: PlacementProgram,
   solver: Solver,
+  deadlineMs: number,
 ): Promise<Conflict[]> {
-  const endsAt = performance.now() + TIME_LIMIT_MS;
+  const endsAt = Math.min(deadlineMs, performance.now() + TIME_LIMIT_MS);
   const clashes = async (rules: readonly Constraint[], names: ReadonlySet<string>): Promise<boolean> => {
     const leftMs = endsAt - performance.now();
     if (leftMs < 100) return false;
     const trial = new PlacementProgram(problem, rules, model.groups, model.profile);
     for (const { expression, upper, text } of capacitiesOf(trial)) if (names.has(text)) trial.limit(expression, upper);
-    trial.minimise(trial.adms());
-    const deadlineMs = performance.now() + Math.min(ONE_CHECK_MS, leftMs);
-    return (await solver.solve(trial.program, { deadlineMs, absoluteGap: 1e9 })).status === 'infeasible';
+    const { program } = minimising(trial.program, trial.adms(), Number.POSITIVE_INFINITY);
+    const untilMs = performance.now() + Math.min(ONE_CHECK_MS, leftMs);
+    return (await solver.solve(program, { deadlineMs: untilMs, absoluteGap: 1e9 })).status === 'infeasible';
   };
   const capacities = await filtered(capacitiesOf(model), (left) => clashes(constraints, textsOf(left)));
   const names = textsOf(capacities);

@@ -1,5 +1,6 @@
+import { Expression } from './expression.ts';
 import type { Assignment } from './load.ts';
-import { Expression, type PlacementProgram } from './placement-program.ts';
+import type { PlacementProgram } from './placement-program.ts';
 import type { PlanProblem } from './problem.ts';
 
 /** µs of CPU per second of one core. */

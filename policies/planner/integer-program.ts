@@ -32,6 +32,21 @@ export class IntegerProgram {
     });
   }
 
+  /** A program of its own, with the same columns and rows. */
+  copy(): IntegerProgram {
+    const copy = new IntegerProgram();
+    for (const key of ['costs', 'lowers', 'uppers'] as const) for (const one of this[key]) copy[key].push(one);
+    for (const one of this.isInteger) copy.isInteger.push(one);
+    for (const row of this.rows) copy.rows.push(row);
+    return copy;
+  }
+
+  /** Leaves a column no choice. */
+  fix(column: number, value: number): void {
+    this.lowers[column] = value;
+    this.uppers[column] = value;
+  }
+
   /** The objective of values for its columns. */
   objective(values: ArrayLike<number>): number {
     return this.costs.reduce((sum, cost, column) => sum + cost * values[column]!, 0);

@@ -3,10 +3,12 @@ import { addCapacities, hasCapacities, violatedCapacities } from './capacity.ts'
 import { explainConflict, InfeasibleError } from './conflict.ts';
 import { admOf, type Constraint, constraintsOf, sideOf, variableCount } from './constraints.ts';
 import type { CostProfile } from './cost-profile.ts';
+import type { Expression } from './expression.ts';
 import { Formula, holds, negated } from './formula.ts';
 import { type Assignment, callGroups } from './load.ts';
-import { type Expression, type Objective, PlacementProgram } from './placement-program.ts';
+import { type Objective, PlacementProgram } from './placement-program.ts';
 import type { PlanProblem } from './problem.ts';
+import { minimising, minimisingLargest } from './scaled-program.ts';
 import { smallestSet } from './smallest.ts';
 import { Solver, type SolverProgress } from './solver.ts';
 
@@ -47,6 +49,9 @@ export interface Optimum {
   readonly elapsedMs: number;
 }
 
+/** A plan whose cost is nearer than this to the least is the least. */
+const RELATIVE_GAP = 1e-9;
+
 /** Share of the time for the number of ADMs, and of the rest for moves. */
 const SIZE_SHARE = 0.6;
 const MOVES_SHARE = 0.5;
@@ -85,7 +90,7 @@ async function optimizeWith(
     const { assignment: before, ...known } = options.previous;
     const expression = model.moves(before, known);
     const deadlineMs = performance.now() + (endsAt - performance.now()) * MOVES_SHARE;
-    const result = await stage(model, expression, solver, assignment, {
+    const result = await stage(model, [expression], solver, assignment, {
       ...options,
       deadlineMs,
       name: 'moves',
@@ -96,9 +101,9 @@ async function optimizeWith(
     model.limit(expression, moves.value + 1e-6);
   }
   const { objective } = options;
-  const expression =
-    objective === 'balance' ? model.busiestLoad() : model.cost(objective === 'cpu' ? 'cpuMicros' : 'latencyMicros');
-  const result = await stage(model, expression, solver, assignment, {
+  const expressions =
+    objective === 'balance' ? model.loads() : [model.cost(objective === 'cpu' ? 'cpuMicros' : 'latencyMicros')];
+  const result = await stage(model, expressions, solver, assignment, {
     ...options,
     deadlineMs: endsAt,
     name: objective,
@@ -150,25 +155,25 @@ async function smallestWithin(
   const unlimited = await smallestSet(problem, constraints, solver, { deadlineMs: startedAt + timeLimitMs * 0.2 });
   const attempt = completed(problem, constraints, unlimited.adms);
   addCapacities(model);
-  const expression = model.adms();
-  model.minimise(expression);
+  const { program, toValue } = minimising(model.program, model.adms(), Number.POSITIVE_INFINITY);
   const deadlineMs = startedAt + timeLimitMs * SIZE_SHARE;
-  const result = await solver.solve(model.program, {
+  const result = await solver.solve(program, {
     deadlineMs,
     start: violatedCapacities(model, attempt).length === 0 ? model.valuesOf(attempt) : undefined,
     absoluteGap: 0.999,
     onProgress: ({ objective, bound }) =>
-      onProgress?.('ADMs', { objective: objective + expression.constant, bound: bound + expression.constant }),
+      onProgress?.('ADMs', { objective: toValue(objective), bound: toValue(bound) }),
   });
   if (result.status === 'infeasible') {
     const { explainCapacities } = await import('./capacity-conflict.ts');
-    throw new InfeasibleError(await explainCapacities(model.problem, constraints, model, solver));
+    throw new InfeasibleError(
+      await explainCapacities(model.problem, constraints, model, solver, startedAt + timeLimitMs),
+    );
   }
   if (result.values === undefined)
     throw new Error('no plan was found within the time limit; give it more with --time-limit');
   const assignment = model.assignmentOf(result.values);
-  const proved =
-    result.status === 'optimal' ? assignment.adms.size : Math.ceil(result.bound + expression.constant - 1e-6);
+  const proved = result.status === 'optimal' ? assignment.adms.size : Math.ceil(toValue(result.bound) - 1e-6);
   return { assignment, bound: Math.max(unlimited.bound, Number.isFinite(proved) ? proved : 0) };
 }
 
@@ -178,37 +183,54 @@ interface StageOptions extends OptimizeOptions {
   readonly gap?: number;
 }
 
+/** A plan whose cost is so much smaller is a new unit: in that of the one before, its own differences were too small. */
+const RESCALE_BELOW = 0.01;
+const MAX_RESCALES = 20;
+/** Within the solver's tolerances a sum of very unlike numbers can look smaller than it is. */
+const TRUE_TO = 1e-6;
+
+/** Makes the largest of the expressions small. */
 async function stage(
   model: PlacementProgram,
-  expression: Expression,
+  expressions: readonly Expression[],
   solver: Solver,
   assignment: Assignment,
   { deadlineMs, name, gap, onProgress }: StageOptions,
 ): Promise<{ assignment: Assignment; proof: Proof }> {
-  model.minimise(expression);
-  const { constant } = expression;
-  const start = model.valuesOf(assignment);
-  const before = model.program.objective(start) + constant;
-  if (model.program.costs.every((cost) => cost === 0))
-    return { assignment, proof: { value: before, bound: before, isOptimal: true } };
-  const result = await solver.solve(model.program, {
-    deadlineMs,
-    start,
-    ...(gap === undefined ? {} : { absoluteGap: gap }),
-    onProgress: ({ objective, bound }) =>
-      onProgress?.(name, { objective: objective + constant, bound: bound + constant }),
-  });
-  if (result.status === 'infeasible') throw new Error(`the solver calls a plan impossible that is there (${name})`);
-  const better = result.values === undefined ? assignment : model.assignmentOf(result.values);
-  const value = model.program.objective(model.valuesOf(better)) + constant;
-  const [best, chosen] = value <= before ? [value, better] : [before, assignment];
-  // Within the solver's tolerances a sum of very unlike numbers can look smaller than it is.
-  const isTrue = value <= result.objective + constant + 1e-6 * Math.max(1, Math.abs(value));
-  const isOptimal = result.status === 'optimal' && isTrue;
-  // Stopped before it knew anything: every column at the end that is good for the objective.
-  const least = model.program.costs.reduce((sum, cost) => sum + Math.min(0, cost), constant);
-  const bound = isOptimal ? best : Math.min(best, Math.max(least, result.bound + constant));
-  return { assignment: chosen, proof: { value: best, bound, isOptimal } };
+  const costOf = (values: Float64Array): number => Math.max(0, ...expressions.map((one) => one.valueAt(values)));
+  let best = assignment;
+  let value = costOf(model.valuesOf(best));
+  let bound = 0;
+  for (let round = 0; ; round++) {
+    const scaled =
+      name === 'balance'
+        ? minimisingLargest(model.program, expressions, value)
+        : minimising(model.program, expressions[0]!, value);
+    const { program, toValue, scale, least } = scaled;
+    bound = Math.max(bound, Math.min(value, least));
+    if (value - least <= RELATIVE_GAP * value || program.costs.every((cost) => cost === 0))
+      return { assignment: best, proof: { value, bound: value, isOptimal: true } };
+    const result = await solver.solve(program, {
+      deadlineMs,
+      start: [...model.valuesOf(best), ...scaled.more],
+      absoluteGap: gap ?? RELATIVE_GAP * value * scale,
+      onProgress: ({ objective, bound: limit }) =>
+        onProgress?.(name, { objective: toValue(objective), bound: toValue(limit) }),
+    });
+    if (result.status === 'infeasible') throw new Error(`the solver calls a plan impossible that is there (${name})`);
+    const found = result.values === undefined ? best : model.assignmentOf(result.values);
+    const foundValue = costOf(model.valuesOf(found));
+    const before = value;
+    if (foundValue <= value) [best, value] = [found, foundValue];
+    const isTrue = foundValue - toValue(result.objective) <= TRUE_TO * foundValue;
+    const isSolved = result.status === 'optimal';
+    // Stopped before it knew anything: `least` stands.
+    if (Number.isFinite(result.bound)) bound = Math.max(bound, Math.min(value, toValue(result.bound)));
+    const isWorthMore = value < before * RESCALE_BELOW || (!isTrue && value < before);
+    if (isSolved && isWorthMore && round < MAX_RESCALES && performance.now() < deadlineMs) continue;
+    const isOptimal = isSolved && isTrue;
+    return { assignment: best, proof: { value, bound: isOptimal ? value : bound, isOptimal } };
+  }
 }
 
 /** Sides for a set of ADMs that fulfils the constraints: at the receiver where there is the choice. */

@@ -1,10 +1,12 @@
 import type { Side } from '../policy.ts';
 import { admOf, type Constraint, sideOf, variableCount } from './constraints.ts';
 import { type CostProfile, costOfPolicy } from './cost-profile.ts';
+import { Expression } from './expression.ts';
 import { Formula, type Literal, variableOf } from './formula.ts';
 import { IntegerProgram } from './integer-program.ts';
 import { type Assignment, type CallGroup, runsAt } from './load.ts';
 import type { PlanProblem } from './problem.ts';
+import { addLimit } from './scaled-program.ts';
 
 /** What is made small once the number of ADMs is. */
 export type Objective = 'cpu' | 'balance' | 'latency';
@@ -12,27 +14,6 @@ export type Objective = 'cpu' | 'balance' | 'latency';
 type Metric = 'cpuMicros' | 'latencyMicros';
 
 export const OBJECTIVES: readonly Objective[] = ['cpu', 'balance', 'latency'];
-
-/** A linear expression over the program's columns. */
-export class Expression {
-  constant = 0;
-  readonly terms = new Map<number, number>();
-
-  add(column: number, amount: number): void {
-    this.terms.set(column, (this.terms.get(column) ?? 0) + amount);
-  }
-
-  addAll(other: Expression, factor: number): void {
-    this.constant += other.constant * factor;
-    for (const [column, amount] of other.terms) this.add(column, amount * factor);
-  }
-
-  valueAt(values: ArrayLike<number>): number {
-    let sum = this.constant;
-    for (const [column, amount] of this.terms) sum += amount * values[column]!;
-    return sum;
-  }
-}
 
 const NO_LIMIT = Number.POSITIVE_INFINITY;
 
@@ -47,8 +28,6 @@ export class PlacementProgram {
   private readonly columns = new Map<number, number>();
   /** Columns that say whether a call group passes a sidecar at a side; a number that is decided is 0 or 1 at `fixed`. */
   private readonly passes: readonly Readonly<Record<Side, { column: number } | { fixed: number }>>[];
-  /** Column of the busiest sidecar's load; -1 unless asked for. */
-  private busiest = -1;
   /** Columns that say whether a service's sidecar carries a policy, with the placements of which one is enough. */
   private readonly carried: { readonly column: number; readonly running: readonly Ended[] }[] = [];
   private readonly policyCounts = new Map<number, Expression>();
@@ -125,19 +104,13 @@ export class PlacementProgram {
     return costs;
   }
 
-  /** The load of the busiest sidecar of one replica, µs of CPU per second. */
-  busiestLoad(): Expression {
-    if (this.busiest === -1) {
-      this.busiest = this.program.addColumn(0, { upper: NO_LIMIT, integer: false });
-      for (const [service, load] of this.costsByService('cpuMicros')) {
-        const { replicas } = this.problem.graph.services[service]!;
-        const terms = Array.from(load.terms, ([column, amount]) => [column, amount / replicas] as const);
-        this.program.addRow(-NO_LIMIT, [...terms, [this.busiest, -1]], -load.constant / replicas);
-      }
-    }
-    const sum = new Expression();
-    sum.add(this.busiest, 1);
-    return sum;
+  /** Of one replica's sidecar of each service, µs of CPU per second. */
+  loads(): Expression[] {
+    return Array.from(this.costsByService('cpuMicros'), ([service, load]) => {
+      const sum = new Expression();
+      sum.addAll(load, 1 / this.problem.graph.services[service]!.replicas);
+      return sum;
+    });
   }
 
   /** How many ADMs and placements change. Services and placements that were not there do not count. */
@@ -179,12 +152,7 @@ export class PlacementProgram {
   }
 
   limit(expression: Expression, upper: number): void {
-    this.program.addRow(-NO_LIMIT, [...expression.terms], upper - expression.constant);
-  }
-
-  minimise(expression: Expression): void {
-    this.program.costs.fill(0);
-    for (const [column, amount] of expression.terms) this.program.costs[column] = amount;
+    addLimit(this.program, expression, upper);
   }
 
   /** The columns' values for an assignment. */
@@ -210,13 +178,6 @@ export class PlacementProgram {
         runsAt(problem.placements[placement]!, side, sides[placement]!),
       );
       values[column] = isThere ? 1 : 0;
-    }
-    if (this.busiest !== -1) {
-      const loads = Array.from(
-        this.costsByService('cpuMicros'),
-        ([service, load]) => load.valueAt(values) / problem.graph.services[service]!.replicas,
-      );
-      values[this.busiest] = Math.max(0, ...loads);
     }
     return values;
   }
@@ -258,10 +219,8 @@ export class PlacementProgram {
     const column = this.columns.get(variable);
     if (column === undefined) {
       if ((this.formula.values[variable] === 1) !== was) sum.constant++;
-    } else if (was) {
-      sum.constant++;
-      sum.add(column, -1);
-    } else sum.add(column, 1);
+    } else if (was) sum.addComplement(column, 1);
+    else sum.add(column, 1);
   }
 
   /** Whether a placement runs at a side: decided, or as a column, or as one minus a column. */
@@ -322,10 +281,8 @@ export class PlacementProgram {
       for (const { policy, runs } of running) {
         const amount = rate * costOfPolicy(this.profile, policy, side, bodyKiB)[metric];
         if ('fixed' in runs) sum.constant += runs.fixed * amount;
-        else if (runs.isNegated) {
-          sum.constant += amount;
-          sum.add(runs.column, -amount);
-        } else sum.add(runs.column, amount);
+        else if (runs.isNegated) sum.addComplement(runs.column, amount);
+        else sum.add(runs.column, amount);
       }
     }
   }

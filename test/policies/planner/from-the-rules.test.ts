@@ -21,24 +21,46 @@ const KINDS = ['RequestAuthentication', 'AuthorizationPolicy', 'RateLimit', 'Acc
 /** More choices than these take too long to try. */
 const MAX_SPOTS = 14;
 
+interface Range {
+  readonly rate: (below: (count: number) => number) => number;
+  readonly cost: (below: (count: number) => number) => number;
+  readonly replicas: (below: (count: number) => number) => number;
+  /** Cores of a sidecar; undefined: no limit. */
+  readonly cores: (below: (count: number) => number) => number | undefined;
+}
+
 /** Rates from one request in ten minutes to a hundred thousand in a second. */
-function graphOf(seed: number): RawGraph {
+const USUAL: Range = {
+  rate: (below) => (1 + below(50)) * 10 ** (below(8) - 3),
+  cost: (below) => below(40),
+  replicas: (below) => 1 + below(3),
+  cores: () => undefined,
+};
+
+const wide = (below: (count: number) => number): number => Number(`${1 + below(9)}e${below(15) - 6}`);
+
+/** From a millionth to a thousand millions: as far as a graph may go. */
+const EXTREME: Range = {
+  rate: wide,
+  cost: wide,
+  replicas: (below) => (below(6) === 0 ? 1 + below(1_000_000) : 1 + below(3)),
+  cores: (below) => (below(4) === 0 ? wide(below) : undefined),
+};
+
+function graphOf(seed: number, range: Range): RawGraph {
   const below = numbers(seed);
   const names = Array.from({ length: 2 + below(6) }, (_, index) => `s${index}`);
   const services = Object.fromEntries(
     names.map((name) => {
       const what = below(14);
-      const replicas = 1 + below(3);
-      return [
-        name,
-        what === 0 ? { external: true } : what === 1 ? { sidecar: false as const, replicas } : { replicas },
-      ];
+      const replicas = range.replicas(below);
+      const cpu = range.cores(below);
+      const sidecar = what === 1 ? { sidecar: false as const } : cpu === undefined ? {} : { sidecar: { cpu } };
+      return [name, what === 0 ? { external: true } : { replicas, ...sidecar }];
     }),
   );
   const calls = names.flatMap((from) =>
-    names.flatMap((to) =>
-      from !== to && below(10) < 4 ? [{ from, to, rate: (1 + below(50)) * 10 ** (below(8) - 3) }] : [],
-    ),
+    names.flatMap((to) => (from !== to && below(10) < 4 ? [{ from, to, rate: range.rate(below) }] : [])),
   );
   const policies = Array.from({ length: 1 + below(6) }, (_, index): RawPolicy => {
     const some = names.filter(() => below(3) === 0);
@@ -48,7 +70,7 @@ function graphOf(seed: number): RawGraph {
       to: some.length === 0 ? [names.at(-1)!] : some,
       ...(below(5) === 0 ? { from: names.filter((_name, at) => at === 0 || below(2) === 0) } : {}),
       ...(index > 0 && below(5) === 0 ? { after: [`p${below(index)}`] } : {}),
-      cost: { sender: { cpu_us: below(40) }, receiver: { cpu_us: below(40) } },
+      cost: { sender: { cpu_us: range.cost(below) }, receiver: { cpu_us: range.cost(below) } },
     };
   });
   const cluster = {
@@ -64,18 +86,21 @@ const PROFILE = parseCostProfile(
 );
 
 test.each([
-  ['cpu', 'cpu'],
-  ['balance', 'busiest'],
+  ['cpu', 'cpu', 'usual', USUAL],
+  ['balance', 'busiest', 'usual', USUAL],
   // What takes the processor takes as long: without other figures the least CPU is the lowest latency.
-  ['latency', 'cpu'],
+  ['latency', 'cpu', 'usual', USUAL],
+  ['cpu', 'cpu', 'extreme', EXTREME],
+  ['balance', 'busiest', 'extreme', EXTREME],
+  ['latency', 'cpu', 'extreme', EXTREME],
 ] as const)(
-  'plans for %s are as good as the best of all choices, by an account of the rules of its own',
+  'plans for %s are as good as the best of all choices, by an account of the rules of its own (the least %s, %s numbers)',
   { timeout: 400_000 },
-  async (objective, measure) => {
+  async (objective, measure, _name, range) => {
     await using solver = new Solver();
     let [planned, impossible] = [0, 0];
     for (let seed = 1; seed <= 400; seed++) {
-      const graph = graphOf(seed);
+      const graph = graphOf(seed, range);
       if (graph.policies.reduce((sum, { to }) => sum + to.length, 0) > MAX_SPOTS) continue;
       const problem = planProblem(parseCallGraph([{ file: 'g.json', text: JSON.stringify(graph) }]));
       const best = bestOf(graph);
@@ -98,11 +123,11 @@ test.each([
       }
       planned++;
       expect({ seed, adms: found.adms }).toEqual({ seed, adms: best.adms });
-      expect(Math.abs(found[measure] - best[measure]) / Math.max(best[measure], 1e-9), `seed ${seed}`).toBeLessThan(
+      expect(Math.abs(found[measure] - best[measure]) / Math.max(best[measure], 1e-300), `seed ${seed}`).toBeLessThan(
         1e-6,
       );
     }
-    expect(planned).toBeGreaterThan(100);
+    expect(planned).toBeGreaterThan(80);
     expect(impossible).toBeGreaterThan(5);
   },
 );

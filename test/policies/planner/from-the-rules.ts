@@ -11,7 +11,8 @@ export interface RawGraph {
 
 interface RawService {
   readonly external?: boolean;
-  readonly sidecar?: false;
+  /** `cpu`: cores of one replica's. */
+  readonly sidecar?: false | { readonly cpu: number };
   readonly replicas?: number;
 }
 
@@ -111,6 +112,7 @@ export function bestOf(graph: RawGraph): Best | undefined {
       return;
     }
     const found = costOf(graph, spots, sides);
+    if (found === undefined) return;
     if (best === undefined || found.adms < best.adms) best = found;
     else if (found.adms === best.adms)
       best = { adms: best.adms, cpu: Math.min(best.cpu, found.cpu), busiest: Math.min(best.busiest, found.busiest) };
@@ -119,7 +121,8 @@ export function bestOf(graph: RawGraph): Best | undefined {
   return best;
 }
 
-function costOf({ services, calls }: RawGraph, spots: readonly Spot[], sides: readonly Choice[]): Best {
+/** Undefined where a sidecar would have to do more than it can. */
+function costOf({ services, calls }: RawGraph, spots: readonly Spot[], sides: readonly Choice[]): Best | undefined {
   const load = new Map<string, number>();
   for (const [at, { receiver, senders }] of spots.entries())
     for (const name of sides[at] === 'receiver' ? [receiver] : senders) load.set(name, 0);
@@ -139,6 +142,10 @@ function costOf({ services, calls }: RawGraph, spots: readonly Spot[], sides: re
       policies.reduce((total, { cost }) => total + cost[side].cpu_us, PASS_MICROS) * rate;
     if (out.length > 0) add(from, sum('sender', out));
     if (into.length > 0 || isGuarded) add(to, sum('receiver', into));
+  }
+  for (const [name, micros] of load) {
+    const { sidecar, replicas = 1 } = services[name]!;
+    if (typeof sidecar === 'object' && micros / replicas > sidecar.cpu * 1e6) return undefined;
   }
   const each = [...load].map(([name, micros]) => micros / (services[name]!.replicas ?? 1));
   return {
