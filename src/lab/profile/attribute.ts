@@ -27,7 +27,7 @@ export function attributeOutrigger(jit: JitMap, places: SourcePlaces): Attributi
     const kernel = leadingKernel(frames);
     // What user space caused without a call, a page fault for one, is the kernel's all the same.
     if (kernel.length > 0) return kernelPart(kernel, frames[kernel.length]);
-    return userPart(frames, timeNs, jit, places) ?? UNATTRIBUTED;
+    return userPart(frames, timeNs, jit, places) ?? lostPart(frames) ?? UNATTRIBUTED;
   };
 }
 
@@ -42,21 +42,41 @@ export function attributeInterrupted(jit: JitMap, places: SourcePlaces): Attribu
     if (isProbes(user, sample.timeNs, jit)) return PROBE;
     const part = direct(sample);
     if (part !== 'runtime' && part !== 'kernel_other') return part;
-    return userPart(user, sample.timeNs, jit, places, 'runtime') ?? UNATTRIBUTED;
+    return userPart(user, sample.timeNs, jit, places, 'runtime') ?? lostPart(user) ?? UNATTRIBUTED;
   };
+}
+
+const ALLOCATOR =
+  /^(?:_int_(?:malloc|free|realloc)|(?:__libc_)?(?:malloc|calloc|realloc)|cfree|free|malloc_consolidate|unlink_chunk)\b/;
+
+/**
+ * A stack that ends at the allocator: of those that call it, Node is compiled with frame pointers, by which its stacks go
+ * on, and OpenSSL is not.
+ */
+function lostPart([leaf, caller]: readonly Frame[]): string | undefined {
+  const isLost = caller === undefined || caller.symbol === '';
+  return leaf !== undefined && isLost && ALLOCATOR.test(leaf.symbol) ? 'tls' : undefined;
 }
 
 const PROBES = /\/src\/(?:probe\/|kernel\/thread-clock)/;
 
 /** Whether the innermost file of ours is one of the probes. */
 function isProbes(frames: readonly Frame[], timeNs: number, jit: JitMap): boolean {
-  for (const { address, symbol } of frames) {
+  for (const [index, { address, symbol }] of frames.entries()) {
     if (symbol !== '' && !symbol.startsWith('JS:')) continue;
-    const place = jit.find(address, timeNs);
+    const place = jit.find(instructionAt(address, index), timeNs);
     const file = [place?.file ?? '', place?.code ?? ''].find((text) => text.includes('/src/'));
     if (file !== undefined) return PROBES.test(file);
   }
   return false;
+}
+
+/**
+ * An address in what a frame of user space was doing. Of a caller the stack has the address to return to, which may be
+ * that of the next line already, inlined from another file perhaps: the call is the byte before.
+ */
+function instructionAt(address: number, index: number): number {
+  return index === 0 ? address : address - 1;
 }
 
 /** @param except - a part that does not count: the frames around are asked */
@@ -67,8 +87,9 @@ function userPart(
   places: SourcePlaces,
   except = '',
 ): string | undefined {
-  for (const frame of frames) {
-    const part = jsPart(frame, timeNs, jit, places) ?? nativePart(frame);
+  for (const [index, frame] of frames.entries()) {
+    const address = instructionAt(frame.address, index);
+    const part = jsPart({ ...frame, address }, timeNs, jit, places) ?? nativePart(frame);
     if (part !== undefined && part !== '' && part !== except) return part;
   }
   return undefined;

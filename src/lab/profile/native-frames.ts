@@ -9,12 +9,14 @@ const NODE: readonly NativeRule[] = [
     /^v8::internal::(?:Heap::|Scaveng|MarkCompact|Mark(?:ing|er)|Sweeper|MinorMarkSweep|GCTracer|Evacuat|YoungGeneration|ConcurrentMarking|IncrementalMarking|PagedSpace|LocalHeap|GlobalHandles|CollectGarbage|Memory(?:Allocator|Chunk))/,
     'runtime',
   ],
+  // Helpers of the collector and of the compiler are woken from within whatever made them necessary.
+  [/PostTask|NotifyConcurrencyIncrease|^v8::platform::DefaultJobState/, 'runtime'],
   [
     /^v8::internal::(?:compiler::|maglev::|baseline::|turboshaft::|interpreter::|parsing::|Compiler|Pars|OptimizingCompile|Deoptimizer|TieringManager|Runtime_(?:Compile|NotifyDeopt|Bytecode|Stack)|BackgroundCompile|OptimizedCompilation|SharedFunctionInfo)/,
     'runtime',
   ],
   [
-    /^(?:SSL_|ssl3?_|tls1?3?_|EVP_|evp_|aes|AES|gcm|GHASH|gmul|chacha|ChaCha|poly1305|CRYPTO_|BIO_|ossl_|OPENSSL|X509|bn_|BN_|ecp_|EC_|sha\d|SHA\d|x25519|rsaz?_|RSA_|node::crypto::TLSWrap|node::crypto::)/,
+    /^(?:SSL_|ssl3?_|tls1?3?_|EVP_|evp_|aes|AES|gcm|GHASH|gmul|(?:skip_)?iv_len_12|chacha|ChaCha|poly1305|CRYPTO_|BIO_|ossl_|OPENSSL|X509|bn_|BN_|ecp_|EC_|sha\d|SHA\d|x25519|rsaz?_|RSA_|node::crypto::TLSWrap|node::crypto::)/,
     'tls',
   ],
   [

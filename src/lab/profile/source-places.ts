@@ -23,7 +23,7 @@ const RULES: readonly PlaceRule[] = [
   { file: /^src\/http\/http1\/(?:server|client)-connection\.ts$/, part: 'packet_processing' },
   {
     file: /^src\/http\/http1\/message-writer\.ts$/,
-    methods: ['headerLines', 'properCaseHeaderLines'],
+    methods: ['headerLines', 'properCaseHeaderLines', 'isFramingOfOurs'],
     part: 'header_codec',
   },
   { file: /^src\/http\/http1\/message-writer\.ts$/, part: 'sidecar_write' },

@@ -39,6 +39,9 @@ test.each([
   ['event_poll', ['uv__io_poll', 'uv_run']],
   ['runtime', ['v8::internal::Scavenger::ScavengePage', 'v8::internal::Heap::Scavenge', 'uv__io_poll']],
   ['tls', ['EVP_EncryptUpdate', 'SSL_write', 'node::crypto::TLSWrap::ClearIn', 'uv__io_poll']],
+  ['tls', ['_int_malloc']],
+  ['sidecar_write', ['malloc', 'node::StreamBase::WriteString']],
+  ['runtime', ['__GI___lll_lock_wake', 'node::WorkerThreadsTaskRunner::PostTask', 'uv__io_poll']],
   ['unattributed', ['', 'strange_function']],
 ])('the native side of a stack: %s', (part, names) => {
   expect(attribute(sample(...names))).toBe(part);
@@ -57,6 +60,19 @@ test('sources are told by file, and by method where a file has several parts', (
   expect(places.partOf('/elsewhere/x.ts', 1)).toBeUndefined();
   const configured = new SourcePlaces(ROOT, new Map([['ip-tagging', 'tags']]));
   expect(configured.partOf(`${ROOT}/filters/ip-tagging.ts`, 1)).toBe('filter/tags');
+});
+
+test('a caller is where it called, not where the call returns to, which may be another file already', () => {
+  const file = (name: string): string => `${ROOT}/src/http/http1/${name}.ts`;
+  const code = `JS:*writeHead ${file('client-connection')}:119:12`;
+  const jit = {
+    find: (address: number) => ({ code, file: file(address < 100 ? 'request-text' : 'message-writer'), line: 1 }),
+  } as unknown as JitMap;
+  const js: Frame = { address: 100, symbol: '', isKernel: false, object: '/x' };
+  const called: Frame = { address: 1, symbol: 'Builtins_StringAdd', isKernel: false, object: '/x' };
+  const of = attributeOutrigger(jit, places);
+  expect(of({ threadId: 1, timeNs: 1, frames: [called, js] })).toBe('header_codec');
+  expect(of({ threadId: 1, timeNs: 1, frames: [js] })).toBe('sidecar_write');
 });
 
 test('to the probes, what interrupts is a part of what it interrupts', () => {
