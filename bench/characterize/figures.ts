@@ -22,11 +22,16 @@ export function cpuPercent({ cpu, wallMs }: Measured<unknown>): number {
   return cpu.processMicros / (10 * wallMs);
 }
 
+/** CPU time of the process per request, µs; NaN where none was answered. */
+export function costOf({ result, cpu }: Measured<SaturationResult>): number {
+  return result.requests > 0 ? cpu.processMicros / result.requests : Number.NaN;
+}
+
 type Saturation = Pick<PeerCharacter, 'requestsPerSecond' | 'cpuMicros' | 'cpuPercent' | 'errors'>;
 
 export function saturationFigures(runs: readonly Measured<SaturationResult>[]): Saturation {
   const requestsPerSecond = figureOf(runs.map(({ result }) => result.requestsPerSecond));
-  const cpuMicros = figureOf(runs.map(({ result, cpu }) => cpu.processMicros / result.requests));
+  const cpuMicros = figureOf(runs.map(costOf));
   return {
     ...(requestsPerSecond && { requestsPerSecond }),
     ...(cpuMicros && { cpuMicros }),

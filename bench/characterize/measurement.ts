@@ -5,8 +5,9 @@ import type { Progress } from '../run/progress.ts';
 import { type Contender, inRounds } from '../run/rounds.ts';
 import { holdRate, type Measured, saturate, type Trial, type TrialEnv, withTrial } from '../run/trial.ts';
 import { correctRate, guessRate } from './calibrate.ts';
-import { cpuPercent, fullLevel, levelFigures, saturationFigures } from './figures.ts';
-import { type CharacterizePlan, PROBE_MS, RATE_WARMUP_MS, type Subject, stepSeconds, WARMUP_S } from './plan.ts';
+import { costOf, cpuPercent, fullLevel, levelFigures, saturationFigures } from './figures.ts';
+import { type CharacterizePlan, PROBE_MS, RATE_WARMUP_MS, type Subject, stepSeconds } from './plan.ts';
+import { WARMUP_WINDOW_S, warmUp } from './warm-up.ts';
 
 interface Level {
   readonly level: number;
@@ -63,7 +64,7 @@ export class Measurement implements Contender {
   }
 
   private async round(trial: Trial, durationS: number, levels: readonly number[]): Promise<void> {
-    await saturate(trial, WARMUP_S);
+    await warmUp(async () => costOf(await saturate(trial, WARMUP_WINDOW_S)));
     this.saturation.push(await saturate(trial, durationS));
     if (levels.length === 0) return;
     this.levels ??= await this.chooseRates(trial, levels);

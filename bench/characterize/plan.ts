@@ -76,11 +76,11 @@ export function scenarioOf({ name, scenario }: Configuration): Scenario | undefi
   return found;
 }
 
-export const WARMUP_S = 1;
 export const RATE_WARMUP_MS = 300;
 export const PROBE_MS = 700;
-/** Guesses at how long a proxy and its backend take to come up and go down, and a generator of fixed rates. */
+/** Guesses at how long a proxy and its backend take to come up and go down, to warm up, and a generator of fixed rates. */
 const OVERHEAD_S = 0.8;
+const USUAL_WARMUP_S = 2.4;
 const GENERATOR_S = 0.7;
 /** To warm up, for the load's margins and the counters, and to read the samples. */
 const BREAKDOWN_OVERHEAD_S = 8;
@@ -93,7 +93,7 @@ export function breakdownSeconds({ durationS }: CharacterizePlan): number {
 /** Estimates for one of each. */
 export function stepSeconds(plan: CharacterizePlan): Record<'saturation' | 'level' | 'probe' | 'breakdown', number> {
   return {
-    saturation: OVERHEAD_S + WARMUP_S + plan.durationS,
+    saturation: OVERHEAD_S + USUAL_WARMUP_S + plan.durationS,
     level: GENERATOR_S + RATE_WARMUP_MS / 1000 + plan.durationS,
     probe: GENERATOR_S + (RATE_WARMUP_MS + PROBE_MS) / 1000,
     breakdown: BREAKDOWN_OVERHEAD_S + breakdownSeconds(plan),

@@ -158,7 +158,7 @@ async function write(found: Characterization, file: string, options: Characteriz
     if (to === undefined) continue;
     writeOutput(to, json);
   }
-  // What took half an hour is safe before anything is made of it.
+  // What took so long is safe before anything is made of it.
   const { characterizationMarkdown, characterizationText } = await import(
     '../lab/characterize/characterization-text.ts'
   );
