@@ -4,6 +4,7 @@ import { readPlainYaml } from '../../src/config/plain-yaml.ts';
 import { isRecord } from '../../src/config/sidecar/units.ts';
 import type { CallGraph } from './call-graph.ts';
 import { MAX_CALLS, MAX_POLICIES, MAX_SERVICES } from './call-graph-schema.ts';
+import { parseJson } from './json-source.ts';
 import { calleesOf, receiversOf } from './problem.ts';
 
 /** A policy at a receiver is one placement; more than these, or pairs of them at their receivers, are refused. */
@@ -12,15 +13,14 @@ export const MAX_PLACEMENT_PAIRS = 5_000_000;
 
 /** YAML with anchors, tags or block texts is parsed a hundred times slower, and into a tree that is as much larger. */
 const MAX_FULL_YAML_CHARACTERS = 4_000_000;
-/** Shorter JSON goes through the parser of YAML, which finds keys that are there twice. */
+/** Shorter JSON goes through the parser of YAML. */
 const LONG_JSON_CHARACTERS = 1_000_000;
 
-/** The data of a file whatever its size, or what is wrong with it. Places in large JSON are found on demand. @throws ConfigError */
+/** The data of a file whatever its size, or what is wrong with it. @throws ConfigError */
 export function parseLarge(file: string, text: string): SourceDocument | ConfigProblem[] {
-  if (text.length > LONG_JSON_CHARACTERS && /^\s*\{/.test(text)) {
-    const data = parsedJson(text);
-    if (data !== undefined) return { data, locate: () => ({ line: 1, column: 1 }) };
-  }
+  // What is no JSON is left to the parser of YAML, which says where it is wrong.
+  const json = text.length > LONG_JSON_CHARACTERS && /^\s*\{/.test(text) ? parseJson(text) : undefined;
+  if (json !== undefined) return json;
   if (text.length > MAX_FULL_YAML_CHARACTERS && readPlainYaml(text) === undefined)
     fail(
       file,
@@ -28,15 +28,6 @@ export function parseLarge(file: string, text: string): SourceDocument | ConfigP
       `at most ${MAX_FULL_YAML_CHARACTERS} in YAML with anchors, tags or block texts`,
     );
   return parseSource(text);
-}
-
-function parsedJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // The parser of YAML says where it is wrong.
-    return undefined;
-  }
 }
 
 export function fail(file: string, message: string, allowed: string): never {
