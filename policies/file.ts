@@ -8,6 +8,7 @@ import { isRecord } from '../src/config/sidecar/units.ts';
 import { nearest } from '../src/config/suggest.ts';
 import { type Finding, findingOf } from '../src/config/validate.ts';
 import { POLICY_KINDS } from './index.ts';
+import { inputKind, otherKind } from './input-kind.ts';
 import type { Policy, PolicyKind } from './policy.ts';
 
 /** What `apiVersion` says. */
@@ -82,6 +83,8 @@ function parseDocument(file: string, text: string, lineOffset: number): Policy |
   if (!isRecord(source.data)) {
     return [{ line, column: 1, path: '', message: `expected a policy, got ${describe(source.data)}` }];
   }
+  const other = otherKind(source.data, 'policy');
+  if (other !== undefined && inputKind(source.data) !== 'kubernetes') return [{ ...other, line }];
   const { spec: rawSpec, ...envelope } = source.data as Record<string, unknown>;
   const outer = runSchema(Envelope, envelope, {});
   const findings = findingsOf(outer, []);

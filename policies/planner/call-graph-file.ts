@@ -6,6 +6,7 @@ import { isRecord } from '../../src/config/sidecar/units.ts';
 import { nearest } from '../../src/config/suggest.ts';
 import { type Finding, findingOf } from '../../src/config/validate.ts';
 import { parsePolicies, selects, titleOf } from '../file.ts';
+import { inputKind, refuseOtherKind } from '../input-kind.ts';
 import type { Policy } from '../policy.ts';
 import type { Call, CallGraph, Cluster, Node, Service } from './call-graph.ts';
 import { CallGraphFile, MAX_CALLS, type ServiceEntry } from './call-graph-schema.ts';
@@ -38,8 +39,9 @@ export function parseCallGraph(texts: readonly { readonly file: string; readonly
   const documents: Policy[] = [];
   const parts: Part[] = [];
   for (const { file, text } of texts) {
-    if (/^apiVersion:/m.test(text)) documents.push(...parsePolicies(file, text));
-    else parts.push(parsePart(file, text));
+    const part = /^apiVersion:/m.test(text) ? undefined : parsePart(file, text);
+    if (part === undefined) documents.push(...parsePolicies(file, text));
+    else parts.push(part);
   }
   const [first] = parts;
   if (first === undefined) fail(texts[0]!.file, 'has policies and no call graph', 'a file with services and calls too');
@@ -48,12 +50,15 @@ export function parseCallGraph(texts: readonly { readonly file: string; readonly
   return graph;
 }
 
-function parsePart(file: string, text: string): Part {
+/** Undefined when it is a policy. */
+function parsePart(file: string, text: string): Part | undefined {
   const source = parseLarge(file, text);
   if (Array.isArray(source)) throw new ConfigError(file, source);
   const raw = source.data;
   if (raw === null || raw === undefined) fail(file, 'the file is empty', 'services, calls, policies');
   if (!isRecord(raw)) fail(file, `expected a map, got ${describe(raw)}`, 'services, calls, policies');
+  if (inputKind(raw) === 'policy') return undefined;
+  refuseOtherKind(file, raw, 'callGraph');
   refuseTooMuch(file, text, raw as Record<string, unknown>);
   const { services } = raw as { services?: Record<string, unknown> };
   if (isRecord(services)) for (const name of Object.keys(services!)) services![name] ??= {};

@@ -6,6 +6,7 @@ import { describe, runSchema } from '../../src/config/schema/schema.ts';
 import { isRecord } from '../../src/config/sidecar/units.ts';
 import { nearest } from '../../src/config/suggest.ts';
 import { findingOf } from '../../src/config/validate.ts';
+import { refuseOtherKind } from '../input-kind.ts';
 import type { Side } from '../policy.ts';
 import { CostEntry, GRAPH_KINDS, quantity } from './call-graph-schema.ts';
 import type { PlannedPolicy, RequestCost } from './planned-policy.ts';
@@ -62,6 +63,7 @@ export function parseCostProfile(file: string, text: string): CostProfile {
       { line: 1, column: 1, path: '', message, allowed: 'source, pass, memory_mib, policies' },
     ]);
   }
+  refuseOtherKind(file, source.data, 'costProfile');
   const result = runSchema(ProfileFile, source.data, {});
   if (result.issues !== undefined)
     throw new ConfigError(

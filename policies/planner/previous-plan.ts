@@ -1,6 +1,7 @@
 import { parseSource } from '../../src/config/document.ts';
 import { ConfigError } from '../../src/config/errors.ts';
 import { readText } from '../../src/config/load.ts';
+import { refuseOtherKind } from '../input-kind.ts';
 import type { Previous } from './optimize.ts';
 import { PLAN_SCHEMA, type Plan } from './plan.ts';
 import type { PlanProblem } from './problem.ts';
@@ -9,6 +10,7 @@ import type { PlanProblem } from './problem.ts';
 export function readPlan(file: string): Plan {
   const source = parseSource(readText(file));
   if (Array.isArray(source)) throw new ConfigError(file, source);
+  refuseOtherKind(file, source.data, 'plan');
   const data = source.data as Partial<Plan> | null;
   const wrong = (path: string, message: string): never => {
     throw new ConfigError(file, [
@@ -61,6 +63,7 @@ export function changesOf(before: Plan, after: Plan): string[] {
   const old = new Set(before.adms.map(({ service }) => service));
   const now = new Set(after.adms.map(({ service }) => service));
   const sideOf = new Map(before.placements.map(({ policy, receiver, side }) => [`${policy} ${receiver}`, side]));
+  const left = new Set(after.placements.map(({ policy, receiver }) => `${policy} ${receiver}`));
   return [
     ...[...now].filter((service) => !old.has(service)).map((service) => `${service} gets an ADM`),
     ...[...old].filter((service) => !now.has(service)).map((service) => `${service} loses its ADM`),
@@ -72,9 +75,7 @@ export function changesOf(before: Plan, after: Plan): string[] {
         : [`"${policy}" at ${receiver} moves from the ${was} to the ${side}, at ${at.join(', ')}`];
     }),
     ...before.placements
-      .filter(
-        ({ policy, receiver }) => !after.placements.some((one) => one.policy === policy && one.receiver === receiver),
-      )
+      .filter(({ policy, receiver }) => !left.has(`${policy} ${receiver}`))
       .map(({ policy, receiver }) => `"${policy}" at ${receiver} is gone`),
   ];
 }

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { builtinRegistry } from '../../filters/index.ts';
 import { type Applied, applyPolicies } from '../../policies/apply.ts';
 import { readPolicies, titleOf } from '../../policies/file.ts';
+import { refuseOtherKind } from '../../policies/input-kind.ts';
 import { MergeError } from '../../policies/merge.ts';
 import { parseSource } from '../config/document.ts';
 import { ConfigError } from '../config/errors.ts';
@@ -18,6 +19,7 @@ export function applyFiles(files: readonly string[], options: ApplyOptions): str
     options.to === '-' ? ['standard input', readFileSync(0, 'utf8')] : [options.to, readText(options.to)];
   const source = parseSource(text);
   if (Array.isArray(source)) throw new ConfigError(name, source);
+  refuseOtherKind(name, source.data, 'configuration');
   const registry = builtinRegistry();
   // What is wrong with the file itself is told by its own lines.
   loadConfig(name, { registry, text });

@@ -143,5 +143,8 @@ export function checkForm<const S extends v.GenericSchema>(
 function kindOf(data: unknown): string {
   if (data === null) return 'null';
   if (Array.isArray(data)) return 'an array';
-  return typeof data === 'object' ? 'an object without it' : `a ${typeof data}`;
+  if (typeof data !== 'object') return `a ${typeof data}`;
+  if ('schema' in data) return 'an object whose schema is no text';
+  const keys = Object.keys(data).slice(0, 4).join(', ');
+  return `an object without it${keys === '' ? '' : ` (${keys.slice(0, 80)} …)`}`;
 }

@@ -49,7 +49,8 @@ test.each([
   ['schema: yes', /^run\.json is no JSON: expected/],
   ['[1]', /^run\.json: expected an object with "schema": "outrigger\.characterization\/1", found an array$/],
   ['null', /found null$/],
-  ['{"schema": 1}', /found an object without it$/],
+  ['{"schema": 1}', /found an object whose schema is no text$/],
+  ['{"kind": "RateLimit", "spec": {}}', /found an object without it \(kind, spec …\)$/],
 ])('what is no report is refused with what was expected and found: %#', (text, message) => {
   expect(refusal(() => parseReportInput('run.json', text))).toMatch(message);
 });

@@ -115,7 +115,7 @@ test('a plan that is written is read again, and what is no plan is refused', asy
     '{ "schema": "outrigger.plan/1", "adms": [], "placements": [{ "policy": "p", "receiver": "b", "side": "sender", "senders": 5 }] }',
   );
   expect(() => readPlan(file)).toThrow('placements  is no list of placements');
-  writeFileSync(file, 'services: {}');
+  writeFileSync(file, 'a: 1');
   expect(() => readPlan(file)).toThrow('schema  is not outrigger.plan/1');
   writeFileSync(file, '{ "schema": "outrigger.plan/1", "ad');
   expect(() => readPlan(file)).toThrow('plan.json:1:');
