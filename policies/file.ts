@@ -1,7 +1,7 @@
 import { parseFully, type SourceDocument } from '../src/config/document.ts';
 import { ConfigError, type ConfigProblem, formatPath, type Path } from '../src/config/errors.ts';
 import { readText } from '../src/config/load.ts';
-import { enumOf, mapOf, message, optional, string } from '../src/config/schema/building-blocks.ts';
+import { enumOf, message, optional } from '../src/config/schema/building-blocks.ts';
 import { camelCase } from '../src/config/schema/message.ts';
 import { type Dataset, describe, type Problem, runSchema } from '../src/config/schema/schema.ts';
 import { isRecord } from '../src/config/sidecar/units.ts';
@@ -9,21 +9,20 @@ import { nearest } from '../src/config/suggest.ts';
 import { type Finding, findingOf } from '../src/config/validate.ts';
 import { POLICY_KINDS } from './index.ts';
 import { inputKind, otherKind } from './input-kind.ts';
+import { Annotations, Labels, NamespaceName, ObjectName } from './kubernetes-names.ts';
 import type { Policy, PolicyKind } from './policy.ts';
 
 /** What `apiVersion` says. */
 export const API_VERSION = 'outrigger.dev/v1';
 
-const NAME = string({ pattern: /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/, allowed: 'lower case letters, digits, - and .' });
-
 const Metadata = message({
-  name: NAME,
-  namespace: optional(NAME, 'default'),
-  labels: optional(mapOf(string()), {}),
-  annotations: optional(mapOf(string()), {}),
+  name: ObjectName,
+  namespace: optional(NamespaceName, 'default'),
+  labels: optional(Labels, {}),
+  annotations: optional(Annotations, {}),
 });
 
-const Selector = message({ match_labels: optional(mapOf(string()), {}) });
+const Selector = message({ match_labels: optional(Labels, {}) });
 
 /** Everything but the spec, which the kind reads. */
 const Envelope = message({

@@ -7,6 +7,7 @@ import { nearest } from '../../src/config/suggest.ts';
 import { type Finding, findingOf } from '../../src/config/validate.ts';
 import { parsePolicies, selects, titleOf } from '../file.ts';
 import { inputKind, refuseOtherKind } from '../input-kind.ts';
+import { isLabelValue } from '../kubernetes-names.ts';
 import type { Policy } from '../policy.ts';
 import type { Call, CallGraph, Cluster, Node, Service } from './call-graph.ts';
 import { CallGraphFile, MAX_CALLS, type ServiceEntry } from './call-graph-schema.ts';
@@ -218,6 +219,7 @@ function readNodes(parts: readonly Part[], assembly: Assembly): Node[] {
 
 function readServices(parts: readonly Part[], nodes: readonly Node[], assembly: Assembly): Service[] {
   const services: Service[] = [];
+  const isEnforced = parts.some(({ data }) => data.cluster.network_policies === 'enforced');
   const nodeNames = new Set(nodes.map(({ name }) => name));
   for (const part of parts) {
     for (const [name, entry] of Object.entries(part.data.services)) {
@@ -230,6 +232,16 @@ function readServices(parts: readonly Part[], nodes: readonly Node[], assembly: 
             suggestion: nearest(node, nodeNames),
           });
       }
+      // Without labels of its own it is told by its name, where NetworkPolicies tell services apart.
+      if (isEnforced && entry.labels === undefined && !entry.external && !isLabelValue(name))
+        assembly.report(
+          part,
+          path,
+          `the name is too long for the label app that tells its pods, ${name.length} characters`,
+          {
+            allowed: 'at most 63, or labels as its pods carry them',
+          },
+        );
       assembly.indexByName.set(name, services.length);
       services.push(service(name, entry));
     }

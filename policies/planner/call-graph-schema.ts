@@ -23,6 +23,7 @@ import {
 } from '../../src/config/schema/schema.ts';
 import { either, oneOrMany, size } from '../../src/config/sidecar/units.ts';
 import { POLICY_KINDS } from '../index.ts';
+import { Labels, NamespaceName } from '../kubernetes-names.ts';
 
 /** More than these are refused before anything is planned: the program would not fit into memory. */
 export const MAX_SERVICES = 20_000;
@@ -34,7 +35,8 @@ export const GRAPH_KINDS: readonly string[] = [...POLICY_KINDS.map(({ kind }) =>
 
 const NAME = string({
   pattern: /^[a-z0-9]([-a-z0-9._]*[a-z0-9])?$/,
-  maxLength: 253,
+  // Files are called by them.
+  maxLength: 200,
   allowed: 'lower case letters, digits, - . and _',
 });
 
@@ -83,8 +85,8 @@ const ServiceEntry = message({
   sidecar: optional(SidecarEntry),
   replicas: optional(uint32({ min: 1, max: 1_000_000 }), 1),
   node: optional(names()),
-  namespace: optional(NAME, 'default'),
-  labels: optional(mapOf(string())),
+  namespace: optional(NamespaceName, 'default'),
+  labels: optional(Labels),
   app: optional(Address),
   listen: optional(Address),
   source: optional(names()),

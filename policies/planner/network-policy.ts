@@ -1,3 +1,5 @@
+import { hash } from 'node:crypto';
+import { isDnsSubdomain } from '../kubernetes-names.ts';
 import type { CallGraph, Service } from './call-graph.ts';
 
 /** How a receiver is closed to everybody but its declared callers. */
@@ -84,10 +86,23 @@ function carries(one: Service, wanted: Service): boolean {
   return Object.entries(wanted.labels).every(([key, value]) => one.labels[key] === value);
 }
 
-/** Kubernetes takes lower case, digits, - and . in names; two services never share one, or the second would replace the first. */
+/** Room for what is before it and after it in a name of Kubernetes. */
+const MAX_PLAIN = 200;
+const MAX_READABLE = 60;
+
+/**
+ * Services are called freely, objects of Kubernetes are not. A name that is not one of theirs becomes what can be read of
+ * it with a hash of all of it; one that looks like such a name is hashed too, so that no two services share one, and none
+ * replaces the policy of another.
+ */
 function objectName(service: string): string {
-  const plain = service.toLowerCase().replace(/_/g, '-');
-  return plain === service ? plain : `${plain}-${Buffer.from(service).toString('hex')}`;
+  if (isDnsSubdomain(service) && service.length <= MAX_PLAIN && !/-[0-9a-f]{32}$/.test(service)) return service;
+  const readable = service
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .slice(0, MAX_READABLE)
+    .replace(/^-+|-+$/g, '');
+  return `${readable}-${hash('sha256', service).slice(0, 32)}`;
 }
 
 /** The policy to apply in the cluster before the receiver's sidecar is taken away. */

@@ -106,9 +106,20 @@ function needed(problem: PlanProblem, service: number, field: 'app' | 'listen'):
 function entryOf(problem: PlanProblem, running: Running, call: number): string {
   const { to } = problem.graph.calls[call]!;
   if (!running.passes(call, 'receiver')) return needed(problem, to, 'app');
+  const listen = needed(problem, to, 'listen');
+  if (!/^(0\.0\.0\.0|\[::\]):/.test(listen)) return listen;
   // A sidecar that listens at all addresses is found by its service's name.
-  return needed(problem, to, 'listen').replace(/^(0\.0\.0\.0|\[::\])(?=:)/, problem.graph.services[to]!.name);
+  const { name } = problem.graph.services[to]!;
+  if (!HOST_NAME.test(name))
+    throw new CompileError(
+      `services.${name}.listen is all addresses, and callers cannot find it by its name, which is no host's; give one address`,
+    );
+  return `${name}${listen.slice(listen.lastIndexOf(':'))}`;
 }
+
+/** As resolvers take them: with _, which RFC 1123 leaves out. */
+const HOST_NAME =
+  /^(?=.{1,253}$)[A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?)*$/;
 
 /** Where each call's caller finds its own sidecar: as `via` says, or at a port that nothing else of this caller has. */
 function egressAddresses({ graph }: PlanProblem): string[] {

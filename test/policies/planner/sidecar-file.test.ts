@@ -53,6 +53,18 @@ test('callers that cannot be told apart are an error that names what is missing'
   await expect(compiled(text)).rejects.toThrow('services.job.source is needed for sidecar files');
 });
 
+test('who listens at all addresses is found by the name of the service, where that can be a name of a host', async () => {
+  const everywhere = GUARDED.replace('127.0.0.1:9003', '0.0.0.0:9003');
+  expect(new Set((await compiled(everywhere)).addresses.map(({ address }) => address))).toEqual(
+    new Set(['vault:9003']),
+  );
+  const six = (await compiled(everywhere.replace('0.0.0.0', '[::]').replaceAll('vault', 'Vault_1'))).addresses;
+  expect(six.map(({ address }) => address)).toEqual(['Vault_1:9003', 'Vault_1:9003']);
+  await expect(compiled(everywhere.replaceAll('vault', 'va..ult'))).rejects.toThrow(
+    'services.va..ult.listen is all addresses, and callers cannot find it by its name',
+  );
+});
+
 test('a log at the receiver makes nobody pass whom it is not about', async () => {
   const text = GUARDED.replace('kind: AuthorizationPolicy', 'kind: AccessLog, side: receiver').replace(
     /spec: .* }/,
