@@ -133,6 +133,9 @@ function readDebugInfo(body: Buffer) {
     files.push(file);
     at = nameEnd + 1;
   }
+  // V8 writes with each line the file of the line before; that of the last is not known, and as a rule the same.
+  files.shift();
+  files.push(file);
   return { at: Number(body.readBigUInt64LE(0)), offsets, lines, files };
 }
 

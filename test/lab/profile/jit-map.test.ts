@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -41,7 +41,9 @@ function debug(
   const head = Buffer.alloc(16);
   head.writeBigUInt64LE(BigInt(BASE + offset), 0);
   head.writeBigUInt64LE(BigInt(entries.length), 8);
-  const parts = entries.map(([at, line, file]) => {
+  const parts = entries.map(([at, line], index) => {
+    // As V8 does: each line comes with the file of the one before.
+    const file = entries[Math.max(index - 1, 0)]?.[2] ?? '';
     const entry = Buffer.alloc(16);
     entry.writeBigUInt64LE(BigInt(BASE + at + ELF_HEADER_BYTES), 0);
     entry.writeUInt32LE(line, 8);
@@ -55,6 +57,7 @@ test('an address is told by code, file and line, inlined functions by their own 
     [10, 5, '/p/src/a.ts'],
     [20, 7, '/p/src/b.ts'],
     [30, 9, '\xff'],
+    [40, 11, '/p/src/a.ts'],
   ];
   const map = JitMap.parse(
     Buffer.concat([header(), debug(0, 100, entries), load('JS:*a /p/src/a.ts:1:1', 0, 64, 100)]),
@@ -62,7 +65,8 @@ test('an address is told by code, file and line, inlined functions by their own 
   expect(map.find(BASE + 5, 200)).toEqual({ code: 'JS:*a /p/src/a.ts:1:1', file: '', line: 0 });
   expect(map.find(BASE + 12, 200)).toMatchObject({ file: '/p/src/a.ts', line: 5 });
   expect(map.find(BASE + 20, 200)).toMatchObject({ file: '/p/src/b.ts', line: 7 });
-  expect(map.find(BASE + 63, 200)).toMatchObject({ file: '/p/src/b.ts', line: 9 });
+  expect(map.find(BASE + 39, 200)).toMatchObject({ file: '/p/src/b.ts', line: 9 });
+  expect(map.find(BASE + 63, 200)).toMatchObject({ line: 11 });
   expect(map.find(BASE + 64, 200)).toBeUndefined();
   expect(map.find(BASE + 12, 50)).toBeUndefined();
 });
@@ -93,11 +97,13 @@ interface Dumped {
   readonly lines: readonly number[];
 }
 
-function dumpedBy(script: string): Dumped[] {
+/** @param files - by name, beside the script */
+function dumpOf(script: string, files: Readonly<Record<string, string>> = {}): Buffer {
   const folder = mkdtempSync(join(tmpdir(), 'jit-map-'));
   try {
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
     execFileSync(process.execPath, ['--perf-prof', '-e', script], { cwd: folder });
-    return readDump(readFileSync(join(folder, globSync('jit-*.dump', { cwd: folder })[0] as string)));
+    return readFileSync(join(folder, globSync('jit-*.dump', { cwd: folder })[0] as string));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -127,10 +133,41 @@ function readDump(dump: Buffer): Dumped[] {
 }
 
 test('this Node’s V8 adds an ELF header to the addresses of lines, as is taken off again', () => {
-  const codes = dumpedBy(
+  const dump = dumpOf(
     'function f(x) { let s = 0; for (let i = 0; i < 1000; i++) s += (x * i) | 0; return s; } for (let k = 0; k < 2e4; k++) f(k);',
   );
+  const codes = readDump(dump);
   expect(codes.length).toBeGreaterThan(3);
   const first = Math.min(...codes.map(({ start, lines }) => Math.min(...lines) - start));
   expect(first).toBe(ELF_HEADER_BYTES);
+});
+
+test('this Node’s V8 tells a line’s file one line late, as is put right again', () => {
+  const inner = `${'\n'.repeat(50)}exports.inner = (x) => {
+  const { a } = x;
+  return a + x.b;
+};`;
+  const outer = `const { inner } = require('./inner.cjs');
+exports.outer = (x) => {
+  let sum = 0;
+  for (let i = 0; i < 100; i++) sum += inner(x) + x.c;
+  return sum;
+};`;
+  const dump = dumpOf(
+    "const { outer } = require('./outer.cjs'); for (let k = 0; k < 2e4; k++) outer({ a: k, b: 1, c: 2 });",
+    {
+      'inner.cjs': inner,
+      'outer.cjs': outer,
+    },
+  );
+  const map = JitMap.parse(dump);
+  const seen = new Set<string>();
+  for (const { start, lines } of readDump(dump)) {
+    for (const address of lines.slice(0, -1)) {
+      const { code, file, line } = map.find(address - ELF_HEADER_BYTES, Number.MAX_SAFE_INTEGER) ?? { code: '' };
+      if (!code.includes('exports.outer') || address < start) continue;
+      seen.add(`${file?.endsWith('inner.cjs')} ${(line ?? 0) > 50}`);
+    }
+  }
+  expect([...seen].sort()).toEqual(['false false', 'true true']);
 });
