@@ -11,7 +11,9 @@ export interface Flushable {
  */
 class FlushQueue {
   private depth = 0;
-  private readonly waiting: Flushable[] = [];
+  /** The first `count` places are in use. Giving the array a new length would cost more than a write's bookkeeping. */
+  private readonly waiting: (Flushable | undefined)[] = [];
+  private count = 0;
   private scheduled = false;
 
   /** An event begins. */
@@ -24,14 +26,14 @@ class FlushQueue {
     this.depth--;
     if (this.depth > 0) return;
     try {
-      if (this.waiting.length > 0) this.run();
+      if (this.count > 0) this.run();
     } finally {
       setInEvent(false);
     }
   }
 
   add(flushable: Flushable): void {
-    this.waiting.push(flushable);
+    this.waiting[this.count++] = flushable;
     if (this.depth === 0) this.schedule();
   }
 
@@ -50,13 +52,19 @@ class FlushQueue {
     const { waiting } = this;
     let done = 0;
     try {
-      // A flush may add others: the length is read again each time.
-      while (done < waiting.length) (waiting[done++] as Flushable).flush();
-      waiting.length = 0;
+      // A flush may add others: the count is read again each time.
+      while (done < this.count) {
+        const flushable = waiting[done] as Flushable;
+        waiting[done++] = undefined;
+        flushable.flush();
+      }
+      this.count = 0;
     } finally {
       // One threw: the others leave all the same, a moment later.
-      if (waiting.length > 0) {
-        waiting.splice(0, done);
+      if (this.count > 0) {
+        waiting.copyWithin(0, done, this.count);
+        waiting.fill(undefined, this.count - done, this.count);
+        this.count -= done;
         this.schedule();
       }
     }

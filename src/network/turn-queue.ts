@@ -5,27 +5,35 @@ import type { Flushable } from './flush-queue.ts';
  * many streams then leave in one write. One per thread.
  */
 class TurnQueue {
-  private waiting: Flushable[] = [];
-  private running: Flushable[] = [];
+  /** The first `count` places are in use. */
+  private waiting: (Flushable | undefined)[] = [];
+  private count = 0;
+  private running: (Flushable | undefined)[] = [];
 
   /** `flushable.flush` is called at the end of this turn; it is the caller's to add itself once only. */
   add(flushable: Flushable): void {
-    if (this.waiting.length === 0) setImmediate(this.run);
-    this.waiting.push(flushable);
+    if (this.count === 0) setImmediate(this.run);
+    this.waiting[this.count++] = flushable;
   }
 
   private readonly run = (): void => {
-    const { waiting } = this;
+    const { waiting, count } = this;
     this.waiting = this.running;
     this.running = waiting;
+    this.count = 0;
     let done = 0;
     try {
-      while (done < waiting.length) (waiting[done++] as Flushable).flush();
+      while (done < count) {
+        const flushable = waiting[done] as Flushable;
+        waiting[done++] = undefined;
+        flushable.flush();
+      }
     } finally {
       // One threw: the others leave all the same.
-      const left = waiting.slice(done);
-      waiting.length = 0;
-      for (const flushable of left) this.add(flushable);
+      for (; done < count; done++) {
+        this.add(waiting[done] as Flushable);
+        waiting[done] = undefined;
+      }
     }
   };
 }
