@@ -24,6 +24,8 @@ export interface WriteRequest {
   oncomplete: ((this: WriteRequest, status: number) => void) | undefined;
   owner: unknown;
   buffer: Uint8Array | undefined;
+  /** Below 0 unless it is of a write that is under way. */
+  getAsyncId(): number;
 }
 
 export interface ShutdownRequest {
@@ -42,7 +44,7 @@ function load(): StreamBinding | undefined {
   try {
     const binding = (process as unknown as { binding(name: string): Partial<StreamBinding> }).binding('stream_wrap');
     const complete =
-      typeof binding.WriteWrap === 'function' &&
+      typeof binding.WriteWrap?.prototype?.getAsyncId === 'function' &&
       typeof binding.ShutdownWrap === 'function' &&
       binding.streamBaseState !== undefined &&
       typeof binding.kReadBytesOrError === 'number' &&

@@ -12,6 +12,7 @@ import type { SecureSocket } from './secure-socket.ts';
 import { tlsHandles, type WriteQueue } from './tls-internals.ts';
 
 const UV_EOF = -4095;
+const UV_EPIPE = -32;
 
 const binding = streamBinding as NonNullable<typeof streamBinding>;
 const state = binding?.streamBaseState;
@@ -62,6 +63,8 @@ function errorOf(status: number, call: string): Error {
  *   waits here.
  * - A write never completes at once, yet its bytes are encrypted (or copied) when the handle's call returns. So their
  *   memory is free, and what counts for back-pressure is the queue of the socket below. Memory of what waits is not.
+ * - Most writes are done before the next one comes, and nobody waits for that. Being told of it takes a call from Node for
+ *   each, so the next write looks by itself, and only who waits is told.
  * - Bytes that were received but not yet decrypted come even after reading has stopped. They are kept until `resume`.
  */
 export class TlsConnection implements Connection {
@@ -83,6 +86,10 @@ export class TlsConnection implements Connection {
   /** Reading was stopped on the handle; it starts by itself with the handshake. */
   private stopped = false;
   private writing = false;
+  /** Of the write of text that is under way, or was the last: nobody is told when it is done, and the next one uses it again. */
+  private silentRequest: WriteRequest | undefined;
+  /** The write under way is that one's. */
+  private isSilent = false;
   private ended = false;
   private shutdownSent = false;
   private sawEnd = false;
@@ -230,8 +237,37 @@ export class TlsConnection implements Connection {
   writeText(text: string): boolean {
     if (this.closed || this.ended) return true;
     this.bytesWritten += text.length;
-    if (this.writing) return this.wait(text);
-    return this.afterWrite(this.handle.writeLatin1String(this.nextRequest(), text));
+    if (this.isWriting()) return this.wait(text);
+    this.silentRequest ??= new binding.WriteWrap();
+    const taken = this.afterWrite(this.handle.writeLatin1String(this.silentRequest, text));
+    if (!this.writing || this.closed) return taken;
+    if (this.silentRequest.getAsyncId() < 0) {
+      // Only a write that failed is over within the call.
+      this.destroy(errorOf(UV_EPIPE, 'write'));
+      return true;
+    }
+    this.isSilent = true;
+    if (!taken) this.awaitWrite();
+    return taken;
+  }
+
+  /** Whether a write is under way. */
+  private isWriting(): boolean {
+    if (!this.writing) return false;
+    if (!this.isSilent || (this.silentRequest as WriteRequest).getAsyncId() >= 0) return true;
+    this.writing = false;
+    this.isSilent = false;
+    return false;
+  }
+
+  /** Somebody waits for the write that is under way: from now on its end is told. */
+  private awaitWrite(): void {
+    if (!this.isSilent) return;
+    const request = this.silentRequest as WriteRequest;
+    request.owner = this;
+    request.oncomplete = onWriteComplete;
+    this.silentRequest = undefined;
+    this.isSilent = false;
   }
 
   writeCopy(buffer: Buffer, start: number, end: number): boolean {
@@ -258,12 +294,13 @@ export class TlsConnection implements Connection {
     if (this.closed || this.ended) return true;
     const view = start === 0 && end === buffer.length ? buffer : buffer.subarray(start, end);
     this.bytesWritten += view.length;
-    if (this.writing) return this.wait(isStable ? view : Buffer.from(view));
+    if (this.isWriting()) return this.wait(isStable ? view : Buffer.from(view));
     return this.afterWrite(this.handle.writeBuffer(this.nextRequest(), view));
   }
 
   private wait(bytes: string | Buffer): boolean {
     this.waiting.push(bytes);
+    this.awaitWrite();
     this.congested = true;
     return false;
   }
@@ -334,8 +371,12 @@ export class TlsConnection implements Connection {
   end(): void {
     if (this.closed || this.ended) return;
     this.ended = true;
-    if (this.writing) this.congested = true;
-    else this.sendShutdown();
+    if (!this.isWriting()) {
+      this.sendShutdown();
+      return;
+    }
+    this.awaitWrite();
+    this.congested = true;
   }
 
   /** close_notify and FIN. Before the last write has completed it would overtake it. */

@@ -189,6 +189,49 @@ test.each(VERSIONS)('%s: what was written goes out before a connection that is e
   await expect.poll(() => recorder.events).toContain('close');
 });
 
+test.each(VERSIONS)(
+  '%s: text that is written again and again arrives whole and in order, now and in later turns',
+  async (version) => {
+    await using pair = await openPair(version);
+    const { connection, peer } = pair;
+    const arrived = collect(peer);
+    let expected = '';
+    const write = (text: string): void => {
+      expected += text;
+      connection.writeText(text);
+    };
+    for (let turn = 0; turn < 200; turn++) {
+      // Every third turn two pieces: the second has to wait for the first.
+      write(`${turn},`);
+      if (turn % 3 === 0) write('again,');
+      if (turn % 7 === 0) {
+        const bytes = Buffer.from('bytes,');
+        expected += 'bytes,';
+        connection.writeCopy(bytes, 0, bytes.length);
+      }
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    write('end');
+    connection.end();
+    expect((await arrived).toString()).toBe(expected);
+  },
+);
+
+test('text for a peer that has gone ends the connection, also when nothing is read', async () => {
+  await using pair = await openPair('TLSv1.3');
+  const { connection, recorder, peer } = pair;
+  connection.resume();
+  connection.pause();
+  peer.destroy();
+  await expect
+    .poll(() => {
+      connection.writeText('x');
+      return recorder.events.join();
+    })
+    .toContain('close');
+  expect(connection.closed).toBe(true);
+});
+
 test('a handler that throws loses its own connection only', async () => {
   await using bad = await openPair('TLSv1.3');
   await using good = await openPair('TLSv1.3');
