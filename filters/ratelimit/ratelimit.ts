@@ -5,7 +5,9 @@ import {
   type Reply,
   reply,
   type Slot,
+  type UnaryReceiver,
 } from '../../src/filter/index.ts';
+import { PendingVerdict } from '../../src/filter/pending-verdict.ts';
 import { RateLimitRequestWriter, SHOULD_RATE_LIMIT } from '../../src/http/grpc/rate-limit-request.ts';
 import {
   type AddedHeader,
@@ -141,7 +143,10 @@ class RateLimitFilter {
     if (cluster === undefined) return undefined;
     this.#seen.set(stream, true);
     const message = this.#describe(request, stream, false);
-    return message === undefined ? undefined : this.#ask(message, cluster, request, stream);
+    if (message === undefined) return undefined;
+    const asked = new AskedLimit(this, cluster, request, stream);
+    this.#env.calls.ask(this.#service, SHOULD_RATE_LIMIT, message, this.#options, asked);
+    return asked;
   }
 
   #concerns(request: RequestHead): boolean {
@@ -163,18 +168,18 @@ class RateLimitFilter {
     return descriptors === 0 ? undefined : writer.finish(hitsOf(stream));
   }
 
-  async #ask(message: Buffer, cluster: ClusterCounters, request: RequestHead, stream: HttpStream) {
+  /** What becomes of a request that was asked for. An answer that cannot be read is none. */
+  judge(message: Buffer, cluster: ClusterCounters, request: RequestHead, stream: HttpStream): Reply | undefined {
     let answer: RateLimitResponse;
     try {
-      const bytes = await this.#env.calls.unary(this.#service, SHOULD_RATE_LIMIT, message, this.#options);
-      answer = readRateLimitResponse(bytes, this.#showsLimits);
+      answer = readRateLimitResponse(message, this.#showsLimits);
     } catch {
-      return this.#onError(cluster);
+      return this.onError(cluster);
     }
     return this.#onAnswer(answer, cluster, request, stream);
   }
 
-  #onError(cluster: ClusterCounters): Reply | undefined {
+  onError(cluster: ClusterCounters): Reply | undefined {
     cluster.error.inc();
     if (this.#denyOnFailure()) return this.#failure;
     cluster.failureModeAllowed.inc();
@@ -242,6 +247,37 @@ class RateLimitFilter {
     };
     this.#counters.set(name, counters);
     return counters;
+  }
+}
+
+/** A request that waits for the service. */
+class AskedLimit extends PendingVerdict implements UnaryReceiver {
+  private readonly filter: RateLimitFilter;
+  private readonly cluster: ClusterCounters;
+  private readonly request: RequestHead;
+  private readonly stream: HttpStream;
+
+  constructor(filter: RateLimitFilter, cluster: ClusterCounters, request: RequestHead, stream: HttpStream) {
+    super();
+    this.filter = filter;
+    this.cluster = cluster;
+    this.request = request;
+    this.stream = stream;
+  }
+
+  onMessage(message: Buffer): void {
+    let verdict: Reply | undefined;
+    try {
+      verdict = this.filter.judge(message, this.cluster, this.request, this.stream);
+    } catch (error) {
+      this.fail(error);
+      return;
+    }
+    this.settle(verdict);
+  }
+
+  onFailure(): void {
+    this.settle(this.filter.onError(this.cluster));
   }
 }
 

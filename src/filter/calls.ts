@@ -52,6 +52,18 @@ export interface Calls {
    * Rejects with a GrpcError for every status but OK; for a call that failed on its way, its cause is the CallError.
    */
   unary(cluster: string, path: string, message: Uint8Array, options: UnaryOptions): Promise<Buffer>;
+  /**
+   * The same for calls that each request waits for: the receiver is told within the event that brings the answer, perhaps
+   * before this returns, and nothing else is allocated.
+   */
+  ask(cluster: string, path: string, message: Uint8Array, options: UnaryOptions, receiver: UnaryReceiver): void;
+}
+
+/** Who hears how a gRPC call ended: one of the two, once. */
+export interface UnaryReceiver {
+  /** The answer. It is the receiver's to keep. */
+  onMessage(message: Buffer): void;
+  onFailure(error: GrpcError): void;
 }
 
 /** Why a call has no response. */

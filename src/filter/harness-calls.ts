@@ -1,4 +1,12 @@
-import { CallError, type CallRequest, type CallResponse, type Calls, GrpcError, type UnaryOptions } from './calls.ts';
+import {
+  CallError,
+  type CallRequest,
+  type CallResponse,
+  type Calls,
+  GrpcError,
+  type UnaryOptions,
+  type UnaryReceiver,
+} from './calls.ts';
 
 /** How a scripted server answers a request. */
 export interface ScriptedResponse {
@@ -44,6 +52,13 @@ export class ScriptedCalls implements Calls {
   unary(cluster: string, path: string, message: Uint8Array, options: UnaryOptions): Promise<Buffer> {
     this.paths.push(path);
     return quiet(this.#unary(cluster, path, message, options));
+  }
+
+  ask(cluster: string, path: string, message: Uint8Array, options: UnaryOptions, receiver: UnaryReceiver): void {
+    this.unary(cluster, path, message, options).then(
+      (answer) => receiver.onMessage(answer),
+      (error) => receiver.onFailure(error instanceof GrpcError ? error : new GrpcError(2, String(error))),
+    );
   }
 
   async #unary(cluster: string, path: string, message: Uint8Array, options: UnaryOptions): Promise<Buffer> {

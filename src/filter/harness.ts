@@ -14,6 +14,7 @@ import { TestEnv, validated } from './harness-env.ts';
 import { TestStream } from './harness-stream.ts';
 import type { BodyHookResult, HookResult, HttpFilterDefinition, HttpFilterHooks, RouteView } from './http.ts';
 import { hooksProblem } from './loader-check.ts';
+import { PendingVerdict } from './pending-verdict.ts';
 import { type Reply, reply, type Verdict } from './verdict.ts';
 
 /** Header names in lower case; a list is a repeated header. */
@@ -254,7 +255,7 @@ class Exchange {
   /** Calls a hook as the chain does: errors count and decide by `onError`, verdicts other than continue and buffer end it. */
   async #call<T extends HookResult | BodyHookResult>(
     name: string,
-    hook: () => T | Promise<T>,
+    hook: () => T | Promise<T> | PendingVerdict,
     mayEnd = true,
   ): Promise<T | undefined> {
     if (this.#hooks[name as keyof HttpFilterHooks] === undefined) return undefined;
@@ -262,7 +263,8 @@ class Exchange {
     let result: T | undefined;
     try {
       const returned = hook();
-      result = returned instanceof Promise ? await this.#inTime(returned) : returned;
+      const waits = returned instanceof PendingVerdict ? (returned.asPromise() as Promise<T>) : returned;
+      result = waits instanceof Promise ? await this.#inTime(waits) : waits;
     } catch (error) {
       this.#errors.push(error);
       if (this.#filter.onError === 'open' || !mayEnd) return undefined;

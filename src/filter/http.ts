@@ -3,6 +3,7 @@ import type { HeaderMap } from '../http/headers.ts';
 import type { RequestHead, ResponseHead } from '../http/message.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type { FilterEnv } from './env.ts';
+import type { PendingVerdict } from './pending-verdict.ts';
 import type { FilterSemantics } from './semantics.ts';
 import type { StandardSchemaV1 } from './standard-schema.ts';
 import type { Verdict } from './verdict.ts';
@@ -56,7 +57,7 @@ export const NO_RATE_LIMITS: RouteRateLimits = Object.freeze({
   includesVirtualHost: false,
 });
 
-/** What a hook returns: nothing (go on), a verdict, or a promise of either (the stream waits, the source is paused). */
+/** What a hook returns: nothing (go on), a verdict, or a promise of either (the stream waits, the source of a body is paused). */
 export type HookResult = undefined | Verdict | void;
 
 /** What a body hook returns: nothing (pass the chunk), other bytes in its place (empty swallows it), a verdict, or a promise. */
@@ -69,7 +70,7 @@ export type BodyHookResult = undefined | Uint8Array | Verdict | void;
  * A chunk is valid during the call only: copy what you keep.
  */
 export interface HttpFilterHooks {
-  onRequest?(request: RequestHead, stream: HttpStream): HookResult | Promise<HookResult>;
+  onRequest?(request: RequestHead, stream: HttpStream): HookResult | Promise<HookResult> | PendingVerdict;
   /** `end` is true for the last chunk, which may be empty. */
   onRequestBody?(chunk: Buffer, end: boolean, stream: HttpStream): BodyHookResult | Promise<BodyHookResult>;
   onRequestTrailers?(trailers: HeaderMap, stream: HttpStream): void;

@@ -1,7 +1,15 @@
 export { HeaderMap } from '../http/headers.ts';
 export { RequestHead, ResponseHead } from '../http/message.ts';
 export type { ConnectionInfo, StreamInfo, TlsInfo } from '../observe/stream-info.ts';
-export type { CallFailure, CallHeaders, CallRequest, CallResponse, Calls, UnaryOptions } from './calls.ts';
+export type {
+  CallFailure,
+  CallHeaders,
+  CallRequest,
+  CallResponse,
+  Calls,
+  UnaryOptions,
+  UnaryReceiver,
+} from './calls.ts';
 export { CallError, GrpcError } from './calls.ts';
 export type { FilterEnv, Logger, ProxyFacts, SharedCount } from './env.ts';
 export { Slot } from './env.ts';

@@ -1,7 +1,9 @@
+import type { HookResult } from '../filter/http.ts';
+import { PendingVerdict, type VerdictReceiver } from '../filter/pending-verdict.ts';
 import { TimerEntry, timers } from '../network/timer.ts';
 import type { ConfiguredFilter } from './filter-chain.ts';
 
-/** The stream whose hook returned a promise. */
+/** The stream whose hook returned a promise, or a verdict that comes later. */
 export interface WaitingStream {
   /** Whether the wait still counts: the stream goes on, and nothing has taken its place. */
   isWaitingFor(wait: HookWait): boolean;
@@ -11,8 +13,8 @@ export interface WaitingStream {
   onPromiseSettled(): void;
 }
 
-/** One wait for the promise of a hook, with the filter's time limit. */
-export class HookWait extends TimerEntry {
+/** One wait for what a hook promised, with the filter's time limit. */
+export class HookWait extends TimerEntry implements VerdictReceiver {
   readonly filter: ConfiguredFilter;
   readonly isResponse: boolean;
   /** What is done with the hook's result; undefined when it failed, and the filter lets requests pass then. */
@@ -21,7 +23,7 @@ export class HookWait extends TimerEntry {
 
   constructor(
     stream: WaitingStream,
-    promise: Promise<unknown>,
+    promise: Promise<unknown> | PendingVerdict,
     filter: ConfiguredFilter,
     goOn: (value: never) => void,
     isResponse: boolean,
@@ -32,12 +34,33 @@ export class HookWait extends TimerEntry {
     this.goOn = goOn;
     this.isResponse = isResponse;
     timers.start(this, filter.timeoutMs);
-    promise.then(this.onValue, this.onError);
+    if (promise instanceof PendingVerdict) promise.tell(this);
+    else {
+      promise.then(
+        (value) => this.settled(false, value),
+        (error) => this.settled(true, error),
+      );
+    }
   }
 
-  private readonly onValue = (value: unknown): void => this.settled(false, value);
+  onVerdict(verdict: HookResult): void {
+    this.settledWithin(false, verdict);
+  }
 
-  private readonly onError = (error: unknown): void => this.settled(true, error);
+  onVerdictFailure(error: unknown): void {
+    this.settledWithin(true, error);
+  }
+
+  private settledWithin(failed: boolean, outcome: unknown): void {
+    try {
+      this.settled(failed, outcome);
+    } catch (error) {
+      // It is no fault of whoever brings the verdict, such as a connection that others use too.
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
+  }
 
   private settled(failed: boolean, outcome: unknown): void {
     timers.cancel(this);

@@ -1,4 +1,5 @@
 import type { BodyHookResult, HttpStream as FilterStream, RouteView } from '../filter/http.ts';
+import type { PendingVerdict } from '../filter/pending-verdict.ts';
 import type { Reply, Verdict } from '../filter/verdict.ts';
 import { toWireText } from '../matching/wire-text.ts';
 import { nowMs } from '../network/clock.ts';
@@ -175,7 +176,7 @@ export abstract class StreamCore extends StreamRecord implements FilterStream, T
 
   /** Waits for the promise of a hook; the source of the bytes is paused meanwhile. */
   protected waitFor<T>(
-    promise: Promise<T>,
+    promise: Promise<T> | PendingVerdict,
     filter: ConfiguredFilter,
     then: (value: T | undefined) => void,
     response = false,

@@ -1,4 +1,5 @@
 import type { BodyHookResult, HookResult } from '../filter/http.ts';
+import { PendingVerdict } from '../filter/pending-verdict.ts';
 import type { BufferBody, Verdict } from '../filter/verdict.ts';
 import { nowMs, tick } from '../network/clock.ts';
 import type { ConnectionInfo } from '../observe/stream-info.ts';
@@ -161,11 +162,12 @@ export class HttpStream extends ResponsePath implements DownstreamEvents {
           if (i === hooks.length) break;
         }
         const filter = hooks[i] as (typeof hooks)[number];
-        const result = filter.hooks.onRequest(this.request, this);
+        let result = filter.hooks.onRequest(this.request, this);
+        if (result instanceof PendingVerdict && result.isSettled) result = result.take();
         if (result === undefined) continue;
-        if (result instanceof Promise) {
+        if (result instanceof Promise || result instanceof PendingVerdict) {
           const index = i;
-          this.waitFor(result, filter, (settled) => this.afterRequestHook(settled, index));
+          this.waitFor<HookResult>(result, filter, (settled) => this.afterRequestHook(settled, index));
           return;
         }
         if (result.kind !== 'continue' && !this.obeyRequestVerdict(result, i)) return;

@@ -6,6 +6,7 @@ import {
   type Calls,
   GrpcError,
   type UnaryOptions,
+  type UnaryReceiver,
 } from '../filter/calls.ts';
 import { frameMessage, readUnaryResponse, statusOfFailure, unaryHead } from '../http/grpc/unary-call.ts';
 import { RequestHead } from '../http/message.ts';
@@ -16,6 +17,8 @@ const DEFAULT_MAX_RESPONSE_BYTES = 1024 * 1024;
 /** Objects of finished gRPC calls that are kept for the next ones. */
 const MAX_SPARES = 64;
 
+const NO_HEAD = new RequestHead();
+
 /** Where the clusters are found; one that a reload replaced is found in its new form. */
 export interface ClusterSource {
   get(name: string): Cluster | undefined;
@@ -24,7 +27,7 @@ export interface ClusterSource {
 /** The calls that one thread's proxy makes of its own accord. */
 export class ClusterCalls implements Calls {
   private readonly clusters: ClusterSource;
-  private readonly spares: OutgoingCall[] = [];
+  private readonly spares: UnaryCall[] = [];
   private readonly heads = new WeakMap<Cluster, Map<string, UnaryHead>>();
 
   constructor(clusters: ClusterSource) {
@@ -46,31 +49,36 @@ export class ClusterCalls implements Calls {
   unary(clusterName: string, path: string, message: Uint8Array, options: UnaryOptions): Promise<Buffer> {
     return handled(
       new Promise((resolve, reject) => {
-        const owner: CallOwner = {
-          onResponse: (done) => {
-            try {
-              resolve(readUnaryResponse(done.upstreamHead, done.trailers, done.body));
-            } catch (error) {
-              reject(error);
-            }
-            this.keep(done);
-          },
-          onFailure: (done, reason, details) => {
-            const cause = new CallError(clusterName, reason, details);
-            reject(new GrpcError(statusOfFailure(reason), cause.message, cause));
-            this.keep(done);
-          },
-        };
-        const call = this.spares.pop() ?? new OutgoingCall();
-        this.begin(clusterName, owner, call, options.signal, (cluster) => ({
-          head: this.unaryHead(cluster, path, options),
-          body: frameMessage(message),
-          timeoutMs: options.timeoutMs,
-          maxResponseBytes: options.maxResponseBytes ?? DEFAULT_MAX_RESPONSE_BYTES,
-          isGrpc: true,
-        }));
+        this.ask(clusterName, path, message, options, { onMessage: resolve, onFailure: reject });
       }),
     );
+  }
+
+  ask(clusterName: string, path: string, message: Uint8Array, options: UnaryOptions, receiver: UnaryReceiver): void {
+    const unary = this.spares.pop() ?? new UnaryCall(this);
+    unary.receiver = receiver;
+    unary.clusterName = clusterName;
+    const { call } = unary;
+    const cluster = this.clusters.get(clusterName);
+    if (cluster === undefined) {
+      unary.onFailure(call, 'unknown_cluster', '');
+      return;
+    }
+    const { signal } = options;
+    if (signal?.aborted) {
+      unary.onFailure(call, 'cancelled', '');
+      return;
+    }
+    try {
+      unary.head = this.unaryHead(cluster, path, options);
+    } catch (error) {
+      unary.onFailure(call, 'invalid_request', (error as Error).message);
+      return;
+    }
+    unary.body = frameMessage(message);
+    unary.timeoutMs = options.timeoutMs;
+    unary.maxResponseBytes = options.maxResponseBytes ?? DEFAULT_MAX_RESPONSE_BYTES;
+    call.begin(cluster, unary, signal === undefined ? unary : new CancellableCall(unary, call, signal));
   }
 
   private begin(
@@ -99,8 +107,9 @@ export class ClusterCalls implements Calls {
     call.begin(cluster, request, signal === undefined ? owner : new CancellableCall(owner, call, signal));
   }
 
-  private keep(call: OutgoingCall): void {
-    if (this.spares.length < MAX_SPARES) this.spares.push(call);
+  /** A call that is over, for the next one. */
+  keep(unary: UnaryCall): void {
+    if (this.spares.length < MAX_SPARES) this.spares.push(unary);
   }
 
   /** The head for calls of a method; the last one without metadata is kept for the next call. */
@@ -123,6 +132,49 @@ export class ClusterCalls implements Calls {
 interface UnaryHead {
   readonly head: RequestHead;
   readonly timeoutMs: number;
+}
+
+/** A gRPC call with one message each way: what is asked, and who hears of the answer. */
+class UnaryCall implements CallOwner, OutgoingRequest {
+  readonly call = new OutgoingCall();
+  readonly isGrpc = true;
+  clusterName = '';
+  head: RequestHead = NO_HEAD;
+  body: Buffer | undefined = undefined;
+  timeoutMs = 0;
+  maxResponseBytes = 0;
+  receiver: UnaryReceiver | undefined = undefined;
+  private readonly calls: ClusterCalls;
+
+  constructor(calls: ClusterCalls) {
+    this.calls = calls;
+  }
+
+  onResponse(call: OutgoingCall): void {
+    let message: Buffer;
+    try {
+      message = readUnaryResponse(call.upstreamHead, call.trailers, call.body);
+    } catch (error) {
+      this.release()?.onFailure(error as GrpcError);
+      return;
+    }
+    this.release()?.onMessage(message);
+  }
+
+  onFailure(_call: OutgoingCall, reason: CallFailure, details: string): void {
+    const cause = new CallError(this.clusterName, reason, details);
+    this.release()?.onFailure(new GrpcError(statusOfFailure(reason), cause.message, cause));
+  }
+
+  /** It may serve the next call, which the receiver of this one may begin. */
+  private release(): UnaryReceiver | undefined {
+    const { receiver } = this;
+    this.receiver = undefined;
+    this.body = undefined;
+    this.head = NO_HEAD;
+    this.calls.keep(this);
+    return receiver;
+  }
 }
 
 /** Stands between a call and its owner while a signal may end it. */

@@ -6,6 +6,7 @@ import { type RequestHead, ResponseHead } from '../http/message.ts';
 import { wasNotServed } from '../http/retry-state.ts';
 import { upstreamFailure } from '../http/upstream-failure.ts';
 import { outcomeStatus } from '../http/upstream-outcome.ts';
+import { nowMs } from '../network/clock.ts';
 import { TimerEntry, timers } from '../network/timer.ts';
 import type { Cluster } from './cluster.ts';
 import type { HttpPool } from './connection-pool.ts';
@@ -46,13 +47,14 @@ export class OutgoingCall extends TimerEntry implements UpstreamEvents {
   private freshTried = false;
   private beganMs = 0;
   private bodyBytes = 0;
-  private readonly chunks: Buffer[] = [];
+  private firstChunk: Buffer | undefined = undefined;
+  private furtherChunks: Buffer[] | undefined = undefined;
 
   /** The body of the response. */
   get body(): Buffer {
-    const [first] = this.chunks;
-    if (first === undefined) return EMPTY;
-    return this.chunks.length === 1 ? first : Buffer.concat(this.chunks, this.bodyBytes);
+    const { firstChunk, furtherChunks } = this;
+    if (firstChunk === undefined) return EMPTY;
+    return furtherChunks === undefined ? firstChunk : Buffer.concat([firstChunk, ...furtherChunks], this.bodyBytes);
   }
 
   /** Calls the owner back, perhaps before it returns. */
@@ -62,11 +64,12 @@ export class OutgoingCall extends TimerEntry implements UpstreamEvents {
     this.cluster = cluster;
     this.freshTried = false;
     this.bodyBytes = 0;
-    this.chunks.length = 0;
+    this.firstChunk = undefined;
+    this.furtherChunks = undefined;
     this.upstreamHead.reset('');
     this.upstreamTrailers.reset('');
     this.trailers = undefined;
-    this.beganMs = performance.now();
+    this.beganMs = nowMs();
     timers.start(this, request.timeoutMs > 0 ? request.timeoutMs : 1, this.beganMs);
     this.startAttempt(cluster, request, false);
   }
@@ -162,7 +165,15 @@ export class OutgoingCall extends TimerEntry implements UpstreamEvents {
     if (request === undefined) return;
     this.bodyBytes += end - start;
     if (this.bodyBytes > request.maxResponseBytes) this.refuseBody(request);
-    else this.chunks.push(Buffer.from(buffer.subarray(start, end)));
+    else this.keepChunk(buffer, start, end);
+  }
+
+  private keepChunk(buffer: Buffer, start: number, end: number): void {
+    const chunk = Buffer.allocUnsafe(end - start);
+    buffer.copy(chunk, 0, start, end);
+    if (this.firstChunk === undefined) this.firstChunk = chunk;
+    else if (this.furtherChunks === undefined) this.furtherChunks = [chunk];
+    else this.furtherChunks.push(chunk);
   }
 
   private refuseBody(request: OutgoingRequest): void {
@@ -181,7 +192,7 @@ export class OutgoingCall extends TimerEntry implements UpstreamEvents {
       const status = this.trailers?.get('grpc-status') ?? head.get('grpc-status');
       endpoint?.stats.countOutcome(isServerSuccess(status));
     }
-    cluster?.stats.upstreamRqTime.record(performance.now() - this.beganMs);
+    cluster?.stats.upstreamRqTime.record(nowMs() - this.beganMs);
     this.release();
     owner.onResponse(this);
   }

@@ -15,6 +15,7 @@ import {
   Slot,
   type StandardSchemaV1,
 } from '../../src/filter/index.ts';
+import { PendingVerdict } from '../../src/filter/pending-verdict.ts';
 import type { Taps } from '../../src/filter/taps.ts';
 import type { HeaderMap } from '../../src/http/headers.ts';
 import { formatFlags } from '../../src/http/response-flags.ts';
@@ -245,7 +246,12 @@ export class HttpFilterHarness {
   /** Makes a stream and runs the request hook on it. */
   request(fields: Record<string, string | string[]> = {}, facts: StreamFacts = {}) {
     const stream = new TestStream(requestHead(fields), facts);
-    return { stream, request: stream.request, verdict: this.hooks.onRequest?.(stream.request, stream) };
+    const verdict = this.hooks.onRequest?.(stream.request, stream);
+    return {
+      stream,
+      request: stream.request,
+      verdict: verdict instanceof PendingVerdict ? verdict.asPromise() : verdict,
+    };
   }
 
   /** Runs the response hook. */

@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test } from 'vitest';
-import { CallError, GrpcError } from '../../src/filter/calls.ts';
+import { CallError, GrpcError, type UnaryReceiver } from '../../src/filter/calls.ts';
 import { StatsStore } from '../../src/observe/stats.ts';
 import type { SidecarProxy } from '../../src/sidecar-proxy.ts';
 import { ClusterCalls } from '../../src/upstream/calls.ts';
@@ -289,6 +289,41 @@ test('nobody has to look at a call that fails', async () => {
 });
 
 // ── gRPC ──
+
+test('a receiver hears of a call within the event that ends it', async () => {
+  await using server = await new GrpcHealthServer().start();
+  server.statuses.set('shop', 2);
+  const { calls } = await callsTo([server.port], HTTP2);
+  const heard: unknown[] = [];
+  const receiver = (then: () => void = () => {}): UnaryReceiver => ({
+    onMessage: (message) => {
+      heard.push([...message]);
+      then();
+    },
+    onFailure: (error) => void heard.push(error.status),
+  });
+  const options = { timeoutMs: 20_000 };
+  // The object of a call that is over serves the one that its receiver begins.
+  calls.ask(
+    'web',
+    CHECK,
+    asking('shop'),
+    options,
+    receiver(() => calls.ask('web', CHECK, asking(''), options, receiver())),
+  );
+  await expect
+    .poll(() => heard)
+    .toEqual([
+      [0x08, 2],
+      [0x08, 1],
+    ]);
+  calls.ask('web', CHECK, asking('nobody'), options, receiver());
+  await expect.poll(() => heard.at(-1)).toBe(5);
+  heard.length = 0;
+  calls.ask('missing', CHECK, asking(''), options, receiver());
+  calls.ask('web', CHECK, asking(''), { ...options, signal: AbortSignal.abort() }, receiver());
+  expect(heard).toEqual([14, 1]);
+});
 
 test('a unary call to a server of grpc-js brings its message, with metadata and deadline', async () => {
   await using server = await new GrpcHealthServer().start();

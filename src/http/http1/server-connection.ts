@@ -143,14 +143,11 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
     return i;
   }
 
-  /**
-   * Reads on, unless the body is held back or much is pipelined already. A little may pile up, because only who reads
-   * learns that the client has gone.
-   */
+  /** Reads on, unless the body is held back or much is pipelined: only who reads learns that the client has gone. */
   private readOn(): void {
-    if (this.consuming || this.requestPaused || this.connection.closed) return;
+    if (this.consuming || this.connection.closed) return;
     if (this.phase === PHASE.RESPONSE && this.stash.length > MAX_PIPELINED_BYTES) this.connection.pause();
-    else this.connection.resume();
+    else if (!this.requestPaused || this.requestEnded) this.connection.resume();
   }
 
   private readHead(buffer: Buffer, start: number, end: number): number {
@@ -376,7 +373,8 @@ export class Http1ServerConnection implements ConnectionHandler, DownstreamCodec
   pauseRequest(): void {
     if (this.requestPaused) return;
     this.requestPaused = true;
-    this.connection.pause();
+    // Of a request that has come whole there is nothing to hold back.
+    if (!this.requestEnded) this.connection.pause();
   }
 
   resumeRequest(): void {
