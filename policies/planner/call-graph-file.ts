@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import type { SourceDocument } from '../../src/config/document.ts';
 import { ConfigError, type Path } from '../../src/config/errors.ts';
 import { problemsOf, readText } from '../../src/config/load.ts';
@@ -32,6 +33,10 @@ interface Part {
  * @throws ConfigError with everything that is wrong in the first file that has problems
  */
 export function readCallGraph(files: readonly string[]): CallGraph {
+  const twice = files.find((file, at) =>
+    files.some((other, before) => before < at && resolve(other) === resolve(file)),
+  );
+  if (twice !== undefined) fail(twice, 'is given twice', 'each file once');
   return parseCallGraph(files.map((file) => ({ file, text: readText(file) })));
 }
 

@@ -5,7 +5,7 @@ import type { BenchReport } from '../../bench/report/result.ts';
 import type { Plan } from '../../bench/run/plan.ts';
 import { asUsage, benchCheckout, choosePeers, collect, interruptible, parseCount } from './bench-options.ts';
 import { EXIT } from './exit-code.ts';
-import { checkOutput, writeOutput } from './output.ts';
+import { checkOutput, refuseSame, writeOutput } from './output.ts';
 import { UsageError } from './usage-error.ts';
 
 interface BenchOptions {
@@ -83,7 +83,9 @@ async function bench(options: BenchOptions): Promise<void> {
   const root = await benchCheckout('the benchmark');
   if (options.list) return list(root);
   const plan = await makePlan(root, options);
-  for (const file of [options.json, options.html, options.markdown]) checkOutput(file);
+  const outputs = [options.json, options.html, options.markdown];
+  refuseSame(outputs);
+  for (const file of outputs) checkOutput(file);
   const { runBench } = await import('../../bench/run/bench.ts');
   await interruptible(async () => {
     const report = await runBench(root, plan, commandLine(options));

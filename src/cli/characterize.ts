@@ -4,7 +4,7 @@ import type { CharacterizePlan } from '../../bench/characterize/plan.ts';
 import type { Characterization } from '../lab/characterize/characterization.ts';
 import { asUsage, benchCheckout, choosePeers, collect, interruptible, parseCount } from './bench-options.ts';
 import { EXIT } from './exit-code.ts';
-import { checkOutput, writeOutput } from './output.ts';
+import { checkOutput, refuseSame, writeOutput } from './output.ts';
 import { UsageError } from './usage-error.ts';
 
 interface CharacterizeOptions {
@@ -88,12 +88,21 @@ async function characterize(options: CharacterizeOptions): Promise<void> {
     throw new UsageError(
       '--costs: the costs of policies are differences from the configuration http, which is not measured',
     );
-  for (const file of [options.json, options.text, options.markdown, options.costs]) checkOutput(file);
-  const [{ characterize: run, CHARACTERIZATION_FILE }, { planSeconds }, { formatSeconds }] = await Promise.all([
-    import('../../bench/characterize/characterize.ts'),
-    import('../../bench/characterize/plan.ts'),
-    import('../../bench/run/progress.ts'),
-  ]);
+  const outputs = [options.json, options.text, options.markdown, options.costs];
+  refuseSame(outputs);
+  for (const file of outputs) checkOutput(file);
+  const [{ characterize: run, CHARACTERIZATION_FILE }, { planSeconds, subjects }, { formatSeconds }] =
+    await Promise.all([
+      import('../../bench/characterize/characterize.ts'),
+      import('../../bench/characterize/plan.ts'),
+      import('../../bench/run/progress.ts'),
+    ]);
+  // Of nothing, a result would take the place of the last one.
+  if (subjects(plan).length === 0)
+    throw new UsageError(
+      `${plan.peers.map(({ name }) => name).join(' and ')} can do none of ${plan.configurations.map(({ name }) => name).join(', ')}`,
+      'outrigger and envoy can do all of them',
+    );
   const { length } = plan.configurations;
   process.stderr.write(
     `outrigger: ${length} ${length === 1 ? 'configuration' : 'configurations'}, about ${formatSeconds(planSeconds(plan))} minutes\n`,

@@ -44,12 +44,13 @@ async function dispatch(args: readonly string[]): Promise<number> {
   if (ordinary !== undefined) return ordinary;
   if (name !== 'run' && name !== 'demo') process.stdout.on('error', endWithReader);
   const command = await entry.load();
-  await command
-    .exitOverride()
-    .showSuggestionAfterError()
-    .configureOutput({ outputError: (text, write) => write(text.replace(/^error:/, 'outrigger:')) })
-    .name(`outrigger ${entry.name}`)
-    .parseAsync(rest, { from: 'user' });
+  for (const one of [command, ...command.commands]) {
+    one
+      .exitOverride()
+      .showSuggestionAfterError()
+      .configureOutput({ outputError: (text, write) => write(text.replace(/^error:/, 'outrigger:')) });
+  }
+  await command.name(`outrigger ${entry.name}`).parseAsync(rest, { from: 'user' });
   return Number(process.exitCode ?? EXIT.ok);
 }
 

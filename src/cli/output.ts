@@ -1,5 +1,5 @@
 import { accessSync, closeSync, constants, openSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { makeFolder } from '../make-folder.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -27,6 +27,7 @@ const FAILURES: Readonly<Record<string, string>> = {
 
 /** Writes what a command was asked to write, and makes the folders above it. @throws UsageError, Error when the disk is full */
 export function writeOutput(file: string, data: string): void {
+  refuseNameless(file, 'file');
   attempt(file, () => {
     makeFolder(dirname(file));
     writeFileSync(file, data);
@@ -35,9 +36,8 @@ export function writeOutput(file: string, data: string): void {
 
 /** The same for a folder. @throws UsageError, Error */
 export function makeOutputFolder(folder: string): void {
+  refuseNameless(folder, 'folder');
   attempt(folder, () => {
-    // An empty name is a variable of a script that is not set; as a path it would be the current folder.
-    if (folder === '') throw new UsageError('the folder to write to has no name', '. is the current folder');
     makeFolder(folder);
     accessSync(folder, constants.W_OK);
   });
@@ -51,6 +51,7 @@ export function makeOutputFolder(folder: string): void {
  */
 export function checkOutput(file: string | undefined): void {
   if (file === undefined) return;
+  refuseNameless(file, 'file');
   attempt(file, () => {
     makeFolder(dirname(file));
     const there = statSync(file, { throwIfNoEntry: false });
@@ -64,6 +65,26 @@ export function checkOutput(file: string | undefined): void {
   });
 }
 
+/** An empty name is a variable of a script that is not set; as a path it would be the current folder. @throws UsageError */
+function refuseNameless(path: string, what: 'file' | 'folder'): void {
+  if (path === '') throw new UsageError(`the ${what} to write to has no name`);
+}
+
+/** Files of one command line that are written, with what they are read from: none may be there twice. @throws UsageError */
+export function refuseSame(outputs: readonly (string | undefined)[], inputs: readonly string[] = []): void {
+  const seen = new Set(inputs.map((file) => resolve(file)));
+  for (const file of outputs) {
+    // What is no file, as /dev/stdout, takes several.
+    if (file === undefined || attempt(file, () => statSync(file, { throwIfNoEntry: false })?.isFile()) === false)
+      continue;
+    if (seen.has(resolve(file)))
+      throw new UsageError(
+        `${file} would be written over what this command ${inputs.some((one) => resolve(one) === resolve(file)) ? 'reads' : 'writes there too'}`,
+      );
+    seen.add(resolve(file));
+  }
+}
+
 /** Runs what touches a path, with errors that a person can act on. @throws UsageError, Error */
 export function attempt<T>(path: string, action: () => T): T {
   try {
@@ -72,7 +93,7 @@ export function attempt<T>(path: string, action: () => T): T {
     const { code = '', path: at = path } = error as NodeJS.ErrnoException;
     const where = at === path || join(at) === join(path) ? '' : ` (${at})`;
     const place = PLACE_PROBLEMS[code];
-    if (place !== undefined) throw new UsageError(`${path === '' ? "''" : path} cannot be written: ${place}${where}`);
+    if (place !== undefined) throw new UsageError(`${path} cannot be written: ${place}${where}`);
     const failure = FAILURES[code];
     if (failure !== undefined) throw new Error(`${path} cannot be written: ${failure}`);
     throw error;

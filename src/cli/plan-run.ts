@@ -11,6 +11,7 @@ import type { PlanFlags } from './plan.ts';
 import { preparePlanFolder, writePlan } from './plan-output.ts';
 import { PlanProgress } from './plan-progress.ts';
 import { conflictText, planText } from './plan-text.ts';
+import { UsageError } from './usage-error.ts';
 
 /** What follows from a solution takes about as long as what comes before it, and writing it all to files longer. */
 const REST_BY_PREPARATION = 1;
@@ -32,6 +33,8 @@ export function searchTimeMs(limitMs: number, passedMs: number, writesFiles: boo
 
 /** `outrigger plan`: the exit code. @throws ConfigError */
 export async function plan(files: readonly string[], flags: PlanFlags): Promise<number> {
+  if (flags.slack !== undefined && flags.previous === undefined)
+    throw new UsageError('--slack: moves are counted against an earlier plan', 'name it with --previous');
   const graph = readCallGraph(files);
   const profile = flags.costs === undefined ? defaultProfile() : readCostProfile(flags.costs);
   const problem = planProblem(graph, { survive: flags.survive === 1 });

@@ -8,13 +8,14 @@ export function planText(plan: Plan): string {
   const { proof, adms } = plan;
   const lines = [
     `${adms.length} ${adms.length === 1 ? 'ADM' : 'ADMs'}${proofText(plan)}${plan.survive ? ', and any one of them may be lost' : ''}`,
-    '',
-    ...cut(
-      adms.map(({ service, policies }) => `  ${service}${' '.repeat(pad(adms, service))}  ${policiesText(policies)}`),
+    ...section(
+      '',
+      adms.map(({ service, policies }) => `${service}${' '.repeat(pad(adms, service))}  ${policiesText(policies)}`),
     ),
-    '',
-    'Why',
-    ...cut(plan.placements.map(({ receiver, why }) => `  ${receiver}: ${why}`)),
+    ...section(
+      'Why',
+      plan.placements.map(({ receiver, why }) => `${receiver}: ${why}`),
+    ),
   ];
   const plain = plan.skips.filter(({ past }) => past.length > 0);
   if (plain.length > 0) {
@@ -34,6 +35,12 @@ export function planText(plan: Plan): string {
     lines.push(`Moves: ${proof.moves.value}, no plan of this size has fewer than ${Math.ceil(proof.moves.bound)}`);
   for (const warning of plan.warnings) lines.push(`${styleText('yellow', 'warning:')} ${warning}`);
   return `${lines.join('\n')}\n`;
+}
+
+/** Lines below a title, after an empty line; none where there is nothing to say. */
+function section(title: string, lines: readonly string[]): string[] {
+  if (lines.length === 0) return [];
+  return ['', ...(title === '' ? [] : [title]), ...cut(lines.map((line) => `  ${line}`))];
 }
 
 /** What is proved, and the gap where it is not. */

@@ -8,12 +8,13 @@ import { parseSource } from '../config/document.ts';
 import { ConfigError } from '../config/errors.ts';
 import { toYaml } from '../config/expand.ts';
 import { loadConfig, readText, toCanonical } from '../config/load.ts';
-import { writeOutput } from './output.ts';
+import { refuseSame, writeOutput } from './output.ts';
 import type { ApplyOptions } from './policy.ts';
 import { UsageError } from './usage-error.ts';
 
 /** `outrigger policy apply`: the configuration as text. @throws ConfigError, UsageError */
 export function applyFiles(files: readonly string[], options: ApplyOptions): string {
+  refuseSame([options.limits], [...files, options.to]);
   const policies = files.flatMap((file) => readPolicies(file));
   const [name, text] =
     options.to === '-' ? ['standard input', readFileSync(0, 'utf8')] : [options.to, readText(options.to)];

@@ -123,7 +123,10 @@ function parseSide(text: string): Side {
 }
 
 function parseLabels(text: string): Record<string, string> {
-  const pairs = text.split(',').map((pair) => pair.split('='));
-  if (pairs.some(({ length }) => length !== 2)) throw new InvalidArgumentError('It looks like app=shop,version=v1.');
+  const pairs = text.split(',').map((pair) => pair.split('=').map((part) => part.trim()));
+  if (pairs.some(({ length, 0: key }) => length !== 2 || key === ''))
+    throw new InvalidArgumentError('It looks like app=shop,version=v1.');
+  const twice = pairs.find(([key], at) => pairs.findIndex(([other]) => other === key) < at);
+  if (twice !== undefined) throw new InvalidArgumentError(`A workload has one label ${twice[0]}.`);
   return Object.fromEntries(pairs);
 }

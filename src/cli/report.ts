@@ -3,7 +3,7 @@ import { dirname, join, relative } from 'node:path';
 import { Command } from 'commander';
 import type { Characterization } from '../lab/characterize/characterization.ts';
 import type { Section } from '../lab/report/document.ts';
-import { writeOutput } from './output.ts';
+import { refuseSame, writeOutput } from './output.ts';
 import { UsageError } from './usage-error.ts';
 
 interface ReportFlags {
@@ -47,6 +47,7 @@ export function reportCommand(): Command {
 }
 
 async function report(files: readonly string[], flags: ReportFlags): Promise<void> {
+  refuseSame([flags.html ?? (flags.markdown === undefined ? DEFAULT_PAGE : undefined), flags.markdown], files);
   const { characterization, sections } = await readInputs(files);
   const { characterizationReport } = await import('../lab/report/characterization-report.ts');
   const document = characterizationReport(characterization, {

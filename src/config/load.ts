@@ -81,14 +81,20 @@ export function toCanonical(file: string, source: SourceDocument): Canonical {
   return { canonical: result.bootstrap, sourcePathOf: result.sourcePathOf };
 }
 
+/** Why a file cannot be read, by the system's code. */
+const UNREADABLE: Readonly<Record<string, string>> = {
+  EACCES: 'no permission to read it',
+  EISDIR: 'it is a folder',
+  ENOENT: 'the file does not exist',
+};
+
 /** Reads a configuration file as text. @throws ConfigError */
 export function readText(file: string): string {
   let content: Buffer;
   try {
     content = readFileSync(file);
   } catch (error) {
-    const reason =
-      (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'the file does not exist' : (error as Error).message;
+    const reason = UNREADABLE[(error as NodeJS.ErrnoException).code ?? ''] ?? (error as Error).message;
     throw new ConfigError(file, [{ line: 1, column: 1, path: '', message: reason }]);
   }
   if (content.length > MAX_FILE_BYTES) {

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { findProgram } from '../../bench/run/root.ts';
 import { characterizeCommand } from '../../src/cli/characterize.ts';
 import { UsageError } from '../../src/cli/usage-error.ts';
 
@@ -45,6 +46,19 @@ describe('outrigger characterize', () => {
     await expect(characterize('--configuration', 'http', '--peer', 'envoy')).rejects.toThrow(
       /envoy: OUTRIGGER_ENVOY names \/nowhere\/envoy/,
     );
+  });
+
+  it('starts nothing where no proxy can do what is to be measured, and the last result stays', async (context) => {
+    if (findProgram('nginx') === undefined) context.skip('needs nginx');
+    await expect(characterize('--configuration', 'rbac_accept_all', '--peer', 'nginx')).rejects.toThrow(
+      'nginx can do none of rbac_accept_all',
+    );
+  });
+
+  it('writes no two files at one place', async () => {
+    await expect(
+      characterize('--configuration', 'http', '--peer', 'outrigger', '--json', 'a', '--text', './a'),
+    ).rejects.toThrow('./a would be written over what this command writes there too');
   });
 
   it('takes whole numbers above zero only', async () => {

@@ -38,6 +38,17 @@ describe('the command line', () => {
     expect(stderr).toContain('--concurrency');
   });
 
+  test.each([
+    [['policy', 'check'], "outrigger: missing required argument 'files'"],
+    [['policy', 'explain', 'p.yaml', '--side', 'left'], 'It is sender or receiver.'],
+    [['policy', 'apply', 'p.yaml'], "outrigger: required option '--to <file>' not specified"],
+    [['certs', 'show', '--forze'], "outrigger: unknown option '--forze'"],
+    [['bench', 'setup', '--nonsense'], "outrigger: unknown option '--nonsense'"],
+  ])('a wrong line of a command within a command (%j) is told alike, with exit code 2', async (args, text) => {
+    const { code, stderr } = await runCli(args);
+    expect([code, stderr]).toEqual([2, expect.stringContaining(text)]);
+  });
+
   test('prints the version of the package and of the Node that it pins', async () => {
     const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
     const { code, stdout } = await runCli(['--version']);

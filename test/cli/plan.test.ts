@@ -62,6 +62,22 @@ test('a folder with sidecars that no plan has made is left alone', async () => {
   expect(readdirSync(out, { recursive: true })).toEqual(['sidecars', 'sidecars/mine.yaml']);
 });
 
+test.each([
+  [[SHOP, './examples/call-graphs/shop.yaml'], 'is given twice; allowed: each file once'],
+  [[SHOP, '--slack', '1'], '--slack: moves are counted against an earlier plan'],
+  [['examples/call-graphs'], 'examples/call-graphs:1:1  it is a folder'],
+  [[SHOP, '--output', ''], 'the folder to write to has no name'],
+])('%j is a mistake that is told', async (args, text) => {
+  const { code, stderr } = await runCli(['plan', ...args]);
+  expect([code, stderr]).toEqual([2, expect.stringContaining(text)]);
+});
+
+test('where no policy runs, nothing is said about why', async () => {
+  const { code, stdout } = await runCli(['plan', written('services: { a: {} }\n')]);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^0 ADMs \(.*\)\n\n +ADMs/);
+});
+
 test('the time to search leaves time for what is done before and after it', () => {
   // 45 s; the process has run for one.
   expect(searchTimeMs(45_000, 1000, false)).toBe(43_000);

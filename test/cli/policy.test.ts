@@ -30,6 +30,22 @@ test('the help names every kind', () => {
   expect(KIND_NAMES.split(/,\s+/)).toEqual(POLICY_KINDS.map(({ kind }) => kind));
 });
 
+test.each([
+  ['app', 'It looks like app=shop,version=v1.'],
+  ['=shop', 'It looks like app=shop,version=v1.'],
+  ['app=shop,app=cart', 'A workload has one label app.'],
+])('labels that are none (%s) are told', async (labels, text) => {
+  const args = ['policy', 'apply', example('access-log'), '--to', sidecarFile(), '--labels', labels];
+  const { code, stderr } = await runCli(args);
+  expect([code, stderr]).toEqual([2, expect.stringContaining(text)]);
+});
+
+test('limits are written over no file that is read', async () => {
+  const file = sidecarFile();
+  const { code, stderr } = await runCli(['policy', 'apply', example('rate-limit'), '--to', file, '--limits', file]);
+  expect([code, stderr]).toEqual([2, `outrigger: ${file} would be written over what this command reads\n`]);
+});
+
 describe('outrigger policy check', () => {
   it('is content with the examples', async () => {
     const names = ['access-log', 'authorization-policy', 'sidecar'];

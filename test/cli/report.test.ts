@@ -51,6 +51,18 @@ test('a report of the benchmark becomes a section with its tables and plots', as
   expect(html).toContain('Resident memory, MiB');
 });
 
+test('a page is never written over what it is made of, nor over another', async () => {
+  const run = written('run.json', sample());
+  for (const [args, what] of [
+    [['--html', run], 'reads'],
+    [['--html', join(folder, 'a'), '--markdown', join(folder, 'b', '..', 'a')], 'writes there too'],
+  ] as const) {
+    const { code, stderr } = await runCli(['report', run, ...args]);
+    expect([code, stderr]).toEqual([2, expect.stringMatching(`would be written over what this command ${what}\n$`)]);
+  }
+  expect(readdirSync(folder)).toEqual(['run.json']);
+});
+
 test('where nothing was measured, the command that measures is named', async () => {
   const { code, stderr } = await runCli(['report', join(folder, 'none.json')]);
   expect(code).toBe(2);
