@@ -8,7 +8,7 @@ import { compileNameMatchers, coversHost, type NameMatcher, type PeerNames, peer
 import { SourceReader } from './secrets/source-reader.ts';
 import type { SecureSocket } from './secure-socket.ts';
 import { SpiffeAuthority } from './spiffe/spiffe-authority.ts';
-import { NO_CERTIFICATE, type TlsFailure, WRONG_PIN } from './tls-failure.ts';
+import { NO_CERTIFICATE, type TlsFailure, untrusted, WRONG_PIN } from './tls-failure.ts';
 
 /** The verdict on a peer. */
 export interface Verdict {
@@ -85,6 +85,17 @@ export class CertificateCheck {
 
   judge(socket: SecureSocket, certificate: X509Certificate | undefined, serverName: string): Verdict {
     if (certificate === undefined) return this.required ? REFUSED : UNKNOWN;
+    try {
+      return this.judgeCertificate(socket, certificate, serverName);
+    } catch (error) {
+      // Its bytes are the peer's choice, or its authority's: what is odd in them is its end alone.
+      const failure = untrusted(`certificate cannot be read: ${(error as Error).message}`);
+      return { failure, verified: false, names: NO_NAMES };
+    }
+  }
+
+  /** @throws Error for a certificate that cannot be read */
+  private judgeCertificate(socket: SecureSocket, certificate: X509Certificate, serverName: string): Verdict {
     const names = peerNames(certificate);
     const failure = this.refusal(socket, certificate, names, serverName);
     if (failure === undefined)

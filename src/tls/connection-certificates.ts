@@ -96,7 +96,12 @@ class LazyCertificate implements CertificateView {
   }
 
   get otherNameSans(): readonly string[] {
-    return certificateFacts(this.certificate).otherNames.map(({ value }) => value);
+    try {
+      return certificateFacts(this.certificate).otherNames.map(({ value }) => value);
+    } catch (error) {
+      if (error instanceof DerError) return [];
+      throw error;
+    }
   }
 
   get subject(): string {

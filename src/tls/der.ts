@@ -84,20 +84,34 @@ export class DerReader {
   }
 }
 
+/** A UUID, which is a number of 128 bits below 2.25 (X.667 §6.3), takes the most. */
+const MAX_ARC_BYTES = 19;
+
 /** An object identifier as dotted numbers. @throws DerError */
 export function oidText(content: Buffer): string {
-  const parts: number[] = [];
-  let value = 0;
-  for (const byte of content) {
-    if (value > 0x1f_ffff_ffff) throw new DerError('an object identifier with a number that is too large');
-    value = value * 128 + (byte & 0x7f);
-    if ((byte & 0x80) !== 0) continue;
-    if (parts.length === 0)
-      parts.push(Math.min(2, Math.floor(value / 40)), value - 40 * Math.min(2, Math.floor(value / 40)));
-    else parts.push(value);
-    value = 0;
+  const parts: (number | bigint)[] = [];
+  for (let start = 0; start < content.length; ) {
+    let end = start;
+    while (end < content.length && (content[end] as number) >= 0x80) end++;
+    if (end === content.length) throw new DerError('an object identifier that ends too early');
+    if (end - start >= MAX_ARC_BYTES) throw new DerError('an object identifier with a number that is too large');
+    const value = arcOf(content, start, end + 1);
+    if (parts.length > 0) parts.push(value);
+    else if (value < 80) parts.push(Math.floor(Number(value) / 40), Number(value) % 40);
+    else parts.push(2, typeof value === 'bigint' ? value - 80n : value - 80);
+    start = end + 1;
   }
   return parts.join('.');
+}
+
+/** Seven bits of each byte; beyond what a number can hold, a BigInt. */
+function arcOf(content: Buffer, start: number, end: number): number | bigint {
+  let value = 0;
+  for (let at = start; at < end; at++) value = value * 128 + ((content[at] as number) & 0x7f);
+  if (Number.isSafeInteger(value)) return value;
+  let exact = 0n;
+  for (let at = start; at < end; at++) exact = (exact << 7n) | BigInt((content[at] as number) & 0x7f);
+  return exact;
 }
 
 /** UTCTime or GeneralizedTime as milliseconds since the epoch (RFC 5280 §4.1.2.5). @throws DerError */

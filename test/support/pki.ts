@@ -143,11 +143,11 @@ function time(date: Date): Buffer {
 }
 
 function oid(text: string): Buffer {
-  const [first = 0, second = 0, ...rest] = text.split('.').map(Number);
-  const bytes = [first * 40 + second];
-  for (const part of rest) {
-    const groups = [part & 0x7f];
-    for (let left = part >> 7; left > 0; left >>= 7) groups.unshift(0x80 | (left & 0x7f));
+  const [first = 0n, second = 0n, ...rest] = text.split('.').map(BigInt);
+  const bytes: number[] = [];
+  for (const part of [first * 40n + second, ...rest]) {
+    const groups = [Number(part & 0x7fn)];
+    for (let left = part >> 7n; left > 0n; left >>= 7n) groups.unshift(0x80 | Number(left & 0x7fn));
     bytes.push(...groups);
   }
   return tlv(0x06, Buffer.from(bytes));

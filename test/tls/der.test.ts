@@ -29,6 +29,11 @@ test('object identifiers, bits and times are those of the standard', () => {
   expect(oidText(hex('2a 86 48 86 f7 0d 01 01 0b'))).toBe('1.2.840.113549.1.1.11');
   expect(oidText(hex('55 1d 11'))).toBe('2.5.29.17');
   expect(oidText(hex('88 37 03'))).toBe('2.999.3');
+  expect(oidText(hex('06'))).toBe('0.6');
+  expect(oidText(hex('69 83 f0 9d a7 eb cf de e0 c7 a1 a7 b2 c0 94 8c c8 f9 d7 7a'))).toBe(
+    '2.25.329800735698586629295641978511506172922',
+  );
+  for (const wrong of ['2a 86', `69 ${'ff '.repeat(19)}7f`]) expect(() => oidText(hex(wrong))).toThrow(DerError);
   expect(namedBits(hex('01 06'))).toBe((1 << 5) | (1 << 6));
   expect(namedBits(hex('07 80'))).toBe(1);
   const time = (tag: number, text: string) => timeMs({ tag, content: Buffer.from(text), whole: Buffer.alloc(0) });
