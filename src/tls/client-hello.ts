@@ -82,7 +82,9 @@ function handshakeMessage(bytes: Buffer): Buffer | number | 'other' {
     const [type, major] = [bytes[offset], bytes[offset + 1]];
     if ((type ?? HANDSHAKE_RECORD) !== HANDSHAKE_RECORD || (major ?? 3) !== 3) return 'other';
     const start = offset + RECORD_HEAD_BYTES;
-    if (bytes.length < start) return start;
+    // Whatever is missing comes in one more record at least. To ask for its head alone would let a client that sends its
+    // hello in records of one byte have all of them read again for each.
+    if (bytes.length < start) return head.length < MESSAGE_HEAD_BYTES ? start : start + wanted - gathered;
     const length = bytes.readUInt16BE(offset + 3);
     if (length === 0 || length > MAX_RECORD_BYTES) return 'other';
     const part = bytes.subarray(start, start + length);
@@ -94,8 +96,10 @@ function handshakeMessage(bytes: Buffer): Buffer | number | 'other' {
     }
     parts.push(part);
     gathered += part.length;
-    if (part.length < length && gathered < wanted) return start + Math.min(length, wanted - gathered + part.length);
     offset = start + length;
+    if (bytes.length >= offset || gathered >= wanted) continue;
+    const beyond = wanted - gathered - (length - part.length);
+    return beyond <= 0 ? offset + beyond : offset + RECORD_HEAD_BYTES + beyond;
   }
   return Buffer.concat(parts).subarray(MESSAGE_HEAD_BYTES, wanted);
 }

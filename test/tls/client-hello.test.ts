@@ -64,6 +64,19 @@ test.each([1, 3, 4, 5, 100])('may lie in records of %i bytes', (size) => {
   }
 });
 
+test('a long one in records of one byte is not read again for each of them', () => {
+  const long = Buffer.concat([Buffer.from([22, 3, 1, 0x40, 0, 1, 0, 0x3f, 0xfc]), Buffer.alloc(16_380)]);
+  const cut = inRecords(long, 1);
+  let reads = 0;
+  for (let needed = 1; needed <= cut.length; reads++) {
+    const verdict = readClientHello(cut.subarray(0, needed));
+    if (typeof verdict !== 'number') break;
+    expect(verdict).toBeGreaterThan(needed);
+    needed = verdict;
+  }
+  expect(reads).toBeLessThan(100);
+});
+
 test.each([
   ['a request', Buffer.from('GET / HTTP/1.1\r\n')],
   ['the preface of HTTP/2', Buffer.from('PRI * HTTP/2.0\r\n')],
