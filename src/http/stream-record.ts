@@ -97,9 +97,12 @@ export abstract class StreamRecord implements StreamInfo {
 
   setMetadata(namespace: string, key: string, value: unknown): void {
     this.metadata ??= new Map();
-    const values = this.metadata.get(namespace);
-    if (values === undefined) this.metadata.set(namespace, new Map([[key, value]]));
-    else values.set(key, value);
+    let values = this.metadata.get(namespace);
+    if (values === undefined) {
+      values = new Map();
+      this.metadata.set(namespace, values);
+    }
+    values.set(key, value);
   }
 
   getFilterState(key: string): unknown {

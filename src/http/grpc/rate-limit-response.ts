@@ -56,15 +56,22 @@ const PLAIN_OK: RateLimitResponse = Object.freeze({
   metadata: undefined,
 });
 
+/** Most answers have none of what there may be many of. */
+function withOne<T>(list: T[] | undefined, item: T): T[] {
+  if (list === undefined) return [item];
+  list.push(item);
+  return list;
+}
+
 /**
  * @param withStatuses false passes the statuses of the descriptors over
  * @throws WireError
  */
 export function readRateLimitResponse(message: Buffer, withStatuses: boolean): RateLimitResponse {
   const reader = new WireReader(message);
-  const statuses: DescriptorStatus[] = [];
-  const responseHeaders: AddedHeader[] = [];
-  const requestHeaders: AddedHeader[] = [];
+  let statuses: DescriptorStatus[] | undefined;
+  let responseHeaders: AddedHeader[] | undefined;
+  let requestHeaders: AddedHeader[] | undefined;
   let overallCode = 0;
   let body = '';
   let metadata: Buffer | undefined;
@@ -74,16 +81,23 @@ export function readRateLimitResponse(message: Buffer, withStatuses: boolean): R
     else if (reader.field === 2 && !withStatuses) reader.skip();
     else {
       isPlain = false;
-      if (reader.field === 2) statuses.push(readStatus(reader.message()));
-      else if (reader.field === 3) responseHeaders.push(readHeader(reader.message()));
-      else if (reader.field === 4) requestHeaders.push(readHeader(reader.message()));
+      if (reader.field === 2) statuses = withOne(statuses, readStatus(reader.message()));
+      else if (reader.field === 3) responseHeaders = withOne(responseHeaders, readHeader(reader.message()));
+      else if (reader.field === 4) requestHeaders = withOne(requestHeaders, readHeader(reader.message()));
       else if (reader.field === 5) body = reader.text();
       else if (reader.field === 6) metadata = reader.bytes();
       else reader.skip();
     }
   }
   if (isPlain && overallCode === RATE_LIMIT_CODE.OK) return PLAIN_OK;
-  return { overallCode, statuses, responseHeaders, requestHeaders, body, metadata };
+  return {
+    overallCode,
+    statuses: statuses ?? NONE,
+    responseHeaders: responseHeaders ?? NONE,
+    requestHeaders: requestHeaders ?? NONE,
+    body,
+    metadata,
+  };
 }
 
 function readStatus(reader: WireReader): DescriptorStatus {

@@ -44,6 +44,7 @@ export function grpcStatusNumber(name: string): number | undefined {
 /** Number in a `grpc-status` header; -1 when it is none, undefined without the header. */
 export function parseGrpcStatus(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
+  if (text === '0') return GRPC.OK;
   return /^\d{1,9}$/.test(text) ? Number(text) : INVALID_GRPC_STATUS;
 }
 

@@ -25,7 +25,9 @@ export class WireWriter {
 
   /** A copy of what was written. */
   finish(): Buffer {
-    return Buffer.from(this.buffer.subarray(0, this.at));
+    const message = Buffer.allocUnsafe(this.at);
+    this.buffer.copy(message, 0, 0, this.at);
+    return message;
   }
 
   private reserve(bytes: number): void {
