@@ -8,6 +8,7 @@ import { resetSocket } from '../network/reset-socket.ts';
 import { StreamConnection } from '../network/stream-connection.ts';
 import { type StreamHandle, streamBinding, type WriteRequest } from '../network/stream-handle.ts';
 import type { TlsInfo } from '../observe/stream-info.ts';
+import { recordWatch } from './record-watch.ts';
 import type { SecureSocket } from './secure-socket.ts';
 import { tlsHandles, type WriteQueue } from './tls-internals.ts';
 
@@ -125,7 +126,9 @@ export class TlsConnection implements Connection {
     this.socket.on('error', (error) => {
       this.failure ??= error;
     });
+    recordWatch.add(this);
     this.socket.on('close', () => {
+      recordWatch.remove(this);
       this.closed = true;
       flushQueue.enter();
       try {
@@ -134,6 +137,11 @@ export class TlsConnection implements Connection {
         flushQueue.leave();
       }
     });
+  }
+
+  /** What has come from the peer, handshake and all. */
+  get encryptedBytes(): number {
+    return this.queue.bytesRead;
   }
 
   /** Takes over a socket whose handshake has just ended; on documented API where Node is not as expected. */

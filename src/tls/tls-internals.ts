@@ -20,6 +20,8 @@ const tried = Number.parseInt(process.versions.node, 10) === TRIED_NODE_MAJOR;
 export interface WriteQueue {
   /** Bytes that the kernel has not taken. */
   readonly writeQueueSize: number;
+  /** Bytes that it has given. */
+  readonly bytesRead: number;
 }
 
 /** Both handles of an open TLS socket, when they are as `TlsConnection` needs them. */
@@ -29,7 +31,8 @@ export function tlsHandles(
 ): { readonly handle: StreamHandle; readonly queue: WriteQueue } | undefined {
   const handle = tried ? handleOf(socket as TLSSocket) : undefined;
   const queue = (below as unknown as { _handle?: Partial<WriteQueue> | null })._handle;
-  if (handle === undefined || typeof queue?.writeQueueSize !== 'number') return undefined;
+  if (handle === undefined || typeof queue?.writeQueueSize !== 'number' || typeof queue.bytesRead !== 'number')
+    return undefined;
   return { handle, queue: queue as WriteQueue };
 }
 
