@@ -125,6 +125,7 @@ export class Handshake extends TimerEntry implements PendingHandshake {
     this.finish();
     this.socket.on('error', ignore);
     this.socket.destroy();
+    this.env.tickets?.restore();
     this.env.stats.countFailure(failure.kind);
     this.events.onHandshakeFailure(failure);
   }

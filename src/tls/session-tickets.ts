@@ -51,6 +51,11 @@ export class SessionTickets {
     this.ssl.SSL_CTX_set_num_tickets(this.address, isDue ? 1n : 0n);
   }
 
+  /** A handshake came to nothing. Whoever only knocks takes no ticket away from others. */
+  restore(): void {
+    this.available = Math.min(BURST, this.available + 1);
+  }
+
   /** A client came back with a ticket. */
   redeem(): void {
     this.available = BURST;

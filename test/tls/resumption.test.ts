@@ -246,3 +246,15 @@ test('clients that never resume are soon given no tickets; the first that does r
   expect(await visit(proxy.port, { ...pki.client, session: early })).toMatchObject({ status: '200', reused: true });
   for (let i = 0; i < 20; i++) expect(await withTicket()).toBe(true);
 }, 60_000);
+
+test('clients that only knock leave the tickets to others', async () => {
+  await using proxy = await start({});
+  for (let round = 0; round < 20; round++) {
+    const knocks = await Promise.all(Array.from({ length: 32 }, () => TestClient.connect(proxy.port)));
+    for (const knock of knocks) knock.socket.end();
+    await Promise.all(knocks.map((knock) => knock.until((one) => one.closed)));
+  }
+  const { status, session } = await visit(proxy.port, {});
+  expect(status).toBe('200');
+  expect(await visit(proxy.port, { session: session as Buffer })).toMatchObject({ status: '200', reused: true });
+});

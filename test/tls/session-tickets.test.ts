@@ -64,3 +64,12 @@ test('one that somebody comes back with makes room for 256', () => {
   expect(next(300)).toBe(256);
   expect(next(1)).toBe(0);
 });
+
+test('handshakes that come to nothing take none', () => {
+  const { tickets, next } = ticketsOf(new Clock());
+  for (let i = 0; i < 1000; i++) {
+    tickets.prepare();
+    tickets.restore();
+  }
+  expect(next(1000)).toBe(256);
+});
