@@ -132,8 +132,7 @@ function assemble(parts: readonly Part[], documents: readonly Policy[]): CallGra
       places.set(entry.name, [part, path]);
       const to = assembly.resolveEnds(part, [...path, 'to'], entry.to);
       const from = assembly.resolveEnds(part, [...path, 'from'], entry.from);
-      const line = `${part.file}:${lineOf(part, path)}`;
-      const read = readPolicyEntry(entry, { to, from, file: part.file, place: line });
+      const read = readPolicyEntry(entry, { to, from, file: part.file, place: placeOf(part, path) });
       if (Array.isArray(read)) {
         for (const { path: below, ...rest } of read) {
           const details = {
@@ -157,9 +156,9 @@ function assemble(parts: readonly Part[], documents: readonly Policy[]): CallGra
   return { services, calls, policies, nodes, cluster: readCluster(parts) };
 }
 
-/** The line matters in explanations alone; large graphs do without, since it takes a second parse. */
-function lineOf({ source, data }: Part, path: Path): number {
-  return data.calls.length + data.policies.length > 5000 ? 1 : source.locate(path).line;
+/** File and line. The line matters in explanations alone; large graphs do without, since it takes a second parse. */
+function placeOf({ file, source, data }: Part, path: Path): string {
+  return data.calls.length + data.policies.length > 5000 ? file : `${file}:${source.locate(path).line}`;
 }
 
 function selected(document: Policy, services: readonly Service[]): number[] {

@@ -18,17 +18,18 @@ const BYTES_PER_UNIT: Readonly<Record<string, number>> = {
   B: 1,
   KiB: 1024,
   MiB: 1024 ** 2,
+  GiB: 1024 ** 3,
   kB: 1000,
   MB: 1000 ** 2,
 };
 
-/** `64KiB`, `1MiB`, or a number of bytes. */
+/** `64KiB`, `1MiB`, `2GiB`, or a number of bytes. */
 export function size(): Schema<number> {
   return scalar('size', 'a size', (value) => {
     const match = /^(\d+)\s*([A-Za-z]*)$/.exec(String(value));
     const unit = match === null ? undefined : BYTES_PER_UNIT[match[2]!];
     if (unit === undefined)
-      return new Problem(`expected a size, got ${describe(value)}`, { allowed: '65536, 64KiB or 1MiB' });
+      return new Problem(`expected a size, got ${describe(value)}`, { allowed: '65536, 64KiB, 1MiB or 2GiB' });
     return Number(match![1]) * unit;
   });
 }

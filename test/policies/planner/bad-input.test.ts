@@ -185,10 +185,11 @@ async function conflictsOf(
   text: string,
   survive = false,
   profile = defaultProfile(),
+  timeLimitMs = 30_000,
 ): Promise<readonly (readonly string[])[]> {
   const problem = planProblem(parseCallGraph([{ file: 'g.yaml', text }]), { survive });
   try {
-    await optimize(problem, profile, { objective: 'cpu', timeLimitMs: 30_000 });
+    await optimize(problem, profile, { objective: 'cpu', timeLimitMs });
   } catch (error) {
     if (error instanceof InfeasibleError) return error.conflicts;
     throw error;
@@ -248,6 +249,26 @@ policies:
       '"tries" at b cannot be at the receiver: it is for the sender\'s side only (g.yaml:5)',
     ],
   ]);
+});
+
+test('where many capacities clash together, the search for those that matter ends with the time limit', {
+  timeout: 120_000,
+}, async () => {
+  const names = Array.from({ length: 400 }, (_, at) => `s${at}`);
+  const callers = (at: number): string =>
+    names.filter((_, other) => other !== at && (other * 7 + at) % 37 === 0).join(', ');
+  const text = `nodes:
+${names.map((name) => `  n-${name}: { cpu: 0.0005, memory: 2GiB }\n`).join('')}services:
+${names.map((name) => `  ${name}: { node: n-${name} }\n`).join('')}cluster: { network_policies: enforced }
+calls:
+${names.map((name, at) => `- { from: [${callers(at)}], to: ${name}, rate: 20 }\n`).join('')}policies:
+${names.map((name) => `- { name: rules-${name}, kind: AuthorizationPolicy, to: ${name}, cost: { receiver: { cpu_us: 40 } } }\n`).join('')}`;
+  const startedAt = performance.now();
+  const [conflict = []] = await conflictsOf(text, false, defaultProfile(), 3000);
+  // One check at most is under way when the time ends; without the limit it would be fifteen seconds more.
+  expect(performance.now() - startedAt).toBeLessThan(12_000);
+  expect(conflict.some((one) => /^node n-s\d+ has 0\.0005 cores/.test(one))).toBe(true);
+  expect(conflict.filter((one) => !one.startsWith('node ')).length).toBeLessThanOrEqual(20);
 });
 
 test('a node that is named twice is one node', async () => {
