@@ -36,6 +36,22 @@ export function readPolicies(file: string): Policy[] {
   return parsePolicies(file, readText(file));
 }
 
+/** The policies of several files, in which none may be there twice. @throws ConfigError */
+export function readPolicyFiles(files: readonly string[]): Policy[] {
+  const places = new Map<string, string>();
+  return files.flatMap((file) => {
+    const policies = readPolicies(file);
+    const problems = policies.flatMap((policy): ConfigProblem[] => {
+      const there = places.get(titleOf(policy));
+      const message = `${titleOf(policy)} is there already, in ${there}`;
+      return there === undefined ? [] : [{ line: policy.line, column: 1, path: '', message }];
+    });
+    if (problems.length > 0) throw new ConfigError(file, problems);
+    for (const policy of policies) places.set(titleOf(policy), `${file}:${policy.line}`);
+    return policies;
+  });
+}
+
 /** Likewise of text at hand; `file` is for error messages. @throws ConfigError */
 export function parsePolicies(file: string, text: string): Policy[] {
   const problems: ConfigProblem[] = [];

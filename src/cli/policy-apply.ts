@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { builtinRegistry } from '../../filters/index.ts';
 import { type Applied, applyPolicies } from '../../policies/apply.ts';
-import { readPolicies, titleOf } from '../../policies/file.ts';
+import { readPolicyFiles, titleOf } from '../../policies/file.ts';
 import { refuseOtherKind } from '../../policies/input-kind.ts';
 import { MergeError } from '../../policies/merge.ts';
+import type { Policy } from '../../policies/policy.ts';
 import { parseSource } from '../config/document.ts';
 import { ConfigError } from '../config/errors.ts';
 import { toYaml } from '../config/expand.ts';
@@ -15,7 +16,7 @@ import { UsageError } from './usage-error.ts';
 /** `outrigger policy apply`: the configuration as text. @throws ConfigError, UsageError */
 export function applyFiles(files: readonly string[], options: ApplyOptions): string {
   refuseSame([options.limits], [...files, options.to]);
-  const policies = files.flatMap((file) => readPolicies(file));
+  const policies = readPolicyFiles(files);
   const [name, text] =
     options.to === '-' ? ['standard input', readFileSync(0, 'utf8')] : [options.to, readText(options.to)];
   const source = parseSource(text);
@@ -39,7 +40,7 @@ export function applyFiles(files: readonly string[], options: ApplyOptions): str
 
 function apply(
   canonical: Record<string, unknown>,
-  policies: ReturnType<typeof readPolicies>,
+  policies: readonly Policy[],
   { side, labels, listener }: ApplyOptions,
 ): Applied {
   try {

@@ -40,6 +40,15 @@ test.each([
   expect([code, stderr]).toEqual([2, expect.stringContaining(text)]);
 });
 
+test('a policy that two files have is not applied twice', async () => {
+  const file = sidecarFile();
+  const copy = join(tempFolder(), 'copy.yaml');
+  writeFileSync(copy, readFileSync(example('access-log')));
+  const { code, stdout, stderr } = await runCli(['policy', 'apply', example('access-log'), copy, '--to', file]);
+  expect([code, stdout]).toEqual([2, '']);
+  expect(stderr).toMatch(/copy\.yaml:\d+:1 +AccessLog default\/.* is there already, in .*access-log\.yaml:\d+\n$/);
+});
+
 test('limits are written over no file that is read', async () => {
   const file = sidecarFile();
   const { code, stderr } = await runCli(['policy', 'apply', example('rate-limit'), '--to', file, '--limits', file]);
