@@ -127,7 +127,7 @@ export class DownstreamTls {
 
   /** The connection on a socket whose handshake is over. */
   open(secured: SecureSocket, below: Socket, tls: TlsInfo, handler: ConnectionHandler): Connection {
-    return TlsConnection.from(secured, below, tls, handler);
+    return TlsConnection.from(secured, below, tls, handler, this.stats);
   }
 
   /** Follows files and secrets no more. */

@@ -8,7 +8,8 @@ export interface WatchedConnection {
   readonly encryptedBytes: number;
   /** Bytes of data that were in them. */
   readonly bytesRead: number;
-  destroy(error: Error): void;
+  /** Too many of them held no data. */
+  onRecordFlood(): void;
 }
 
 /** What may come besides data in one interval: a record that is not whole yet, tickets. */
@@ -49,7 +50,7 @@ export class RecordWatch extends TimerEntry {
     for (const [connection, seen] of this.seen) {
       const { encryptedBytes, bytesRead } = connection;
       const allowed = ALLOWED_BYTES + (bytesRead - seen.data) * ALLOWED_PER_DATA_BYTE;
-      if (encryptedBytes - seen.encrypted > allowed) connection.destroy(new Error('too many records without data'));
+      if (encryptedBytes - seen.encrypted > allowed) connection.onRecordFlood();
       seen.encrypted = encryptedBytes;
       seen.data = bytesRead;
     }

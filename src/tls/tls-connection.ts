@@ -11,6 +11,7 @@ import type { TlsInfo } from '../observe/stream-info.ts';
 import { recordWatch } from './record-watch.ts';
 import type { SecureSocket } from './secure-socket.ts';
 import { tlsHandles, type WriteQueue } from './tls-internals.ts';
+import type { TlsStats } from './tls-stats.ts';
 
 const UV_EOF = -4095;
 const UV_EPIPE = -32;
@@ -83,6 +84,7 @@ export class TlsConnection implements Connection {
   private readonly below: Socket;
   private readonly handle: StreamHandle;
   private readonly queue: WriteQueue;
+  private readonly stats: TlsStats;
   private reading = false;
   /** Reading was stopped on the handle; it starts by itself with the handshake. */
   private stopped = false;
@@ -106,6 +108,7 @@ export class TlsConnection implements Connection {
     handles: { readonly handle: StreamHandle; readonly queue: WriteQueue },
     tls: TlsInfo,
     handler: ConnectionHandler,
+    stats: TlsStats,
   ) {
     this.socket = socket;
     this.below = below;
@@ -113,6 +116,7 @@ export class TlsConnection implements Connection {
     this.queue = handles.queue;
     this.tls = tls;
     this.handler = handler;
+    this.stats = stats;
     this.remoteAddress = below.remoteAddress ?? '';
     this.remotePort = below.remotePort ?? 0;
     this.localAddress = below.localAddress ?? '';
@@ -144,13 +148,26 @@ export class TlsConnection implements Connection {
     return this.queue.bytesRead;
   }
 
+  onRecordFlood(): void {
+    if (this.closed) return;
+    this.stats.connectionError.inc();
+    this.destroy(new Error('too many records without data'));
+  }
+
   /** Takes over a socket whose handshake has just ended; on documented API where Node is not as expected. */
-  static from(socket: SecureSocket, below: Socket, tls: TlsInfo, handler: ConnectionHandler): Connection {
+  static from(
+    socket: SecureSocket,
+    below: Socket,
+    tls: TlsInfo,
+    handler: ConnectionHandler,
+    stats: TlsStats,
+  ): Connection {
     // Node tells of errors in records, but leaves the connection open.
     socket.on('_tlsError', (error: Error) => socket.destroy(error));
+    socket.on('error', (error) => stats.countError(error));
     const handles = tlsHandles(socket, below);
     if (handles === undefined) return new StreamConnection(socket as TLSSocket, handler, tls, below);
-    return new TlsConnection(socket, below, handles, tls, handler);
+    return new TlsConnection(socket, below, handles, tls, handler, stats);
   }
 
   /** The handler threw: its connection cannot go on, whoever reports the error; the others must not notice. */

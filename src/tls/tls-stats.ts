@@ -58,6 +58,11 @@ export class TlsStats {
     }
   }
 
+  /** Counts an error of a connection after its handshake, if it is one of TLS: a record that is wrong, an alert. */
+  countError({ code }: NodeJS.ErrnoException): void {
+    if (code?.startsWith('ERR_SSL_') === true) this.connectionError.inc();
+  }
+
   private count(group: string, value: string): void {
     const name = `${group}.${value}`;
     let counter = this.dynamic.get(name);

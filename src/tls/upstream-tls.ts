@@ -43,12 +43,15 @@ export class UpstreamTls {
   private readonly sni: string;
   private readonly usesHostName: boolean;
   private readonly alpn: readonly string[];
+  private readonly stats: TlsStats;
 
   private constructor(
     context: RotatingContext<ClientContext>,
     config: Pick<UpstreamTlsContext, 'sni' | 'auto_host_sni'>,
     alpn: readonly string[],
+    stats: TlsStats,
   ) {
+    this.stats = stats;
     this.context = context;
     this.sni = config.sni;
     this.usesHostName = config.auto_host_sni;
@@ -63,12 +66,12 @@ export class UpstreamTls {
       { owner, side: 'client', common, tickets: {}, scope, log },
       (resolved, readers) => makeContext(owner, config, stats, resolved, readers),
     );
-    return new UpstreamTls(context, config, common.alpn_protocols);
+    return new UpstreamTls(context, config, common.alpn_protocols, stats);
   }
 
   /** The same TLS, offering other protocols. */
   withProtocols(alpn: readonly string[]): UpstreamTls {
-    return new UpstreamTls(this.context, { sni: this.sni, auto_host_sni: this.usesHostName }, alpn);
+    return new UpstreamTls(this.context, { sni: this.sni, auto_host_sni: this.usesHostName }, alpn, this.stats);
   }
 
   /**
@@ -106,7 +109,7 @@ export class UpstreamTls {
 
   /** The connection on a socket whose handshake is over. */
   open(secured: SecureSocket, below: Socket, tls: TlsInfo, handler: ConnectionHandler): Connection {
-    return TlsConnection.from(secured, below, tls, handler);
+    return TlsConnection.from(secured, below, tls, handler, this.stats);
   }
 
   /** Follows files and secrets no more. */

@@ -23,18 +23,28 @@ test('a client that sends nothing but key updates is let go, others stay', async
   await using flood = await RecordClient.connect(proxy.port);
   flood.write(...updates(flood, 4000));
   await expect.poll(() => flood.isClosed, { timeout: 20_000 }).toBe(true);
+  expect(proxy.stat('listener.127.0.0.1_0.ssl.connection_error')).toBe(1);
   expect(quiet.isClosed).toBe(false);
   quiet.write(quiet.keyUpdate(false), quiet.data('GET / HTTP/1.1\r\nhost: a\r\n\r\n'));
   await expect.poll(() => proxy.stat('http.test.downstream_rq_2xx'), { timeout: 5000 }).toBe(1);
 });
 
+test('an error in a record after the handshake is counted', async () => {
+  await using proxy = await start();
+  await using client = await RecordClient.connect(proxy.port);
+  client.write(client.data('GET / HTTP/1.1\r\nhost: a\r\n\r\n').fill(0, 30));
+  await expect.poll(() => client.isClosed, { timeout: 10_000 }).toBe(true);
+  expect(proxy.stat('listener.127.0.0.1_0.ssl.connection_error')).toBe(1);
+  expect(proxy.stat('http.test.downstream_rq_total')).toBe(0);
+});
+
 class Wire {
   encryptedBytes = 5000;
   bytesRead = 0;
-  end: Error | undefined = undefined;
+  isEnded = false;
 
-  destroy(error: Error): void {
-    this.end = error;
+  onRecordFlood(): void {
+    this.isEnded = true;
   }
 
   receive(records: number, overheadBytes: number, dataBytes: number): void {
@@ -61,7 +71,7 @@ test.each<[string, (wire: Wire) => void, boolean]>([
   const { watch, wire } = watched();
   receive(wire);
   watch.check();
-  expect(wire.end !== undefined).toBe(isEnd);
+  expect(wire.isEnded).toBe(isEnd);
 });
 
 test('data of a minute ago does not make up for records of now, nor is one looked at that has gone', () => {
@@ -70,10 +80,10 @@ test('data of a minute ago does not make up for records of now, nor is one looke
   watch.check();
   wire.receive(4000, 27, 0);
   watch.check();
-  expect(wire.end?.message).toBe('too many records without data');
+  expect(wire.isEnded).toBe(true);
   const gone = watched();
   gone.wire.receive(4000, 27, 0);
   gone.watch.remove(gone.wire);
   gone.watch.check();
-  expect(gone.wire.end).toBeUndefined();
+  expect(gone.wire.isEnded).toBe(false);
 });
