@@ -40,8 +40,8 @@ const UNKNOWN_ISSUER = 'unable to get local issuer certificate';
 export class ChainVerifier {
   private readonly rules: ChainRules;
   private readonly anchorPrints: ReadonlySet<string>;
-  /** Until when a certificate is good, milliseconds since the epoch, by fingerprint. */
-  private readonly good = new Map<string, number>();
+  /** When a certificate was found good, and until when it is, milliseconds since the epoch, by fingerprint. */
+  private readonly good = new Map<string, { readonly sinceMs: number; readonly untilMs: number }>();
 
   constructor(rules: ChainRules) {
     // What other threads see from now on counts here too.
@@ -59,8 +59,9 @@ export class ChainVerifier {
     const chain = presented(leaf);
     const prints = [leaf, ...chain].map(({ fingerprint256 }) => fingerprint256).join();
     const print = isResumed ? `resumed ${prints}` : prints;
-    const until = this.good.get(print);
-    if (until !== undefined && nowMs <= until) return undefined;
+    const known = this.good.get(print);
+    // A clock that went back may stand before the beginning of a certificate or of a list.
+    if (known !== undefined && nowMs >= known.sinceMs && nowMs <= known.untilMs) return undefined;
     const search = new Search(this.rules, this.anchorPrints, nowMs);
     let found: Found | ChainProblem;
     try {
@@ -74,7 +75,7 @@ export class ChainVerifier {
       return found;
     }
     if (this.good.size >= MAX_REMEMBERED) this.good.delete(this.good.keys().next().value as string);
-    this.good.set(print, found.untilMs);
+    this.good.set(print, { sinceMs: nowMs, untilMs: found.untilMs });
     intermediates.remember(found.path);
     return undefined;
   }

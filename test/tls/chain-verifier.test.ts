@@ -61,6 +61,14 @@ test('an authority says how many may follow', async () => {
   expect(verifier().problem(await shown(below.issue(), below, last), false)).toBe('path length constraint exceeded');
 });
 
+test('what was good is looked at again when the clock went back', async () => {
+  const nowMs = Date.now();
+  const leaf = await shown(root.issue({ notBefore: new Date(nowMs + 3_600_000) }));
+  const one = verifier();
+  expect(one.problem(leaf, false, nowMs + 2 * 3_600_000)).toBeUndefined();
+  expect(one.problem(leaf, false, nowMs)).toBe('certificate is not yet valid');
+});
+
 test.each<[string, CertificateOptions, string]>([
   ['expired', { notAfter: new Date(Date.now() - 1000) }, 'certificate has expired'],
   ['not valid yet', { notBefore: new Date(Date.now() + DAY_MS) }, 'certificate is not yet valid'],

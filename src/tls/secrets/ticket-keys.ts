@@ -52,6 +52,8 @@ const ROTATION_MS = 12 * 3_600_000;
 
 /** Two keys, when each was made (milliseconds since the epoch), and a word: its lowest bit says which is the newest. */
 export const SHARED_KEYS_BYTES = 8 + 2 * 8 + 2 * KEY_BYTES;
+/** Between a look at the clock and another thread's. */
+const MAX_SKEW_MS = 60_000;
 const UNMADE = 0;
 const BUSY = 1;
 const FIRST = 2;
@@ -80,7 +82,9 @@ export class SharedTicketKeys implements TicketKeys {
   newest(): TicketKey {
     const state = this.settled();
     const slot = state & 1;
-    if (this.now() - (this.madeMs[slot] as number) < ROTATION_MS || !this.tryLock(state)) return this.key(slot);
+    const ageMs = this.now() - (this.madeMs[slot] as number);
+    // A key from the future was made before the clock went back: it would stay until then.
+    if ((ageMs < ROTATION_MS && ageMs > -MAX_SKEW_MS) || !this.tryLock(state)) return this.key(slot);
     this.make(slot ^ 1);
     return this.key(slot ^ 1);
   }

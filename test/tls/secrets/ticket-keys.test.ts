@@ -44,6 +44,21 @@ test('a key makes tickets for twelve hours, and opens them for twelve more', () 
   expect(one.find(second)).toBeDefined();
 });
 
+test('a key from before the clock went back is not kept until that time comes again', () => {
+  let nowMs = 1_000_000_000_000;
+  const keys = new SharedTicketKeys(memory(), () => nowMs);
+  nowMs += 1000 * HOUR_MS;
+  const future = Buffer.from(keys.newest().name);
+  nowMs -= 30;
+  expect(keys.newest().name.equals(future)).toBe(true);
+  nowMs -= 500 * HOUR_MS;
+  const present = Buffer.from(keys.newest().name);
+  expect(present.equals(future)).toBe(false);
+  expect(keys.newest().name.equals(present)).toBe(true);
+  nowMs += 13 * HOUR_MS;
+  expect(keys.newest().name.equals(present)).toBe(false);
+});
+
 test('configured keys: the first one makes tickets, all are accepted', () => {
   const [a, b] = [randomBytes(80), randomBytes(80)];
   const keys = readTicketKeys({ keys: [{ inline_bytes: a }, { inline_bytes: b }] }, new SourceReader());
