@@ -46,7 +46,7 @@ export interface ThreadTimes {
   /** Events of the event loop that reached the proxy, and how many of them were timed. */
   readonly events: number;
   readonly timed: number;
-  /** Timed events in which somebody else had the processor for a while, which was taken out. */
+  /** Events of rows that do not count, since somebody else had the processor meanwhile, or something else ran between. */
   readonly disturbed: number;
   /** CPU time of the thread since the probe began; what the system does not tell is undefined. */
   readonly threadCpuNs: number | undefined;

@@ -1,7 +1,7 @@
 import { createServer, connect as open, type Socket } from 'node:net';
 import { libc } from '../kernel/libc.ts';
 import { handleOf, streamBinding } from '../network/stream-handle.ts';
-import type { EventClock } from './events.ts';
+import { type EventClock, EventSampler } from './events.ts';
 import { Meter } from './meter.ts';
 import { timed } from './weave.ts';
 
@@ -10,10 +10,9 @@ export interface Calibration {
   /** Of one timed call: what is counted with the part, and with the part around it. */
   readonly innerMs: number;
   readonly outerMs: number;
-  /** Of one timed event, beside the calls in it. */
+  /** Of one timed event, beside the calls in it, and of one that is timed as a whole; its share of the row included. */
   readonly eventMs: number;
-  /** Of reading the clock of CPU time; 0 where there is none. */
-  readonly readClockMs: number;
+  readonly plainEventMs: number;
   /** Of a write call, what is not the system call's. */
   readonly writeMs: number;
   /** Of a read system call: for each, and for each byte. */
@@ -29,8 +28,8 @@ const ROUNDS_THAT_COUNT = 10;
 /** Times calls, events and system calls for a few milliseconds, with nobody else at work. */
 export async function calibrate(clock: EventClock): Promise<Calibration> {
   const { innerMs, outerMs } = calibrateCalls();
-  const eventMs = calibrateEvents(clock);
-  return { innerMs, outerMs, eventMs, readClockMs: clock.gapCostMs, ...(await calibrateSystemCalls()) };
+  calibrateClocks(clock);
+  return { innerMs, outerMs, ...calibrateEvents(clock), ...(await calibrateSystemCalls()) };
 }
 
 /** Empty methods, timed: all that is counted is the probe's. */
@@ -38,13 +37,14 @@ function calibrateCalls(): { innerMs: number; outerMs: number } {
   const inner: number[] = [];
   const outer: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
-    const meter = new Meter(() => {});
+    const meter = new Meter();
     const part = meter.parts.of('routing');
     const empty = { run: timed(meter, () => undefined, { part }) };
     meter.beginEvent();
     for (let i = 0; i < PAIRS; i++) empty.run();
     meter.stopClock();
-    meter.endEvent(undefined, undefined);
+    meter.endEvent();
+    meter.keep();
     const sums = meter.routes.get('');
     inner.push((sums?.ms[part] ?? 0) / PAIRS);
     outer.push((sums?.ms[meter.parts.of('packet_processing')] ?? 0) / PAIRS);
@@ -56,37 +56,56 @@ function calibrateCalls(): { innerMs: number; outerMs: number } {
 }
 
 /**
- * What reading the clock of CPU time adds to an event and to what leads to it, and what the probe does around an event.
- * Rounds run until V8 has compiled them: in its first hundreds of calls the clock takes ten times as long.
+ * What each clock's reading adds to what lies between two of them. Rounds run until V8 has compiled them: in its first
+ * hundreds of calls a clock takes ten times as long.
  */
-function calibrateEvents(clock: EventClock): number {
-  const { cpuMs } = clock;
-  if (cpuMs === undefined) return 0;
-  const reads: number[] = [];
-  const events: number[] = [];
-  const gap = { ms: 0, polled: false, bytes: 0 };
-  for (let round = 0; round < ROUNDS; round++) {
-    let readMs = 0;
-    for (let i = 0; i < PAIRS / 10; i++) {
-      const before = cpuMs();
-      readMs += cpuMs() - before;
+function calibrateClocks(clock: EventClock): void {
+  const readingOf = (read: () => number): number => {
+    const rounds: number[] = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      let ms = 0;
+      for (let i = 0; i < PAIRS / 10; i++) {
+        const before = read();
+        ms += read() - before;
+      }
+      rounds.push(ms / (PAIRS / 10));
     }
-    reads.push(readMs / (PAIRS / 10));
-    const meter = new Meter(() => {});
-    const startMs = cpuMs();
-    for (let i = 0; i < PAIRS / 10; i++) {
-      cpuMs();
-      meter.beginEvent();
-      meter.stopClock();
-      const takenMs = cpuMs();
-      clock.turns();
-      meter.endEvent(takenMs, gap);
-      cpuMs();
+    return undisturbed(rounds.slice(-ROUNDS_THAT_COUNT));
+  };
+  clock.readMs = readingOf(() => performance.now());
+  if (clock.cpuMs !== undefined) clock.readCpuMs = readingOf(clock.cpuMs);
+}
+
+/** What the probe does around events, with nothing in them: by the CPU's clock, over many rows. */
+function calibrateEvents({
+  cpuMs,
+  turns,
+  readMs,
+  readCpuMs,
+}: EventClock): Pick<Calibration, 'eventMs' | 'plainEventMs'> {
+  if (cpuMs === undefined) return { eventMs: 0, plainEventMs: 0 };
+  const clock: EventClock = { cpuMs, turns, readMs, readCpuMs };
+  const costOf = (kind: 'timed' | 'plain'): number => {
+    const rounds: number[] = [];
+    const sampler = new EventSampler(
+      new Meter(),
+      clock,
+      1,
+      () => {},
+      () => {},
+      kind,
+    );
+    for (let round = 0; round < ROUNDS; round++) {
+      const startMs = cpuMs();
+      for (let i = 0; i < PAIRS / 10; i++) {
+        sampler.enter();
+        sampler.leave();
+      }
+      rounds.push((cpuMs() - startMs) / (PAIRS / 10));
     }
-    events.push((cpuMs() - startMs) / (PAIRS / 10));
-  }
-  clock.gapCostMs = undisturbed(reads.slice(-ROUNDS_THAT_COUNT));
-  return undisturbed(events.slice(-ROUNDS_THAT_COUNT));
+    return undisturbed(rounds.slice(-ROUNDS_THAT_COUNT));
+  };
+  return { eventMs: costOf('timed'), plainEventMs: costOf('plain') };
 }
 
 const NO_SYSTEM_CALLS = { writeMs: 0, readMs: 0, readByteMs: 0 };

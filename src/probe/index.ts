@@ -8,7 +8,7 @@ import type { Probe, ProbeSettings, ThreadTimes } from '../observe/probe.ts';
 import { type Calibration, calibrate } from './calibration.ts';
 import { asEvent, type EventClock, EventSampler } from './events.ts';
 import { GapSums } from './gaps.ts';
-import { Meter, type RouteSums } from './meter.ts';
+import { type Gap, Meter } from './meter.ts';
 import { routeTimes } from './route-times.ts';
 import { weaveSeams } from './seam-weaver.ts';
 import { Loom, timed } from './weave.ts';
@@ -36,7 +36,7 @@ let isRunning = false;
 export async function startProbe(settings: ProbeSettings): Promise<Probe> {
   if (isRunning) throw new Error('a probe times this thread already');
   isRunning = true;
-  const clock: EventClock = { cpuMs: threadCpuClock(), turns: loopTurns, gapCostMs: 0 };
+  const clock: EventClock = { cpuMs: threadCpuClock(), turns: loopTurns, readMs: 0, readCpuMs: 0 };
   const calibration = await calibrate(clock);
   return new ThreadProbe(settings, clock, calibration);
 }
@@ -60,9 +60,10 @@ class ThreadProbe implements Probe {
     this.settings = settings;
     this.clock = clock;
     this.calibration = calibration;
-    this.meter = new Meter((sums, gap) => this.gapsOf(sums).add(gap, calibration));
+    this.meter = new Meter();
     const every = settings.mode === 'all' ? 1 : settings.every;
-    this.sampler = new EventSampler(this.meter, clock, every, () => this.forget());
+    const onGap = (route: string, gap: Gap): void => this.gapsOf(route).add(gap, calibration);
+    this.sampler = new EventSampler(this.meter, clock, every, onGap, () => this.forget());
     this.loom = new Loom(this.meter);
     this.weaveQueues();
     weaveSeams(this.loom, this.meter, this.sampler, (proxy: TcpProxy) => this.tcpNames.get(proxy) ?? 'tcp');
@@ -72,7 +73,6 @@ class ThreadProbe implements Probe {
   private forget(): void {
     this.meter.forget();
     this.gaps.clear();
-    Object.assign(this.sampler.plain, { events: 0, cpuMs: 0, gaps: 0, gapMs: 0 });
     this.startCpuMs = this.clock.cpuMs?.() ?? 0;
   }
 
@@ -104,7 +104,7 @@ class ThreadProbe implements Probe {
     this.loom.substitute(turnQueue, 'run', (run) => asEvent(sampler, run));
   }
 
-  private gapsOf({ route }: RouteSums): GapSums {
+  private gapsOf(route: string): GapSums {
     let sums = this.gaps.get(route);
     if (sums === undefined) {
       sums = new GapSums();
@@ -158,7 +158,7 @@ class ThreadProbe implements Probe {
       every: settings.mode === 'all' ? 1 : settings.every,
       events: sampler.events,
       timed: meter.timed,
-      disturbed: meter.disturbed,
+      disturbed: sampler.disturbed,
       threadCpuNs: threadCpuMs === undefined ? undefined : Math.round(threadCpuMs * 1e6),
       probeNs: routes.probeNs,
       rowScale: routes.rowScale,

@@ -3,17 +3,13 @@ import { COMPONENTS } from '../observe/components.ts';
 /** Components and filters that are told apart; what comes after them is counted among the filters as a whole. */
 const MAX_PARTS = 256;
 
-/**
- * An event that took so much longer than its CPU time was not alone on the processor: switching to somebody else and back
- * takes more than this, whatever the other one did.
- */
-const DISTURBED_MS = 0.002;
-
 /** Sums of one route; times in milliseconds. */
 export class RouteSums {
   readonly route: string;
   requests = 0;
   reads = 0;
+  /** Whether something is in these sums that was neither kept nor dropped. */
+  isPending = false;
   readonly ms = new Float64Array(MAX_PARTS);
   /** Pairs of `enter` and `leave` around a part, and pairs directly within a part: what to subtract for the probe. */
   readonly inner = new Float64Array(MAX_PARTS);
@@ -21,6 +17,27 @@ export class RouteSums {
 
   constructor(route: string) {
     this.route = route;
+  }
+
+  /** Adds these sums to others, and begins anew. */
+  moveTo(sums: RouteSums, parts: number): void {
+    sums.requests += this.requests;
+    sums.reads += this.reads;
+    for (let i = 0; i < parts; i++) {
+      sums.ms[i] = (sums.ms[i] as number) + (this.ms[i] as number);
+      sums.inner[i] = (sums.inner[i] as number) + (this.inner[i] as number);
+      sums.outer[i] = (sums.outer[i] as number) + (this.outer[i] as number);
+    }
+    this.clear(parts);
+  }
+
+  clear(parts: number): void {
+    this.isPending = false;
+    this.requests = 0;
+    this.reads = 0;
+    this.ms.fill(0, 0, parts);
+    this.inner.fill(0, 0, parts);
+    this.outer.fill(0, 0, parts);
   }
 }
 
@@ -52,7 +69,8 @@ export class PartNumbers {
 
 /**
  * Adds up where the time of an event goes. Each moment belongs to exactly one part, the innermost that was entered, so
- * parts add up to the event. Only between `beginEvent` and `endEvent` is anything counted.
+ * parts add up to the event. Only between `beginEvent` and `endEvent` is anything counted. What was counted is kept by
+ * `keep`, or forgotten by `drop`, when the row of events is over.
  */
 export class Meter {
   /** Whether the event that runs is timed. */
@@ -62,68 +80,60 @@ export class Meter {
   /** All of them, timed or not. */
   requests = 0;
   timed = 0;
-  /** CPU time of these. */
-  cpuMs = 0;
-  /** Of these, the ones in which somebody else had the processor for a while. */
-  disturbed = 0;
   /** Held here, since the global is a getter of Node's. */
   private readonly clock = performance;
   private readonly base: number;
   private current: number;
   private markMs = 0;
-  private startMs = 0;
   /** Whether the event is added to the sums. */
   private counts = false;
-  /** The longest stretch without a change of part, its part, and the sums that it was added to, if it was already. */
-  private longestMs = 0;
-  private longestPart = 0;
-  private longestIn: RouteSums | undefined = undefined;
+  /** Sums of the row that runs, by route. */
+  private readonly pending = new Map<string, RouteSums>();
+  /** Of these, the ones that the row's events belong to. */
+  private readonly touched: RouteSums[] = [];
+  private pendingEvents = 0;
   /** Of what `belongsTo` has not named yet. */
   private readonly ms = new Float64Array(MAX_PARTS);
   private readonly inner = new Float64Array(MAX_PARTS);
   private readonly outer = new Float64Array(MAX_PARTS);
   private route = '';
   private begun = 0;
-  private bytes = 0;
+  /** That the event has read. */
+  bytes = 0;
 
-  /** @param onGap - what led to an event that counts, with the sums that it belongs to */
-  private readonly onGap: (sums: RouteSums, gap: Gap) => void;
-
-  constructor(onGap: (sums: RouteSums, gap: Gap) => void) {
-    this.onGap = onGap;
+  constructor() {
     this.base = this.parts.of('packet_processing');
     this.current = this.base;
   }
 
-  /** @param counts - false forgets the event */
-  beginEvent(counts = true): void {
+  /**
+   * @param counts - false forgets the event
+   * @returns its beginning
+   */
+  beginEvent(counts = true): number {
     this.counts = counts;
     this.route = '';
     this.begun = 0;
     this.bytes = 0;
-    this.longestMs = 0;
-    this.longestIn = undefined;
     this.current = this.base;
+    // Half of reading the clock here and half of it at the end are the event's, as with a part.
+    this.inner[this.base] = 1;
     this.active = true;
-    this.startMs = this.clock.now();
-    this.markMs = this.startMs;
+    this.markMs = this.clock.now();
+    return this.markMs;
   }
 
   /** Time up to now belongs to the current part. */
   private count(nowMs: number): void {
     const part = this.current;
-    const elapsedMs = nowMs - this.markMs;
-    this.ms[part] = (this.ms[part] as number) + elapsedMs;
+    this.ms[part] = (this.ms[part] as number) + nowMs - this.markMs;
     this.markMs = nowMs;
-    if (elapsedMs <= this.longestMs) return;
-    this.longestMs = elapsedMs;
-    this.longestPart = part;
-    this.longestIn = undefined;
   }
 
   /** The part is on; returns the one that was, for `leave`. */
   enter(part: number): number {
     const outside = this.current;
+    if (part === outside) return outside;
     this.count(this.clock.now());
     this.outer[outside] = (this.outer[outside] as number) + 1;
     this.inner[part] = (this.inner[part] as number) + 1;
@@ -132,6 +142,7 @@ export class Meter {
   }
 
   leave(outside: number): void {
+    if (outside === this.current || !this.active) return;
     this.count(this.clock.now());
     this.current = outside;
   }
@@ -163,44 +174,53 @@ export class Meter {
     this.routes.clear();
     this.requests = 0;
     this.timed = 0;
-    this.cpuMs = 0;
-    this.disturbed = 0;
+    this.drop();
   }
 
-  /** What comes now is no longer the event's. */
-  stopClock(): void {
+  /** What comes now is no longer the event's. @returns its end */
+  stopClock(): number {
     this.count(this.clock.now());
     this.active = false;
+    return this.markMs;
   }
 
-  /**
-   * Adds up the event whose clock was stopped.
-   *
-   * @param cpuMs - CPU time of the event; undefined where there is no such clock
-   */
-  endEvent(cpuMs: number | undefined, gap: Gap | undefined): void {
+  /** Adds up the event whose clock was stopped. @returns the name of its route */
+  endEvent(): string {
     this.setAside();
-    if (!this.counts) return;
-    const notOursMs = cpuMs === undefined ? 0 : this.markMs - this.startMs - cpuMs;
-    if (notOursMs > DISTURBED_MS) this.takeOut(notOursMs);
-    this.timed++;
-    this.cpuMs += cpuMs ?? 0;
-    const sums = this.sumsOf(this.route);
-    if (this.bytes > 0) sums.reads++;
-    if (gap === undefined) return;
-    gap.bytes = this.bytes;
-    this.onGap(sums, gap);
+    if (this.counts) {
+      this.pendingEvents++;
+      if (this.bytes > 0) this.pendingOf(this.route).reads++;
+    }
+    return this.route;
   }
 
-  /**
-   * Somebody else had the processor for so long. Where, the clocks do not tell; but it was within one stretch, or a few,
-   * and as a rule the longest one is long because of it.
-   */
-  private takeOut(notOursMs: number): void {
-    this.disturbed++;
-    const { longestPart, longestIn } = this;
-    if (longestIn === undefined) return;
-    longestIn.ms[longestPart] = (longestIn.ms[longestPart] as number) - Math.min(notOursMs, this.longestMs);
+  /** Nothing disturbed the events since the last call: they are counted. */
+  keep(): void {
+    const parts = this.parts.names.length;
+    for (const sums of this.touched) sums.moveTo(this.sumsOf(sums.route), parts);
+    this.touched.length = 0;
+    this.timed += this.pendingEvents;
+    this.pendingEvents = 0;
+  }
+
+  /** The events since the last call are forgotten. */
+  drop(): void {
+    for (const sums of this.touched) sums.clear(this.parts.names.length);
+    this.touched.length = 0;
+    this.pendingEvents = 0;
+  }
+
+  private pendingOf(route: string): RouteSums {
+    let sums = this.pending.get(route);
+    if (sums === undefined) {
+      sums = new RouteSums(route);
+      this.pending.set(route, sums);
+    }
+    if (!sums.isPending) {
+      sums.isPending = true;
+      this.touched.push(sums);
+    }
+    return sums;
   }
 
   private sumsOf(route: string): RouteSums {
@@ -216,20 +236,20 @@ export class Meter {
   private setAside(): void {
     const { ms, inner, outer } = this;
     const count = this.parts.names.length;
-    if (this.counts) {
-      const sums = this.sumsOf(this.route);
-      sums.requests += this.begun;
-      for (let i = 0; i < count; i++) {
-        if ((inner[i] as number) === 0 && (outer[i] as number) === 0 && (ms[i] as number) === 0) continue;
+    const sums = this.counts ? this.pendingOf(this.route) : undefined;
+    if (sums !== undefined) sums.requests += this.begun;
+    // Not by `fill`, which is a call out of compiled code, and longer than all the rest.
+    for (let i = 0; i < count; i++) {
+      if ((inner[i] as number) === 0 && (outer[i] as number) === 0 && (ms[i] as number) === 0) continue;
+      if (sums !== undefined) {
         sums.ms[i] = (sums.ms[i] as number) + (ms[i] as number);
         sums.inner[i] = (sums.inner[i] as number) + (inner[i] as number);
         sums.outer[i] = (sums.outer[i] as number) + (outer[i] as number);
       }
-      this.longestIn ??= sums;
+      ms[i] = 0;
+      inner[i] = 0;
+      outer[i] = 0;
     }
     this.begun = 0;
-    ms.fill(0, 0, count);
-    inner.fill(0, 0, count);
-    outer.fill(0, 0, count);
   }
 }

@@ -97,7 +97,7 @@ function slowDown(meter: Meter, plain: PlainSums, { innerMs, outerMs }: Calibrat
       ownMs += Math.max(0, (ms[part] as number) - cost);
     }
   }
-  const plainMs = (plain.cpuMs / plain.events) * meter.timed;
+  const plainMs = (plain.eventMs / plain.events) * meter.timed;
   return Math.min(Math.max(plainMs / ownMs, SLOWEST), FASTEST);
 }
 
@@ -129,8 +129,8 @@ function requestScale({ requests, timed, routes }: Meter, events: number): numbe
  */
 function probeCost(meter: Meter, sampled: SampledSums, calibration: Calibration, partScale: number): number {
   const { plain, rowEvents } = sampled;
-  const { innerMs, outerMs, eventMs, readClockMs } = calibration;
-  let ms = meter.timed * eventMs + plain.events * CLOCK_READS * readClockMs;
+  const { innerMs, outerMs, eventMs, plainEventMs } = calibration;
+  let ms = meter.timed * eventMs + plain.events * plainEventMs;
   for (const sums of meter.routes.values()) {
     for (let part = 0; part < meter.parts.names.length; part++) {
       const all = sums.ms[part] as number;
@@ -142,8 +142,6 @@ function probeCost(meter: Meter, sampled: SampledSums, calibration: Calibration,
   return counted === 0 ? 0 : (ms * Math.max(rowEvents, counted)) / counted;
 }
 
-/** Of CPU time: at the beginning and the end of an event, and before the next one. */
-const CLOCK_READS = 3;
 /** Rows that say something so different from all events had other events. */
 const LARGEST_ROW_SCALE = 2;
 
@@ -153,7 +151,7 @@ const LARGEST_ROW_SCALE = 2;
  */
 function scaleOfRows({ plain, events, threadCpuMs }: SampledSums, probeMs: number): number {
   if (threadCpuMs === undefined || plain.events < ENOUGH_EVENTS || plain.gaps < ENOUGH_EVENTS) return 1;
-  const rowMs = plain.cpuMs / plain.events + plain.gapMs / plain.gaps;
+  const rowMs = plain.eventMs / plain.events + plain.gapMs / plain.gaps;
   const ratio = (threadCpuMs - probeMs) / events / rowMs;
   return Math.min(Math.max(ratio, 1 / LARGEST_ROW_SCALE), LARGEST_ROW_SCALE);
 }

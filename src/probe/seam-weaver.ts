@@ -13,13 +13,19 @@ export function weaveSeams(
   nameOfTcpProxy: (proxy: TcpProxy) => string,
 ): void {
   const names = new WeakMap<RouteEntry, string>();
+  let lastEntry: RouteEntry | undefined;
+  let lastName = '';
   const routeName = (entry: RouteEntry | undefined): string => {
     if (entry === undefined) return 'no route';
+    // Looking it up takes as long as a part: as a rule it is the one of before.
+    if (entry === lastEntry) return lastName;
     let name = names.get(entry);
     if (name === undefined) {
       name = `${entry.virtualHostName}/${entry.name || entry.clusterName || 'route'}`;
       names.set(entry, name);
     }
+    lastEntry = entry;
+    lastName = name;
     return name;
   };
   const weavingOf = ({ is, part }: Seam): Weaving => {

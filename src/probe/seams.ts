@@ -1,3 +1,4 @@
+import { ConnectionManager } from '../http/connection-manager.ts';
 import { HookWait } from '../http/hook-wait.ts';
 import { BodyReader } from '../http/http1/body-reader.ts';
 import { Http1ClientConnection } from '../http/http1/client-connection.ts';
@@ -10,6 +11,7 @@ import { FrameOutput } from '../http/http2/frame-output.ts';
 import { FrameReader } from '../http/http2/frame-reader.ts';
 import { HeadWriter } from '../http/http2/head-writer.ts';
 import { HpackDecoder } from '../http/http2/hpack/decoder.ts';
+import { Http2Stream } from '../http/http2/http2-stream.ts';
 import { Http2ServerConnection } from '../http/http2/server-connection.ts';
 import { Http2ServerStream } from '../http/http2/server-stream.ts';
 import type { RouteEntry } from '../http/route/route-entry.ts';
@@ -56,8 +58,12 @@ export const SEAMS: readonly Seam[] = [
   { of: Http1ClientConnection, methods: ['readHead'], part: 'http_parse' },
   { of: BodyReader, methods: ['read'], part: 'http_parse' },
   { of: FrameReader, methods: ['read'], part: 'http_parse' },
-  // The reader of frames calls the connection, which is where the most of HTTP/2 is done.
-  { of: Http2Connection, methods: ['onHeaderBlock'], part: 'packet_processing' },
+  // The reader of frames calls the connection, which is where the most of HTTP/2 is done: streams and flow control.
+  {
+    of: Http2Connection,
+    methods: ['onHeaderBlock', 'onDataFrame', 'onDataBytes', 'onDataFrameEnd', 'onEmptyFrame', 'onWindowUpdate'],
+    part: 'packet_processing',
+  },
   { of: HpackDecoder, methods: ['decode'], part: 'header_codec', is: 'message' },
   { of: Http2ServerStream, methods: ['onFields'], part: 'header_codec' },
   { of: Http2ClientStream, methods: ['onFields'], part: 'header_codec' },
@@ -69,6 +75,7 @@ export const SEAMS: readonly Seam[] = [
     part: 'packet_processing',
   },
   { of: HttpStream, methods: ['complete'], part: 'packet_processing' },
+  { of: ConnectionManager, methods: ['takeStream'], part: 'packet_processing' },
   { of: HttpStream, methods: ['onRequestHead'], part: 'packet_processing', is: 'request' },
   // Again where a filter clears the route.
   { of: HttpStream, methods: ['matchRoute'], part: 'routing', is: 'route' },
@@ -82,6 +89,7 @@ export const SEAMS: readonly Seam[] = [
   { of: HeadWriter, methods: ['request', 'response', 'trailers'], part: 'header_codec' },
 
   { of: MessageWriter, methods: ['body', 'finish', 'flush'], part: 'sidecar_write' },
+  { of: Http2Stream, methods: ['sendBody'], part: 'sidecar_write' },
   { of: FrameOutput, methods: ['data', 'endStream', 'windowUpdate', 'flushNow'], part: 'sidecar_write' },
   { of: HandleConnection, methods: ['writeCopy', 'writeAround'], part: 'sidecar_write' },
   { of: HandleConnection, methods: ['writeText', 'writeStable'], part: 'write_call' },

@@ -86,7 +86,7 @@ test('requests are told by route, and each component has its share', async () =>
 - { match: { prefix: / }, name: second, route: { cluster: app } }`;
   await using proxy = await startTestProxy(httpConfig(backend.port, { filters: RBAC, routes }), { probe: ALL });
   // The first thousands of events warm up.
-  await get(proxy.port, 1600);
+  await get(proxy.port, 2200);
   await expect.poll(() => report(proxy).routes.map(({ route }) => route)).toContain('all/second');
   const parts = report(proxy).routes.find(({ route }) => route === 'all/second')?.parts ?? [];
   const names = parts.map(({ part }) => part);

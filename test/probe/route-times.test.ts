@@ -8,7 +8,7 @@ const FREE: Calibration = {
   innerMs: 0,
   outerMs: 0,
   eventMs: 0,
-  readClockMs: 0,
+  plainEventMs: 0,
   writeMs: 0,
   readMs: 0,
   readByteMs: 0,
@@ -16,18 +16,20 @@ const FREE: Calibration = {
 
 /** 1,000 timed events of 4 ms: 3 of parsing, 1 of routing; one request each. */
 function meterOf(requests: number): Meter {
-  const meter = new Meter(() => {});
+  const meter = new Meter();
   meter.timed = 1000;
   meter.requests = requests;
   meter.beginEvent();
   meter.belongsTo('r');
   meter.stopClock();
-  meter.endEvent(undefined, undefined);
+  meter.endEvent();
+  meter.keep();
   meter.timed = 1000;
   const sums = meter.routes.get('r');
   if (sums === undefined) throw new Error('no route');
   sums.requests = 1000;
   sums.ms.fill(0);
+  sums.inner.fill(0);
   sums.ms[meter.parts.of('http_parse')] = 3000;
   sums.ms[meter.parts.of('routing')] = 1000;
   return meter;
@@ -42,7 +44,7 @@ function gaps(): Map<string, GapSums> {
 
 /** Events that were timed as a whole only took half as long, and so did what led to them; there were 20,000 in all. */
 const SAMPLED: SampledSums = {
-  plain: { events: 1000, cpuMs: 2000, gaps: 1000, gapMs: 500 },
+  plain: { events: 1000, eventMs: 2000, gaps: 1000, gapMs: 500 },
   events: 20_000,
   rowEvents: 2000,
   threadCpuMs: undefined,

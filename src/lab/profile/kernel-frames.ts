@@ -5,8 +5,6 @@ import type { Frame } from './stack-reader.ts';
 const RULES: readonly (readonly [pattern: RegExp, part: ComponentId])[] = [
   // Who is sent away by the scheduler on the way back from a call, or from an interrupt, is in no call any more.
   [/^(?:exit_to_user_mode_loop|irqentry_exit)/, 'kernel_other'],
-  // The receive side of a loopback hop is run where the sender's lock is released, on the sender's time.
-  [/^(?:net_rx_action|process_backlog|__netif_receive_skb|ip_rcv|tcp_v[46]_rcv)/, 'os_ipc'],
   [
     /^(?:ep_poll|do_epoll_|__x64_sys_epoll_|__arm64_sys_epoll_|__se_sys_epoll_|do_sys_poll|core_sys_select)/,
     'event_poll',
@@ -15,6 +13,9 @@ const RULES: readonly (readonly [pattern: RegExp, part: ComponentId])[] = [
     /^(?:ksys_read|vfs_read|do_readv|vfs_readv|__(?:x64|arm64)_sys_p?readv?|__sys_recv|__(?:x64|arm64)_sys_recv|do_iter_readv)/,
     'os_read',
   ],
+  // The receive side of a loopback hop is run where the sender's lock is released, on the sender's time. What a read sends,
+  // acknowledgements and window updates, is the read's.
+  [/^(?:net_rx_action|process_backlog|__netif_receive_skb|ip_rcv|tcp_v[46]_rcv)/, 'os_ipc'],
   [
     /^(?:ksys_write|vfs_write|do_writev|vfs_writev|__(?:x64|arm64)_sys_p?writev?|__sys_send|__(?:x64|arm64)_sys_send|do_sendfile|do_iter_write)/,
     'os_write',

@@ -19,6 +19,12 @@ const RULES: readonly PlaceRule[] = [
 
   { file: /^src\/http\/http1\/server-connection\.ts$/, methods: ['readHead', 'startRequest'], part: 'http_parse' },
   { file: /^src\/http\/http1\/client-connection\.ts$/, methods: ['readHead', 'readHopByHop'], part: 'http_parse' },
+  // What the reader of bodies calls before it is the stream's.
+  {
+    file: /^src\/http\/http1\/(?:server|client)-connection\.ts$/,
+    methods: ['onBody', 'onBodyEnd'],
+    part: 'http_parse',
+  },
   { file: /^src\/http\/http1\/(?:server|client)-connection\.ts$/, methods: ['writeHead'], part: 'header_codec' },
   { file: /^src\/http\/http1\/(?:server|client)-connection\.ts$/, part: 'packet_processing' },
   {
@@ -36,6 +42,18 @@ const RULES: readonly PlaceRule[] = [
     file: /^src\/http\/http2\/(?:head-writer|field-values|request-fields|response-fields|trailer-fields)\.ts$/,
     part: 'header_codec',
   },
+  // A field list becomes a head, and a head a field list.
+  {
+    file: /^src\/http\/http2\/(?:server|client)-stream\.ts$/,
+    methods: ['onFields', 'bodyLength'],
+    part: 'header_codec',
+  },
+  {
+    file: /^src\/http\/http2\/server-(?:stream|connection)\.ts$/,
+    methods: ['writeHead', 'writeResponseHead'],
+    part: 'header_codec',
+  },
+  { file: /^src\/http\/http2\/http2-stream\.ts$/, methods: ['sendBody'], part: 'sidecar_write' },
   { file: /^src\/http\/http2\/(?:frame-reader|cut-frame)\.ts$/, part: 'http_parse' },
   { file: /^src\/http\/http2\/frame-output\.ts$/, part: 'sidecar_write' },
 

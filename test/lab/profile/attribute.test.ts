@@ -24,6 +24,7 @@ test.each([
   ['os_read', ['k:tcp_recvmsg', 'k:ksys_read', 'k:entry_SYSCALL_64_after_hwframe', 'read']],
   ['os_write', ['k:tcp_sendmsg', 'k:ksys_write', 'k:do_syscall_64', '__GI___libc_write']],
   ['os_ipc', ['k:tcp_v4_rcv', 'k:process_backlog', 'k:net_rx_action', 'k:ksys_write', '__GI___libc_write']],
+  ['os_read', ['k:tcp_v4_rcv', 'k:net_rx_action', 'k:__tcp_transmit_skb', 'k:tcp_cleanup_rbuf', 'k:ksys_read', 'read']],
   ['event_poll', ['k:schedule', 'k:ep_poll', 'k:__x64_sys_epoll_pwait', 'epoll_pwait']],
   ['kernel_other', ['k:__schedule', 'k:exit_to_user_mode_loop', 'k:do_syscall_64', '__GI___libc_write']],
   ['kernel_other', ['k:clear_page_erms', 'k:exc_page_fault', 'node::StreamBase::WriteString']],
