@@ -18,6 +18,13 @@ const ELF_HEADER_BYTES = 0x40;
 /** In the place of a name: the same as the entry before. */
 const SAME_NAME = 0xff;
 
+/**
+ * A function that was made of text, as the probes' are which stand around a method, and compiled by itself: it is a part of
+ * what it stands around, which is the first that was put into it. One that was put into its caller is the caller's.
+ */
+const ANONYMOUS = /^JS:\S* :\d+:\d+$/;
+const NO_FILE = '<unknown>';
+
 interface Code {
   readonly start: number;
   readonly end: number;
@@ -94,6 +101,10 @@ export class JitMap {
     if (found === undefined) return undefined;
     let entry = -1;
     for (let i = 0; i < found.offsets.length && (found.offsets[i] as number) <= address; i++) entry = i;
+    if (found.files[entry] === NO_FILE && ANONYMOUS.test(found.name)) {
+      const wrapped = found.files.findIndex((file) => file !== NO_FILE);
+      if (wrapped >= 0) entry = wrapped;
+    }
     return { code: found.name, file: found.files[entry] ?? '', line: found.lines[entry] ?? 0 };
   }
 }

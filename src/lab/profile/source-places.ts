@@ -14,7 +14,7 @@ interface PlaceRule {
 const RULES: readonly PlaceRule[] = [
   { file: /^src\/network\/(?:clock|timer)\.ts$/, part: '' },
   { file: /^src\/(?:matching\/|types\/|observe\/stats)/, part: '' },
-  { file: /^src\/http\/(?:headers|message|path|authority|status-text|http-date)\.ts$/, part: '' },
+  { file: /^src\/http\/(?:headers|message|path|authority|status-text|http-date|stream-record)\.ts$/, part: '' },
   { file: /^src\/probe\//, part: '' },
 
   { file: /^src\/http\/http1\/server-connection\.ts$/, methods: ['readHead', 'startRequest'], part: 'http_parse' },

@@ -71,6 +71,19 @@ test('an address is told by code, file and line, inlined functions by their own 
   expect(map.find(BASE + 12, 50)).toBeUndefined();
 });
 
+test('a function made of text is a part of what it stands around, unless it was put into its caller', () => {
+  const entries: [number, number, string][] = [
+    [10, 3, '<unknown>'],
+    [20, 7, '/p/src/b.ts'],
+    [30, 4, '<unknown>'],
+    [40, 8, '/p/src/b.ts'],
+  ];
+  const found = (name: string) =>
+    JitMap.parse(Buffer.concat([header(), debug(0, 100, entries), load(name, 0, 64, 100)])).find(BASE + 12, 200);
+  expect(found('JS:* :16:21')).toMatchObject({ file: '/p/src/b.ts', line: 7 });
+  expect(found('JS:*caller /p/src/a.ts:1:1')).toMatchObject({ file: '<unknown>', line: 3 });
+});
+
 test('an address that was used again belongs to what was there at the time', () => {
   const map = JitMap.parse(Buffer.concat([header(), load('old', 0, 32, 100), load('new', 16, 32, 300)]));
   expect(map.find(BASE + 20, 200)?.code).toBe('old');
