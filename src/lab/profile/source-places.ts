@@ -55,6 +55,8 @@ const RULES: readonly PlaceRule[] = [
   },
   { file: /^src\/http\/http2\/http2-stream\.ts$/, methods: ['sendBody'], part: 'sidecar_write' },
   { file: /^src\/http\/http2\/(?:frame-reader|cut-frame)\.ts$/, part: 'http_parse' },
+  // Room and heads of frames are asked for by who writes header blocks into them too.
+  { file: /^src\/http\/http2\/frame-output\.ts$/, methods: ['reserve', 'writeFrameHeader'], part: '' },
   { file: /^src\/http\/http2\/frame-output\.ts$/, part: 'sidecar_write' },
 
   { file: /^src\/http\/response-mutations\.ts$/, part: 'header_codec' },
