@@ -33,7 +33,7 @@ import type { Scenario } from '../scenario.ts';
 import { filterNames } from './filter-names.ts';
 import { countableEvents, countEvents, findPerf, readStacks, recordStacks, SAMPLE_HZ, SAMPLED_EVENT } from './perf.ts';
 import { profiledPeer } from './profiled-peer.ts';
-import { traceSystemCalls } from './system-calls.ts';
+import { type Traced, traceSystemCalls } from './system-calls.ts';
 
 export interface ProfileOptions {
   readonly root: string;
@@ -59,8 +59,6 @@ const BRIEF_WARM_UP_S = 2;
 const MARGIN_S = 1;
 const COUNTED_S = 2;
 const MOST_WARM_UPS = 5;
-/** bpftrace takes that long to put its probes in. */
-const TRACER_START_S = 2;
 const BRIEF_COUNTED_S = 1;
 
 /** Starts the peer with a backend, and looks at it under load. @throws when something it needs is missing */
@@ -159,10 +157,10 @@ async function lookFurther(
   pids: readonly number[],
   cores: readonly number[],
 ): Promise<Pick<ProfileReport, 'systemCalls' | 'counters'>> {
-  const traced = await underLoad(trial, COUNTED_S + TRACER_START_S, () => traceSystemCalls(pids, COUNTED_S, cores));
+  const { load, traced } = await traceSystemCalls(pids, cores, () => saturate(trial, COUNTED_S));
   const counted = await underLoad(trial, 2 * COUNTED_S, () => countEvents(perf, pids, COUNTED_S, cores));
   return {
-    systemCalls: callsPerRequest(traced.looked, traced.load.result.requestsPerSecond * COUNTED_S),
+    systemCalls: callsPerRequest(traced, load.result.requests),
     counters: counterValues(counted.looked, counted.load.result.requestsPerSecond * COUNTED_S),
   };
 }
@@ -222,7 +220,7 @@ function count(counts: Map<string, number>, part: string): void {
   counts.set(part, (counts.get(part) ?? 0) + 1);
 }
 
-function callsPerRequest(traced: Awaited<ReturnType<typeof traceSystemCalls>>, requests: number): SystemCallTimes {
+function callsPerRequest(traced: Traced, requests: number): SystemCallTimes {
   return {
     tool: traced.tool,
     note: traced.note,

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import type { SystemCallTimes } from '../../src/lab/profile/profile-report.ts';
-import { runToEnd } from '../run/children.ts';
+import { type Command, start } from '../run/children.ts';
 import { findProgram } from '../run/root.ts';
 
 const TRACEFS = '/sys/kernel/tracing';
@@ -56,15 +56,50 @@ export interface RawCall {
   readonly ns: number;
 }
 
-/** Times every system call of the processes for so long, by eBPF at its entry and exit. */
-export async function traceSystemCalls(
+/** What bpftrace gives up after, should nobody end it. */
+const AT_MOST_S = 60;
+/** It compiles and attaches in less than two seconds. */
+const ATTACHED_WITHIN_MS = 15_000;
+/** It prints what it has counted when it is ended. */
+const PRINTED_WITHIN_MS = 10_000;
+
+export type Traced = Pick<SystemCallTimes, 'tool' | 'note'> & { readonly calls: readonly RawCall[] };
+
+/**
+ * Times every system call of the processes while a load runs, by eBPF at its entry and exit. The load lies wholly between
+ * the first and the last call that is counted: a mean rate of a longer one would be higher than what a traced proxy does.
+ */
+export async function traceSystemCalls<T>(
   pids: readonly number[],
-  seconds: number,
   cores: readonly number[],
-): Promise<Pick<SystemCallTimes, 'tool' | 'note'> & { readonly calls: readonly RawCall[] }> {
+  load: () => Promise<T>,
+): Promise<{ readonly load: T; readonly traced: Traced }> {
   const bpftrace = findProgram('bpftrace');
-  if (bpftrace === undefined) return { tool: null, note: 'bpftrace is not installed', calls: [] };
-  if (process.getuid?.() !== 0) return { tool: null, note: 'bpftrace needs root', calls: [] };
+  const untraced = async (note: string) => ({ load: await load(), traced: { tool: null, note, calls: [] } });
+  if (bpftrace === undefined) return untraced('bpftrace is not installed');
+  if (process.getuid?.() !== 0) return untraced('bpftrace needs root');
+  const tracer = start(traceCommand(bpftrace, pids), cores);
+  let output = '';
+  const attached = new Promise<boolean>((resolve) => {
+    tracer.onStdout((text) => {
+      output += text;
+      if (output.includes('"attached_probes"')) resolve(true);
+    });
+    void tracer.closed.then(() => resolve(false));
+    setTimeout(() => resolve(false), ATTACHED_WITHIN_MS).unref();
+  });
+  try {
+    if (!(await attached)) return await untraced(reasonOf(tracer.stderrTail() || 'bpftrace did not attach'));
+    const result = await load();
+    await tracer.stop(PRINTED_WITHIN_MS);
+    await tracer.closed;
+    return { load: result, traced: { tool: 'bpftrace', note: '', calls: parseMaps(output) } };
+  } finally {
+    await tracer.stop();
+  }
+}
+
+function traceCommand(bpftrace: string, pids: readonly number[]): Command {
   // The map is cleared when the probes are off: bpftrace ends itself where an entry is gone before it gets there.
   const mine = pids.map((pid) => `pid == ${pid}`).join(' || ');
   const program = `tracepoint:raw_syscalls:sys_enter /${mine}/ { @begun[tid] = nsecs; }
@@ -72,20 +107,13 @@ tracepoint:raw_syscalls:sys_exit {
   $begun = @begun[tid];
   if ($begun) { @count[args->id] = count(); @ns[args->id] = sum(nsecs - $begun); delete(@begun[tid]); }
 }
-interval:s:${seconds} { exit(); }
+interval:s:${AT_MOST_S} { exit(); }
 END { clear(@begun); }`;
   const args = ['-f', 'json', '-e', program];
-  const isMounted = existsSync(`${TRACEFS}/events`);
+  if (existsSync(`${TRACEFS}/events`)) return { command: bpftrace, args };
   // In a mount namespace of its own: nothing of it stays on the machine.
   const script = `mount -t tracefs nodev ${TRACEFS} && exec "$0" "$@"`;
-  const command = isMounted
-    ? { command: bpftrace, args }
-    : { command: findProgram('unshare') ?? 'unshare', args: ['-m', 'sh', '-c', script, bpftrace, ...args] };
-  try {
-    return { tool: 'bpftrace', note: '', calls: parseMaps(await runToEnd(command, cores)) };
-  } catch (error) {
-    return { tool: null, note: reasonOf((error as Error).message), calls: [] };
-  }
+  return { command: findProgram('unshare') ?? 'unshare', args: ['-m', 'sh', '-c', script, bpftrace, ...args] };
 }
 
 /** The line that says why: bpftrace warns of a limit on locked memory that it could not lift, and goes on. */
