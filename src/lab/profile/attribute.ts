@@ -106,13 +106,13 @@ function nativePart({ symbol }: Frame): string | undefined {
 
 function jsPart({ address, symbol }: Frame, timeNs: number, jit: JitMap, places: SourcePlaces): string | undefined {
   if (symbol !== '' && !symbol.startsWith('JS:')) return undefined;
-  const place = jit.find(address, timeNs);
+  const place = jit.find(address, timeNs, (file, line) => places.partOf(file, line) === '');
   if (place === undefined) return undefined;
   if (place.file !== '') {
     const part = places.partOf(place.file, place.line);
     if (part !== undefined && part !== '') return part;
   }
-  // An inlined helper, or the entry of a function: that of the function itself.
+  // The entry of a function, or helpers from there on: that of the function itself.
   const own = /(?:^| )((?:file:\/\/|node:|\/)\S*?):(\d+):\d+$/.exec(place.code);
   return own === null ? undefined : places.partOf(own[1] as string, Number(own[2]));
 }

@@ -85,8 +85,17 @@ export class JitMap {
     this.isSorted = false;
   }
 
-  /** What was at the address then; V8 uses addresses again. */
-  find(address: number, timeNs: number): JitPlace | undefined {
+  /**
+   * What was at the address then; V8 uses addresses again.
+   *
+   * @param isPassedOver - lines that tell nothing: in their place comes the nearest one before. Of functions that were put
+   *   into each other V8 tells the innermost alone; what calls it lies before it.
+   */
+  find(
+    address: number,
+    timeNs: number,
+    isPassedOver: (file: string, line: number) => boolean = () => false,
+  ): JitPlace | undefined {
     if (!this.isSorted) {
       this.codes.sort((a, b) => a.start - b.start || a.madeNs - b.madeNs);
       this.isSorted = true;
@@ -105,6 +114,7 @@ export class JitMap {
       const wrapped = found.files.findIndex((file) => file !== NO_FILE);
       if (wrapped >= 0) entry = wrapped;
     }
+    while (entry >= 0 && isPassedOver(found.files[entry] as string, found.lines[entry] as number)) entry--;
     return { code: found.name, file: found.files[entry] ?? '', line: found.lines[entry] ?? 0 };
   }
 }

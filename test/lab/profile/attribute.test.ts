@@ -76,6 +76,22 @@ test('a caller is where it called, not where the call returns to, which may be a
   expect(of({ threadId: 1, timeNs: 1, frames: [js] })).toBe('sidecar_write');
 });
 
+test('an inlined helper belongs to the function that was inlined around it, not to the one that was compiled', () => {
+  const lines: [file: string, line: number][] = [
+    ['src/http/stream.ts', 1],
+    ['filters/ip-tagging.ts', 3],
+    ['src/http/headers.ts', 5],
+  ];
+  const jit = {
+    find: (_: number, __: number, isPassedOver: (file: string, line: number) => boolean) => {
+      const [file, line] = lines.findLast(([name, at]) => !isPassedOver(`${ROOT}/${name}`, at)) ?? ['', 0];
+      return { code: `JS:*run ${ROOT}/src/http/stream.ts:1:1`, file: `${ROOT}/${file}`, line };
+    },
+  } as unknown as JitMap;
+  const js: Frame = { address: 100, symbol: '', isKernel: false, object: '/x' };
+  expect(attributeOutrigger(jit, places)({ threadId: 1, timeNs: 1, frames: [js] })).toBe('filter/ip-tagging');
+});
+
 test('to the probes, what interrupts is a part of what it interrupts', () => {
   const interrupted = attributeInterrupted(JitMap.parse(HEADER), places);
   const write = 'node::StreamBase::WriteString';

@@ -52,6 +52,24 @@ function debug(
   return record(2, timeNs, Buffer.concat([head, ...parts]), extraBytes);
 }
 
+test('lines of helpers are passed over, to the one before that calls them', () => {
+  const entries: [number, number, string][] = [
+    [0, 1, '/p/src/chain.ts'],
+    [10, 5, '/p/filters/tags.ts'],
+    [20, 7, '/p/src/headers.ts'],
+    [30, 9, '/p/src/headers.ts'],
+    [40, 2, '/p/src/chain.ts'],
+    [60, 3, '/p/src/chain.ts'],
+  ];
+  const name = 'JS:*run /p/src/chain.ts:1:1';
+  const map = JitMap.parse(Buffer.concat([header(), debug(0, 100, entries), load(name, 0, 64, 100)]));
+  const isHelper = (file: string): boolean => file.includes('headers');
+  expect(map.find(BASE + 35, 200)).toMatchObject({ file: '/p/src/headers.ts', line: 9 });
+  expect(map.find(BASE + 35, 200, isHelper)).toMatchObject({ file: '/p/filters/tags.ts', line: 5 });
+  expect(map.find(BASE + 45, 200, isHelper)).toMatchObject({ file: '/p/src/chain.ts', line: 2 });
+  expect(map.find(BASE + 35, 200, () => true)).toEqual({ code: name, file: '', line: 0 });
+});
+
 test('an address is told by code, file and line, inlined functions by their own file', () => {
   const entries: [number, number, string][] = [
     [10, 5, '/p/src/a.ts'],
@@ -115,7 +133,8 @@ function dumpOf(script: string, files: Readonly<Record<string, string>> = {}): B
   const folder = mkdtempSync(join(tmpdir(), 'jit-map-'));
   try {
     for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
-    execFileSync(process.execPath, ['--perf-prof', '-e', script], { cwd: folder });
+    // Compiled at once, however busy the machine is: the script may be over before another thread has done it.
+    execFileSync(process.execPath, ['--perf-prof', '--no-concurrent-recompilation', '-e', script], { cwd: folder });
     return readFileSync(join(folder, globSync('jit-*.dump', { cwd: folder })[0] as string));
   } finally {
     rmSync(folder, { recursive: true, force: true });
