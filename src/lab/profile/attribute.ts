@@ -1,3 +1,4 @@
+import { componentOf } from '../../observe/components.ts';
 import type { JitMap } from './jit-map.ts';
 import { kernelPart } from './kernel-frames.ts';
 import { nodePart } from './native-frames.ts';
@@ -10,6 +11,8 @@ export const UNATTRIBUTED = 'unattributed';
 export const USER = 'user';
 /** The probes' own work, in the account that is held against theirs. */
 export const PROBE = 'probe';
+/** Connections, streams, the chain of filters and routes: what filters call, too. */
+const CORE: ReadonlySet<string> = new Set(['packet_processing', 'routing']);
 
 /** Tells the part of a sample: a component's id, `filter/<name>`, `user` or `unattributed`. */
 export type Attribution = (sample: Sample) => string;
@@ -79,7 +82,11 @@ function instructionAt(address: number, index: number): number {
   return index === 0 ? address : address - 1;
 }
 
-/** @param except - a part that does not count: the frames around are asked */
+/**
+ * The innermost part; what a filter calls of the proxy's core is the filter's, unless the probes tell the two apart.
+ *
+ * @param except - a part that does not count: the frames around are asked
+ */
 function userPart(
   frames: readonly Frame[],
   timeNs: number,
@@ -87,12 +94,18 @@ function userPart(
   places: SourcePlaces,
   except = '',
 ): string | undefined {
+  let core: string | undefined;
   for (const [index, frame] of frames.entries()) {
     const address = instructionAt(frame.address, index);
-    const part = jsPart({ ...frame, address }, timeNs, jit, places) ?? nativePart(frame);
-    if (part !== undefined && part !== '' && part !== except) return part;
+    const js = jsParts({ ...frame, address }, timeNs, jit, places);
+    for (const part of js?.parts ?? [nativePart(frame)]) {
+      if (part === undefined || part === '' || part === except) continue;
+      if (CORE.has(part)) core ??= part;
+      else return core === undefined || componentOf(part).id === 'filter' ? part : core;
+    }
+    if (core !== undefined && js?.isEntry === true) return core;
   }
-  return undefined;
+  return core;
 }
 
 function leadingKernel(frames: readonly Frame[]): readonly Frame[] {
@@ -104,15 +117,19 @@ function nativePart({ symbol }: Frame): string | undefined {
   return symbol === '' ? undefined : nodePart(symbol);
 }
 
-function jsPart({ address, symbol }: Frame, timeNs: number, jit: JitMap, places: SourcePlaces): string | undefined {
+/** Parts of what was compiled into each other, the innermost first; undefined for what is no JavaScript. */
+function jsParts(
+  { address, symbol }: Frame,
+  timeNs: number,
+  jit: JitMap,
+  places: SourcePlaces,
+): { readonly parts: readonly (string | undefined)[]; readonly isEntry: boolean } | undefined {
   if (symbol !== '' && !symbol.startsWith('JS:')) return undefined;
   const place = jit.find(address, timeNs, (file, line) => places.partOf(file, line) === '');
   if (place === undefined) return undefined;
-  if (place.file !== '') {
-    const part = places.partOf(place.file, place.line);
-    if (part !== undefined && part !== '') return part;
-  }
-  // The entry of a function, or helpers from there on: that of the function itself.
+  const inner = place.file === '' ? undefined : places.partOf(place.file, place.line);
   const own = /(?:^| )((?:file:\/\/|node:|\/)\S*?):(\d+):\d+$/.exec(place.code);
-  return own === null ? undefined : places.partOf(own[1] as string, Number(own[2]));
+  if (own === null) return { parts: [inner], isEntry: false };
+  const [file, line] = [own[1] as string, Number(own[2])];
+  return { parts: [inner, places.partOf(file, line)], isEntry: places.isCoreEntry(file, line) };
 }

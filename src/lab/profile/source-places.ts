@@ -86,6 +86,19 @@ const RULES: readonly PlaceRule[] = [
   { file: /^src\/[a-z-]+\.ts$/, part: 'packet_processing' },
 ];
 
+/** Where the probes see streams or routing entered again, whoever calls (`SEAMS`). */
+const CORE_ENTRIES: readonly Omit<PlaceRule, 'part'>[] = [
+  {
+    file: /^src\/http\/(?:stream|stream-core|response-path)\.ts$/,
+    methods: [
+      ...['onRequestHead', 'onRequestBody', 'onRequestEnd', 'matchRoute', 'sendLocalReply'],
+      ...['runResponseHooks', 'onResponseBody', 'onResponseEnd', 'complete'],
+    ],
+  },
+  { file: /^src\/http\/connection-manager\.ts$/, methods: ['takeStream'] },
+  { file: /^src\/http\/router\.ts$/ },
+];
+
 /** Names of the configured filters by the folder or file of `filters/` that they are made of. */
 export type FilterNames = ReadonlyMap<string, string>;
 
@@ -104,20 +117,32 @@ export class SourcePlaces {
   /** The part; '' for helpers; undefined for what is not ours. `file` may be a URL. */
   partOf(file: string, line: number): string | undefined {
     if (file.startsWith('node:')) return nodeModulePart(file);
-    let path = file;
-    if (file.startsWith('file://')) path = fileURLToPath(file);
-    if (!path.startsWith(`${this.root}/`)) return undefined;
-    path = path.substring(this.root.length + 1);
+    const path = this.pathOf(file);
+    if (path === undefined) return undefined;
     if (path.startsWith('filters/')) {
       const name = path.split('/')[1]?.replace(/\.ts$/, '') ?? '';
       return filterPart(this.filters.get(name) ?? name);
     }
-    for (const { file: pattern, methods, part } of RULES) {
-      if (!pattern.test(path)) continue;
-      if (methods === undefined || methods.includes(this.methodAt(path, line))) return part;
-    }
+    const rule = RULES.find((one) => this.fits(one, path, line));
+    if (rule !== undefined) return rule.part;
     // A filter of somebody's own lies elsewhere.
     return /^(?:examples|test)\//.test(path) ? filterPart(path) : undefined;
+  }
+
+  /** Whether the probes see streams or routing entered there. */
+  isCoreEntry(file: string, line: number): boolean {
+    const path = this.pathOf(file);
+    return path !== undefined && CORE_ENTRIES.some((one) => this.fits(one, path, line));
+  }
+
+  private fits({ file, methods }: Omit<PlaceRule, 'part'>, path: string, line: number): boolean {
+    return file.test(path) && (methods === undefined || methods.includes(this.methodAt(path, line)));
+  }
+
+  /** Below the checkout; undefined for what lies elsewhere. */
+  private pathOf(file: string): string | undefined {
+    const path = file.startsWith('file://') ? fileURLToPath(file) : file;
+    return path.startsWith(`${this.root}/`) ? path.substring(this.root.length + 1) : undefined;
   }
 
   private methodAt(path: string, line: number): string {

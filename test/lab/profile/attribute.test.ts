@@ -1,8 +1,9 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { attributeInterrupted, attributeKernel, attributeOutrigger } from '../../../src/lab/profile/attribute.ts';
 import { JitMap } from '../../../src/lab/profile/jit-map.ts';
-import { SourcePlaces } from '../../../src/lab/profile/source-places.ts';
+import { methodsOf, SourcePlaces } from '../../../src/lab/profile/source-places.ts';
 import type { Frame, Sample } from '../../../src/lab/profile/stack-reader.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
@@ -90,6 +91,42 @@ test('an inlined helper belongs to the function that was inlined around it, not 
   } as unknown as JitMap;
   const js: Frame = { address: 100, symbol: '', isKernel: false, object: '/x' };
   expect(attributeOutrigger(jit, places)({ threadId: 1, timeNs: 1, frames: [js] })).toBe('filter/ip-tagging');
+});
+
+/** A stack of functions that were compiled each by itself: file, line of the instruction, and method, the innermost first. */
+function compiled(...functions: readonly [file: string, line: number][]): { jit: JitMap; sample: Sample } {
+  const find = (address: number) => {
+    const [file, line] = functions[Math.round(address) - 1] as [string, number];
+    return { code: `JS:*f ${ROOT}/${file}:${line}:1`, file: `${ROOT}/${file}`, line };
+  };
+  const frames = functions.map((_, index): Frame => {
+    // Of callers the stack has the address behind the call.
+    return { address: index + (index === 0 ? 1 : 2), symbol: '', isKernel: false, object: '/x' };
+  });
+  return { jit: { find } as unknown as JitMap, sample: { threadId: 1, timeNs: 1, frames } };
+}
+
+/** The line of a method's head. */
+function headOf(file: string, method: string): number {
+  const found = methodsOf(readFileSync(join(ROOT, file), 'utf8')).find(({ name }) => name === method);
+  return (found as { line: number }).line;
+}
+
+test('what a filter calls of streams and routes is the filter’s, until a seam of the probes is passed', () => {
+  const stream = 'src/http/stream.ts';
+  const mutations: [string, number] = ['src/http/route/header-mutations.ts', 90];
+  const filter: [string, number] = ['filters/ip-tagging.ts', 1];
+  const hooks: [string, number] = [stream, headOf(stream, 'runRequestHooks')];
+  const partOf = (...functions: [string, number][]): string => {
+    const { jit, sample: one } = compiled(...functions);
+    return attributeOutrigger(jit, places)(one);
+  };
+  expect(partOf(mutations, filter, hooks)).toBe('filter/ip-tagging');
+  expect(partOf(hooks, filter, hooks)).toBe('filter/ip-tagging');
+  expect(partOf(mutations, hooks)).toBe('routing');
+  expect(partOf(mutations, [stream, headOf(stream, 'matchRoute')], filter, hooks)).toBe('routing');
+  expect(partOf(hooks, [stream, headOf(stream, 'onRequestHead')], filter, hooks)).toBe('packet_processing');
+  expect(partOf(['src/http/http1/request-text.ts', 1], filter, hooks)).toBe('header_codec');
 });
 
 test('to the probes, what interrupts is a part of what it interrupts', () => {
