@@ -116,6 +116,23 @@ export function filterPart(filter: string): string {
   return FILTER_PREFIX + filter;
 }
 
+/** Both sides of a write, where the probes cannot tell them apart. */
+export const WRITE_CALL = 'write_call';
+
+/** What V8 calls the source of the functions that the probes put around methods. */
+export const WOVEN_SOURCE = 'woven:';
+
+/** A source for what is put around a method of the part; '' for no part. */
+export function wovenSource(part: string): string {
+  return WOVEN_SOURCE + encodeURIComponent(part);
+}
+
+/** The part that such a source is named by. */
+export function partOfWoven(source: string): string {
+  const part = decodeURIComponent(source.substring(WOVEN_SOURCE.length));
+  return part === WRITE_CALL ? 'sidecar_write' : part;
+}
+
 /** The component of a part: a component's id, or `filter/<name>`. @throws Error for another name */
 export function componentOf(part: string): Component {
   const found = byId.get(part.startsWith(FILTER_PREFIX) ? 'filter' : part);

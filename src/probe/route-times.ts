@@ -1,11 +1,9 @@
+import { WRITE_CALL } from '../observe/components.ts';
 import type { RouteTimes } from '../observe/probe.ts';
 import type { Calibration } from './calibration.ts';
 import type { PlainSums } from './events.ts';
 import { dispatchOf, type GapSums, gapParts } from './gaps.ts';
 import type { Meter, RouteSums } from './meter.ts';
-
-/** Both sides of a write, before they are told apart. */
-export const WRITE_CALL = 'write_call';
 
 /** What the sampler knows beside the meter. */
 export interface SampledSums {

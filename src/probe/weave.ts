@@ -1,3 +1,4 @@
+import { wovenSource } from '../observe/components.ts';
 import type { Meter } from './meter.ts';
 
 type Method = (this: unknown, ...args: unknown[]) => unknown;
@@ -117,7 +118,8 @@ export function timed(
     return function (${names.join(', ')}) {
       ${isRequest === true ? 'meter.requests++;' : ''}
       return meter.active ? timed(${args}) : method.call(${untimedArgs});
-    };`;
+    };
+    //# sourceURL=${wovenSource(part === undefined ? '' : (meter.parts.names[part] as string))}`;
   const make = new Function('meterOf', 'methodOf', 'partOf', 'beforeOf', 'afterOf', 'receiverOf', source) as Maker;
   const made = make(meter, method, part ?? 0, before as Method | undefined, after as Method | undefined, receiver);
   originals.set(made, method);

@@ -1,4 +1,4 @@
-import { componentOf } from '../../observe/components.ts';
+import { componentOf, WOVEN_SOURCE } from '../../observe/components.ts';
 import type { JitMap } from './jit-map.ts';
 import { kernelPart } from './kernel-frames.ts';
 import { nodePart } from './native-frames.ts';
@@ -97,7 +97,7 @@ function userPart(
   let core: string | undefined;
   for (const [index, frame] of frames.entries()) {
     const address = instructionAt(frame.address, index);
-    const js = jsParts({ ...frame, address }, timeNs, jit, places);
+    const js = jsParts({ ...frame, address }, timeNs, jit, places, index === 0);
     for (const part of js?.parts ?? [nativePart(frame)]) {
       if (part === undefined || part === '' || part === except) continue;
       if (CORE.has(part)) core ??= part;
@@ -117,18 +117,26 @@ function nativePart({ symbol }: Frame): string | undefined {
   return symbol === '' ? undefined : nodePart(symbol);
 }
 
-/** Parts of what was compiled into each other, the innermost first; undefined for what is no JavaScript. */
+/**
+ * Parts of what was compiled into each other, the innermost first; undefined for what is no JavaScript.
+ *
+ * What calls a builtin is missing in stacks that were taken before that has a frame of its own. A function that the probes
+ * put around a method calls nothing else, so what it is found to call is the method's; its own instructions are its caller's.
+ */
 function jsParts(
   { address, symbol }: Frame,
   timeNs: number,
   jit: JitMap,
   places: SourcePlaces,
+  isLeaf: boolean,
 ): { readonly parts: readonly (string | undefined)[]; readonly isEntry: boolean } | undefined {
   if (symbol !== '' && !symbol.startsWith('JS:')) return undefined;
-  const place = jit.find(address, timeNs, (file, line) => places.partOf(file, line) === '');
+  const isPassedOver = (file: string, line: number): boolean =>
+    file.startsWith(WOVEN_SOURCE) ? isLeaf : places.partOf(file, line) === '';
+  const place = jit.find(address, timeNs, isPassedOver);
   if (place === undefined) return undefined;
   const inner = place.file === '' ? undefined : places.partOf(place.file, place.line);
-  const own = /(?:^| )((?:file:\/\/|node:|\/)\S*?):(\d+):\d+$/.exec(place.code);
+  const own = /(?:^| )((?:file:\/\/|node:|woven:|\/)\S*?):(\d+):\d+$/.exec(place.code);
   if (own === null) return { parts: [inner], isEntry: false };
   const [file, line] = [own[1] as string, Number(own[2])];
   return { parts: [inner, places.partOf(file, line)], isEntry: places.isCoreEntry(file, line) };

@@ -1,3 +1,5 @@
+import { WOVEN_SOURCE } from '../../observe/components.ts';
+
 /** Where a machine instruction that V8 made comes from. */
 export interface JitPlace {
   /** V8's name of the code: `JS:*parse file:///…`, `Builtin:…`. */
@@ -17,13 +19,7 @@ const LONGEST_RUN_NS = 86_400_000_000_000n;
 const ELF_HEADER_BYTES = 0x40;
 /** In the place of a name: the same as the entry before. */
 const SAME_NAME = 0xff;
-
-/**
- * A function that was made of text, as the probes' are which stand around a method, and compiled by itself: it is a part of
- * what it stands around, which is the first that was put into it. One that was put into its caller is the caller's.
- */
-const ANONYMOUS = /^JS:\S* :\d+:\d+$/;
-const NO_FILE = '<unknown>';
+const MADE_OF_TEXT = /^JS:\S* :\d+:\d+$/;
 
 interface Code {
   readonly start: number;
@@ -66,12 +62,13 @@ export class JitMap {
       else if (kind === RECORD.LOAD) {
         const start = Number(body.readBigUInt64LE(16));
         const nameEnd = body.indexOf(0, 40);
+        const known = debug.at === start ? debug : NO_DEBUG;
         map.add({
           start,
           end: start + Number(body.readBigUInt64LE(24)),
-          name: body.toString('utf8', 40, nameEnd),
+          name: withSource(body.toString('utf8', 40, nameEnd), known.files),
           madeNs: Number(dump.readBigUInt64LE(at + 8)),
-          ...(debug.at === start ? debug : NO_DEBUG),
+          ...known,
         });
         debug = NO_DEBUG;
       } else if (kind === RECORD.CLOSE) break;
@@ -110,13 +107,15 @@ export class JitMap {
     if (found === undefined) return undefined;
     let entry = -1;
     for (let i = 0; i < found.offsets.length && (found.offsets[i] as number) <= address; i++) entry = i;
-    if (found.files[entry] === NO_FILE && ANONYMOUS.test(found.name)) {
-      const wrapped = found.files.findIndex((file) => file !== NO_FILE);
-      if (wrapped >= 0) entry = wrapped;
-    }
     while (entry >= 0 && isPassedOver(found.files[entry] as string, found.lines[entry] as number)) entry--;
     return { code: found.name, file: found.files[entry] ?? '', line: found.lines[entry] ?? 0 };
   }
+}
+
+/** The name of a function that was made of text, `JS:* :3:17`, has no source, but its lines do. */
+function withSource(name: string, files: readonly string[]): string {
+  const source = MADE_OF_TEXT.test(name) ? files.find((file) => file.startsWith(WOVEN_SOURCE)) : undefined;
+  return source === undefined ? name : name.replace(' :', ` ${source}:`);
 }
 
 /** Whether a record can begin there. */
@@ -154,9 +153,10 @@ function readDebugInfo(body: Buffer) {
     files.push(file);
     at = nameEnd + 1;
   }
-  // V8 writes with each line the file of the line before; that of the last is not known, and as a rule the same.
+  // V8 writes with each line the file of the line before. That of the last is not known; behind it lies what seldom runs of
+  // the whole function.
   files.shift();
-  files.push(file);
+  files.push('');
   return { at: Number(body.readBigUInt64LE(0)), offsets, lines, files };
 }
 

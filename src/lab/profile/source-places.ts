@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { filterPart } from '../../observe/components.ts';
+import { filterPart, partOfWoven, WOVEN_SOURCE } from '../../observe/components.ts';
 
 /** A file, or some of its methods, that belongs to a part. The first that fits is taken. */
 interface PlaceRule {
@@ -117,6 +117,7 @@ export class SourcePlaces {
   /** The part; '' for helpers; undefined for what is not ours. `file` may be a URL. */
   partOf(file: string, line: number): string | undefined {
     if (file.startsWith('node:')) return nodeModulePart(file);
+    if (file.startsWith(WOVEN_SOURCE)) return partOfWoven(file);
     const path = this.pathOf(file);
     if (path === undefined) return undefined;
     if (path.startsWith('filters/')) {

@@ -5,6 +5,7 @@ import { attributeInterrupted, attributeKernel, attributeOutrigger } from '../..
 import { JitMap } from '../../../src/lab/profile/jit-map.ts';
 import { methodsOf, SourcePlaces } from '../../../src/lab/profile/source-places.ts';
 import type { Frame, Sample } from '../../../src/lab/profile/stack-reader.ts';
+import { wovenSource } from '../../../src/observe/components.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
 const HEADER = Buffer.alloc(40);
@@ -127,6 +128,28 @@ test('what a filter calls of streams and routes is the filter’s, until a seam 
   expect(partOf(mutations, [stream, headOf(stream, 'matchRoute')], filter, hooks)).toBe('routing');
   expect(partOf(hooks, [stream, headOf(stream, 'onRequestHead')], filter, hooks)).toBe('packet_processing');
   expect(partOf(['src/http/http1/request-text.ts', 1], filter, hooks)).toBe('header_codec');
+});
+
+test('what a function of the probes calls is the method’s that it stands around, its own instructions are the caller’s', () => {
+  const stream = 'src/http/stream.ts';
+  const builtin: Frame = { address: 1, symbol: 'Builtins_StringAdd_CheckNone', isKernel: false, object: '/x' };
+  const js: Frame = { address: 100, symbol: '', isKernel: false, object: '/x' };
+  const partOf = (woven: { code: string }, ...frames: Frame[]): string => {
+    const lines: [file: string, line: number][] = [
+      [`${ROOT}/${stream}`, 1],
+      [wovenSource('filter/access log'), 9],
+    ];
+    const find = (_: number, __: number, isPassedOver: (file: string, line: number) => boolean) => {
+      const [file, line] = lines.findLast(([name, at]) => !isPassedOver(name, at)) ?? ['', 0];
+      return { ...woven, file, line };
+    };
+    return attributeOutrigger({ find } as unknown as JitMap, places)({ threadId: 1, timeNs: 1, frames });
+  };
+  const inlined = { code: `JS:*run ${ROOT}/${stream}:1:1` };
+  expect(partOf(inlined, builtin, js)).toBe('filter/access log');
+  expect(partOf(inlined, js)).toBe('packet_processing');
+  expect(places.partOf(wovenSource('write_call'), 1)).toBe('sidecar_write');
+  expect(places.partOf(wovenSource(''), 1)).toBe('');
 });
 
 test('to the probes, what interrupts is a part of what it interrupts', () => {

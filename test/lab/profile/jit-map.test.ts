@@ -89,19 +89,6 @@ test('an address is told by code, file and line, inlined functions by their own 
   expect(map.find(BASE + 12, 50)).toBeUndefined();
 });
 
-test('a function made of text is a part of what it stands around, unless it was put into its caller', () => {
-  const entries: [number, number, string][] = [
-    [10, 3, '<unknown>'],
-    [20, 7, '/p/src/b.ts'],
-    [30, 4, '<unknown>'],
-    [40, 8, '/p/src/b.ts'],
-  ];
-  const found = (name: string) =>
-    JitMap.parse(Buffer.concat([header(), debug(0, 100, entries), load(name, 0, 64, 100)])).find(BASE + 12, 200);
-  expect(found('JS:* :16:21')).toMatchObject({ file: '/p/src/b.ts', line: 7 });
-  expect(found('JS:*caller /p/src/a.ts:1:1')).toMatchObject({ file: '<unknown>', line: 3 });
-});
-
 test('an address that was used again belongs to what was there at the time', () => {
   const map = JitMap.parse(Buffer.concat([header(), load('old', 0, 32, 100), load('new', 16, 32, 300)]));
   expect(map.find(BASE + 20, 200)?.code).toBe('old');
@@ -202,4 +189,19 @@ exports.outer = (x) => {
     }
   }
   expect([...seen].sort()).toEqual(['false false', 'true true']);
+});
+
+test('this Node’s V8 names a function made of text by its source, also where it is inlined', () => {
+  const dump = dumpOf(
+    `const inner = new Function('return function (x) { return x.a + x.b; };\\n//# sourceURL=woven:filter%2Fa%20b')();
+function outer(x) { let s = 0; for (let i = 0; i < 100; i++) s += inner(x); return s; }
+for (let k = 0; k < 2e4; k++) outer({ a: k, b: 1 });`,
+  );
+  const map = JitMap.parse(dump);
+  const found = readDump(dump).flatMap(({ start, lines }) =>
+    lines.map((address) => ({ start, ...map.find(address - ELF_HEADER_BYTES, Number.MAX_SAFE_INTEGER) })),
+  );
+  const source = 'woven:filter%2Fa%20b';
+  expect(found.some(({ code }) => code?.includes(` ${source}:`))).toBe(true);
+  expect(found.some(({ code, file }) => code?.includes("'outer ") && file === source)).toBe(true);
 });
