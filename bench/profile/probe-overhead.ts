@@ -1,10 +1,11 @@
 /**
  * What `--probe sampled` costs: two proxies that differ in nothing else run side by side on one core, and are loaded in
- * turn, second by second, the order reversed each time. After a few pairs both are started anew, since two processes of the
- * same program differ by what V8 compiled and where memory lies. So the interval is that of the means of such blocks
- * (Student's t), not of pairs, which are not independent of each other.
+ * turn, second by second, the order reversed each time. Neighbours on the machine make seconds dearer, never cheaper: of each
+ * proxy the cheapest third counts. After a few pairs both are started anew, since two processes of the same program differ
+ * by what V8 compiled and where memory lies. So the interval is that of the mean of such blocks (Student's t), not of
+ * pairs, which are not independent of each other.
  *
- *   bin/node bench/profile/probe-overhead.ts [--blocks 16] [--pairs 5] [--scenario http] [--a off] [--b sampled]
+ *   bin/node bench/profile/probe-overhead.ts [--blocks 16] [--pairs 9] [--scenario http] [--a off] [--b sampled]
  */
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -28,7 +29,7 @@ const MOST_WARM_UPS = 5;
 const { values } = parseArgs({
   options: {
     blocks: { type: 'string', default: '16' },
-    pairs: { type: 'string', default: '5' },
+    pairs: { type: 'string', default: '9' },
     scenario: { type: 'string', default: 'http' },
     a: { type: 'string', default: 'off' },
     b: { type: 'string', default: 'sampled' },
@@ -74,7 +75,7 @@ function probed(peer: Peer, mode: string): Peer {
   };
 }
 
-/** Means of a few pairs of the same two processes. */
+/** A few pairs of the same two processes. */
 interface Block {
   readonly aUs: number;
   readonly bUs: number;
@@ -83,18 +84,21 @@ interface Block {
 
 async function compare(a: Trial, b: Trial): Promise<Block> {
   for (const trial of [a, b]) await warmUp(trial);
-  const costs: [a: number, b: number][] = [];
+  const costs = new Map<Trial, number[]>([
+    [a, []],
+    [b, []],
+  ]);
   for (let pair = 0; pair < Number(values.pairs); pair++) {
-    const first = pair % 2 === 0 ? await cost(a) : undefined;
-    const other = await cost(b);
-    costs.push([first ?? (await cost(a)), other]);
+    for (const trial of pair % 2 === 0 ? [a, b] : [b, a]) costs.get(trial)?.push(await cost(trial));
   }
-  const mean = (list: readonly number[]): number => list.reduce((sum, value) => sum + value, 0) / list.length;
-  return {
-    aUs: mean(costs.map(([one]) => one)),
-    bUs: mean(costs.map(([, other]) => other)),
-    percent: mean(costs.map(([one, other]) => (100 * (other - one)) / one)),
-  };
+  const [aUs, bUs] = [...costs.values()].map(leastThird) as [number, number];
+  return { aUs, bUs, percent: 100 * (bUs / aUs - 1) };
+}
+
+/** Mean of the smallest third. */
+function leastThird(list: readonly number[]): number {
+  const least = [...list].sort((one, other) => one - other).slice(0, Math.ceil(list.length / 3));
+  return least.reduce((sum, value) => sum + value, 0) / least.length;
 }
 
 async function warmUp(trial: Trial): Promise<void> {

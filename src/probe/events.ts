@@ -25,10 +25,12 @@ const SKIPPED_EVENTS = 2;
 /** One row in so many is timed as a whole only: what its events take is what events take whose parts nobody times. */
 const PLAIN_ROW = 2;
 /**
- * So many first events are timed and forgotten. V8 compiles what it has seen run: code that it made of untimed events
- * alone is thrown away when it meets a timed one, which would then be the slower for it.
+ * So many first events are forgotten, of which some are timed. V8 compiles what it has seen run: code that it made of untimed
+ * events alone is thrown away when it meets a timed one, and what it made of timed ones alone has no room left for the
+ * proxy's own methods, since it puts those together that are called most often: less than one call in seven is too few.
  */
 const WARM_UP_EVENTS = 4000;
+const WARM_UP_EVERY = 8;
 /**
  * When a thread was off the processor for longer than it waited in polls, somebody else had it: switching to them and back
  * takes more than this, whatever they did.
@@ -239,8 +241,11 @@ export class EventSampler {
     this.countRow();
     this.isArmed = false;
     this.left = ROW_EVENTS;
-    if (this.warmUp > 0) {
-      this.warmUp -= ROW_EVENTS;
+    const isWarmingUp = this.warmUp > 0;
+    const pause = this.draw(isWarmingUp ? Math.min(this.every, WARM_UP_EVERY) : this.every);
+    this.countdown = pause + 1;
+    if (isWarmingUp) {
+      this.warmUp -= ROW_EVENTS + pause;
       if (this.warmUp > 0) return;
       this.events = 0;
       this.rowEvents = 0;
@@ -248,15 +253,13 @@ export class EventSampler {
       this.plain = new PlainSums();
       this.onWarm();
     }
-    const pause = this.draw();
-    this.countdown = pause + 1;
     this.events += pause;
     if (this.kinds === 'both') this.isPlain = this.clock.cpuMs !== undefined && ++this.rows % PLAIN_ROW === 0;
   }
 
   /** Length of the pause between two rows: uniform, so that one event in `every` is timed on average. */
-  private draw(): number {
-    const mean = ROW_EVENTS * (this.every - 1);
+  private draw(every: number): number {
+    const mean = ROW_EVENTS * (every - 1);
     let { seed } = this;
     seed ^= seed << 13;
     seed ^= seed >>> 17;

@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8';
 import { threadCpuClock } from '../kernel/thread-clock.ts';
 import { flushQueue } from '../network/flush-queue.ts';
 import type { TcpProxy } from '../network/tcp-proxy.ts';
@@ -30,12 +31,19 @@ const TIMED_HOOKS: ReadonlySet<string> = new Set([
   'onClose',
 ]);
 
+/**
+ * Bytecode of the functions that V8 puts into one that it compiles, all together; 920 unless told. Where a method was one
+ * function, the woven one is two: without more room, others of the proxy's would be left out, which costs untimed events 1 %.
+ */
+const INLINED_BYTECODE = 2400;
+
 let isRunning = false;
 
 /** Begins to time this thread's components. Call it before any chain is built; one at a time per thread. @throws Error when there is one already */
 export async function startProbe(settings: ProbeSettings): Promise<Probe> {
   if (isRunning) throw new Error('a probe times this thread already');
   isRunning = true;
+  setFlagsFromString(`--max-inlined-bytecode-size-cumulative=${INLINED_BYTECODE}`);
   const clock: EventClock = { cpuMs: threadCpuClock(), turns: loopTurns, readMs: 0, readCpuMs: 0 };
   const calibration = await calibrate(clock);
   return new ThreadProbe(settings, clock, calibration);
