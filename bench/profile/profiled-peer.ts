@@ -46,6 +46,8 @@ export function profiledPeer({ root, peer, canonical, adminPort }: ProfiledPeerO
       return {
         command: process.execPath,
         args: [...NODE_FLAGS, join(root, 'src', 'cli', 'main.ts'), ...args, ...inside],
+        // What is in the cache names the files that it was made of first, of another checkout perhaps.
+        env: { NODE_DISABLE_COMPILE_CACHE: '1' },
         cwd: run.directory,
       };
     },
