@@ -17,6 +17,12 @@ export interface ProfiledPeerOptions {
   readonly adminPort: number | undefined;
 }
 
+/**
+ * With its probes, which else have V8 put so many functions together that its map no longer tells which instructions are of
+ * which: builtins have no frame of their own, and hide what calls them.
+ */
+const INSIDE_NODE_FLAGS = ['--max-inlined-bytecode-size-cumulative=1400'];
+
 /** Seconds of load are few: more is timed than a proxy in service would have timed. */
 const INSIDE_EVERY = '10';
 
@@ -39,13 +45,14 @@ export function profiledPeer({ root, peer, canonical, adminPort }: ProfiledPeerO
       }
       const args = command.args.map((arg, index) => (command.args[index - 1] === '-c' ? file : arg));
       if (peer.name !== 'outrigger') return { ...command, args };
-      const inside =
-        adminPort === undefined
-          ? []
-          : ['--probe', 'sampled', '--probe-interval', INSIDE_EVERY, '--admin', `127.0.0.1:${adminPort}`];
+      const isInside = adminPort !== undefined;
+      const flags = isInside ? [...NODE_FLAGS, ...INSIDE_NODE_FLAGS] : NODE_FLAGS;
+      const inside = isInside
+        ? ['--probe', 'sampled', '--probe-interval', INSIDE_EVERY, '--admin', `127.0.0.1:${adminPort}`]
+        : [];
       return {
         command: process.execPath,
-        args: [...NODE_FLAGS, join(root, 'src', 'cli', 'main.ts'), ...args, ...inside],
+        args: [...flags, join(root, 'src', 'cli', 'main.ts'), ...args, ...inside],
         // What is in the cache names the files that it was made of first, of another checkout perhaps.
         env: { NODE_DISABLE_COMPILE_CACHE: '1' },
         cwd: run.directory,

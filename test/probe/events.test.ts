@@ -90,3 +90,30 @@ test('what takes longer than any read between two events is left to the CPU time
   expect(sampler.plain.events).toBe(0);
   expect(sampler.disturbed).toBeGreaterThan(0);
 });
+
+test.each([
+  [1, 1],
+  [4, 4],
+  [200, 8],
+])('with one event in %i to be timed, one in %i is while V8 warms up', (every, expected) => {
+  const meter = new Meter();
+  const clock: EventClock = { cpuMs: undefined, turns: () => 0, readMs: 0, readCpuMs: 0 };
+  const sampler = new EventSampler(
+    meter,
+    clock,
+    every,
+    () => {},
+    () => {},
+    'timed',
+  );
+  let timed = 0;
+  let events = 0;
+  while (!sampler.isWarm) {
+    sampler.enter();
+    if (meter.active) timed++;
+    sampler.leave();
+    events++;
+  }
+  expect(events / timed).toBeGreaterThan(expected * 0.8);
+  expect(events / timed).toBeLessThan(expected * 1.2);
+});
