@@ -5,8 +5,16 @@ import type { Progress } from '../run/progress.ts';
 import { type Contender, inRounds } from '../run/rounds.ts';
 import { holdRate, type Measured, saturate, type Trial, type TrialEnv, withTrial } from '../run/trial.ts';
 import { correctRate, guessRate } from './calibrate.ts';
+import { cheapestSecond } from './cheapest-second.ts';
 import { costOf, cpuPercent, fullLevel, levelFigures, saturationFigures } from './figures.ts';
-import { type CharacterizePlan, PROBE_MS, RATE_WARMUP_MS, type Subject, stepSeconds } from './plan.ts';
+import {
+  type CharacterizePlan,
+  PROBE_MS,
+  RATE_WARMUP_MS,
+  type Subject,
+  saturationSeconds,
+  stepSeconds,
+} from './plan.ts';
 import { WARMUP_WINDOW_S, warmUp } from './warm-up.ts';
 
 interface Level {
@@ -65,7 +73,9 @@ export class Measurement implements Contender {
 
   private async round(trial: Trial, durationS: number, levels: readonly number[]): Promise<void> {
     await warmUp(async () => costOf(await saturate(trial, WARMUP_WINDOW_S)));
-    this.saturation.push(await saturate(trial, durationS));
+    const seconds: Measured<SaturationResult>[] = [];
+    for (let i = 0; i < saturationSeconds(durationS); i++) seconds.push(await saturate(trial, 1));
+    this.saturation.push(cheapestSecond(seconds));
     if (levels.length === 0) return;
     this.levels ??= await this.chooseRates(trial, levels);
     for (const { rate, runs } of this.levels) runs.push(await holdRate(trial, rate, durationS * 1000, RATE_WARMUP_MS));

@@ -85,6 +85,11 @@ const GENERATOR_S = 0.7;
 /** To warm up, for the load's margins and the counters, and to read the samples. */
 const BREAKDOWN_OVERHEAD_S = 8;
 
+/** How long saturation is measured, of which one second is chosen: a second longer than a fixed rate, but for a first look. */
+export function saturationSeconds(durationS: number): number {
+  return durationS === 1 ? 1 : durationS + 1;
+}
+
 /** How long the stacks are sampled: a second is enough for shares to whole percents. */
 export function breakdownSeconds({ durationS }: CharacterizePlan): number {
   return Math.min(durationS, 2);
@@ -93,7 +98,7 @@ export function breakdownSeconds({ durationS }: CharacterizePlan): number {
 /** Estimates for one of each. */
 export function stepSeconds(plan: CharacterizePlan): Record<'saturation' | 'level' | 'probe' | 'breakdown', number> {
   return {
-    saturation: OVERHEAD_S + USUAL_WARMUP_S + plan.durationS,
+    saturation: OVERHEAD_S + USUAL_WARMUP_S + saturationSeconds(plan.durationS),
     level: GENERATOR_S + RATE_WARMUP_MS / 1000 + plan.durationS,
     probe: GENERATOR_S + (RATE_WARMUP_MS + PROBE_MS) / 1000,
     breakdown: BREAKDOWN_OVERHEAD_S + breakdownSeconds(plan),
