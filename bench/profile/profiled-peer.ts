@@ -18,8 +18,8 @@ export interface ProfiledPeerOptions {
 }
 
 /**
- * With its probes, which else have V8 put so many functions together that its map no longer tells which instructions are of
- * which: builtins have no frame of their own, and hide what calls them.
+ * Where its probes look too. Else they raise V8's limit so far that its map no longer tells which function instructions belong
+ * to: builtins have no frame of their own, and hide the function that calls them.
  */
 const INSIDE_NODE_FLAGS = ['--max-inlined-bytecode-size-cumulative=1400'];
 

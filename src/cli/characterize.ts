@@ -65,7 +65,11 @@ export function characterizeCommand(): Command {
     .option('--configuration <list>', 'what to measure; may be repeated', collect)
     .option('--peer <list>', 'outrigger, envoy, nginx, haproxy; default: outrigger and envoy', collect)
     .option('--rounds <n>', 'rounds of each load, default 3, of fixed rates 2', parseCount)
-    .option('--duration <seconds>', 'length of each measured load, whole seconds, default 2', parseCount)
+    .option(
+      '--duration <seconds>',
+      'length of each measured load, whole seconds, default 2; from 2 on saturation has one more, and its cheapest second counts',
+      parseCount,
+    )
     .option('--no-levels', 'saturation only, no fixed rates')
     .option('--no-breakdown', 'leave out where the CPU time goes')
     .option('--no-sizes', 'leave out the sweep of message sizes')
